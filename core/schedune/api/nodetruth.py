@@ -1,0 +1,428 @@
+"""NodeTruth: what is known of a node, by whom, since when."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schedune.api.base import (
+    UID, ApiModel, Code, Condition, Line, Message, Metadata, Quantity, StatusModel, Time,
+)  # fmt: skip
+from schedune.api.vmworkload import Backend
+
+ShortText = Annotated[str, Field(max_length=256)]
+
+
+class Scheduling(StrEnum):
+    """Whether new VMs may come to the node."""
+
+    ENABLED = "Enabled"
+    CORDONED = "Cordoned"
+    DRAINING = "Draining"
+
+
+class CapabilityState(StrEnum):
+    """What is known of a capability; Unknown is neither yes nor no."""
+
+    SUPPORTED = "Supported"
+    UNSUPPORTED = "Unsupported"
+    UNKNOWN = "Unknown"
+    UNAVAILABLE = "Unavailable"
+
+
+class HealthState(StrEnum):
+    """How the node is."""
+
+    HEALTHY = "Healthy"
+    WARNING = "Warning"
+    DEGRADED = "Degraded"
+    UNSCHEDULABLE = "Unschedulable"
+    QUARANTINED = "Quarantined"
+    UNKNOWN = "Unknown"
+
+
+class DeclaredCapacity(ApiModel):
+    """What VMs may use of the node."""
+
+    vcpus: Annotated[int, Field(ge=0, le=65536)]
+    """Virtual CPUs."""
+    memory: Quantity
+    """Memory."""
+    disk: Quantity = "0"
+    """Disk."""
+
+
+class ClassOverride(ApiModel):
+    """A compatibility class set by an administrator."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """The class."""
+    reason: Annotated[str, Field(min_length=1, max_length=256)]
+    """Why it is overridden."""
+
+
+class OrphanAction(ApiModel):
+    """An administrator's order about one process, bound to the proof shown."""
+
+    pid: Annotated[int, Field(ge=1)]
+    """Process id."""
+    start_time: Annotated[int, Field(ge=0)]
+    """Start time in clock ticks since boot."""
+    boot_id: Annotated[str, Field(max_length=64)]
+    """Boot id of the node."""
+    action: Literal["Adopt", "Ignore", "Terminate"]
+    """What to do."""
+    placement_uid: UID | None = None
+    """For Adopt: into which placement."""
+
+
+class NodeTruthSpec(ApiModel):
+    """What administrators say of the node."""
+
+    scheduling: Scheduling = Scheduling.ENABLED
+    """Whether new VMs may come to the node."""
+    capacity: DeclaredCapacity | None = None
+    """What VMs may use; unset: see status.capacity.basis."""
+    compatibility_class: ClassOverride | None = None
+    """Override of the derived class."""
+    orphan_actions: Annotated[list[OrphanAction], Field(max_length=64)] = Field(
+        default_factory=list
+    )
+    """Orders about orphans."""
+
+
+class ArtifactKind(StrEnum):
+    """What a file is for."""
+
+    KERNEL = "Kernel"
+    INITRD = "Initrd"
+    FIRMWARE = "Firmware"
+    DISK = "Disk"
+
+
+class Artifact(StatusModel):
+    """One file of the node's inventory."""
+
+    name: Annotated[str, Field(max_length=128)]
+    """Name by which workloads refer to it."""
+    kind: ArtifactKind
+    """What it is for."""
+    format: Annotated[str, Field(max_length=32)]
+    """Format found in its bytes: BzImage, Image, ELF, Gzip, Cpio, Raw, Qcow2."""
+    size_bytes: Annotated[int, Field(ge=0)]
+    """Size of the file."""
+    virtual_size_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Size as the guest sees it."""
+    architecture: Annotated[str, Field(max_length=16)] = "Unknown"
+    """amd64, arm64, another that is known, or Unknown."""
+    evidence: ShortText = ""
+    """The bytes that prove format and architecture, and where they stand."""
+    sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Digest of the content, where it was computed."""
+
+
+class BackendFact(StatusModel):
+    """One VMM binary of the node."""
+
+    name: Backend
+    """Which VMM."""
+    path: Annotated[str, Field(max_length=1024)]
+    """Where it is."""
+    version: Annotated[str, Field(max_length=32)] | None = None
+    """Version it gave of itself; unset: it did not answer."""
+    version_line: ShortText = ""
+    """First line of its version output."""
+    sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Digest of the binary."""
+    architecture: Annotated[str, Field(max_length=16)] = "Unknown"
+    """Architecture of the guests that it runs: amd64 or arm64."""
+    accelerations: Annotated[list[Annotated[str, Field(max_length=16)]], Field(max_length=8)] = (
+        Field(default_factory=list)
+    )
+    """KVM, Emulated: what this binary can do on this node, proved."""
+    machine_types: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] = (
+        Field(default_factory=list)
+    )
+    """Machine types that we use and it has."""
+    features: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)] = Field(
+        default_factory=list
+    )
+    """Devices and options that we use and it has."""
+
+
+class Capability(StatusModel):
+    """One thing that the node can do, or not, or nobody knows."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """Name, for example kvm_vm_launch."""
+    state: CapabilityState
+    """The answer."""
+    reason_code: Code
+    """Why."""
+    value: ShortText | None = None
+    """What was seen."""
+    source: ShortText = ""
+    """Where it was seen."""
+    method: ShortText = ""
+    """How."""
+    observed_time: Time
+    """When."""
+    stale_after_seconds: Annotated[int, Field(ge=1)] | None = None
+    """After how long it says nothing any more, in seconds."""
+    message: Message = ""
+    """For people."""
+
+
+class NodeCapacity(StatusModel):
+    """What VMs may use of the node."""
+
+    vcpus: Annotated[int, Field(ge=0)]
+    """Virtual CPUs."""
+    memory: Quantity
+    """Memory."""
+    disk: Quantity = "0"
+    """Disk."""
+    hugepages: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=8)] = Field(
+        default_factory=list
+    )
+    """Free huge pages as SIZE=COUNT."""
+    basis: Literal["Declared", "OutsideAllocatable", "Configured"]
+    """Who says so."""
+
+
+class Constraint(StatusModel):
+    """Something that stands against some workloads."""
+
+    code: Code
+    """Which."""
+    type: Annotated[str, Field(max_length=63)]
+    """Kind of constraint."""
+    observed: ShortText
+    """What was seen."""
+    expected: ShortText
+    """What would be in order."""
+
+
+class CPUFacts(StatusModel):
+    """The processor."""
+
+    architecture: Annotated[str, Field(max_length=16)]
+    """amd64, arm64 or another name of kubernetes.io/arch."""
+    cores: Annotated[int, Field(ge=1)]
+    """Logical CPUs that are online."""
+    model: ShortText = ""
+    """Model."""
+    vendor: ShortText = ""
+    """Vendor."""
+    flags: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(
+        default_factory=list
+    )
+    """Flags that matter for VMs: vmx, svm, hypervisor and the like."""
+
+
+class MemoryFacts(StatusModel):
+    """The memory."""
+
+    total_bytes: Annotated[int, Field(ge=0)]
+    """All of it."""
+
+
+class FilesystemFact(StatusModel):
+    """Room under one of our paths."""
+
+    path: Annotated[str, Field(max_length=1024)]
+    """The path."""
+    purpose: Literal["Images", "Run", "State"]
+    """What we use it for."""
+    total_bytes: Annotated[int, Field(ge=0)]
+    """Size of the file system."""
+    available_bytes: Annotated[int, Field(ge=0)]
+    """Room left, in steps of 256Mi so that noise changes nothing."""
+    access: Literal["ReadWrite", "ReadOnly"]
+    """Whether it can be written."""
+
+
+class NetworkFact(StatusModel):
+    """A bridge of the node."""
+
+    name: Annotated[str, Field(max_length=15)]
+    """Name of the bridge."""
+
+
+class OSFacts(StatusModel):
+    """The operating system."""
+
+    hostname: ShortText
+    """Host name; not an identity."""
+    kernel: ShortText
+    """Kernel release."""
+    name: ShortText
+    """Distribution."""
+
+
+class Alarm(StatusModel):
+    """Something that is wrong right now."""
+
+    code: Code
+    """What."""
+    severity: Literal["Info", "Warning", "Error", "Critical"]
+    """How bad."""
+    onset_time: Time
+    """Since when."""
+    message: Message
+    """For people."""
+
+
+class Health(StatusModel):
+    """How the node is."""
+
+    state: HealthState
+    """In one word."""
+    alarms: Annotated[list[Alarm], Field(max_length=32)] = Field(default_factory=list)
+    """What is wrong."""
+
+
+class Identity(StatusModel):
+    """Who the node is."""
+
+    node_uid: UID
+    """UID of the Node object."""
+    machine_id: Annotated[str, Field(max_length=64)]
+    """The machine's own id."""
+    boot_id: Annotated[str, Field(max_length=64)]
+    """Id of the current boot."""
+    agent_version: Annotated[str, Field(max_length=64)]
+    """Version of the agent."""
+    facts_version: Annotated[int, Field(ge=1)] = 1
+    """Version of the form of the facts."""
+    survival: Literal["OutlivesAgent", "DiesWithAgent"] = "OutlivesAgent"
+    """What an end of the agent means for the VMs here."""
+    containment: Literal["Cgroup", "Session", "None"] = "None"
+    """Where VMs run: in a cgroup of their own, in a process session, or nowhere."""
+    execution: Literal["Launches", "PreparesOnly"] = "Launches"
+    """Whether the agent launches, or validates and prepares only (a recorded node)."""
+
+
+class Orphan(StatusModel):
+    """A VMM process that no placement accounts for."""
+
+    class_: Annotated[str, Field(alias="class", max_length=32)]
+    """Class of runtimes.md 8."""
+    pid: Annotated[int, Field(ge=1)]
+    """Process id."""
+    start_time: Annotated[int, Field(ge=0)]
+    """Start time in clock ticks since boot."""
+    boot_id: Annotated[str, Field(max_length=64)]
+    """Boot id of the node."""
+    backend: Backend | None = None
+    """Which VMM."""
+    placement_uid: UID | None = None
+    """UID that its marker carries."""
+    claim: ShortText = ""
+    """What it holds."""
+    message: Message = ""
+    """For people."""
+
+
+class PersistentDiskFact(StatusModel):
+    """A Persistent disk that the node holds."""
+
+    namespace: Annotated[str, Field(max_length=63)]
+    """Namespace of the workload."""
+    namespace_uid: UID
+    """UID of that namespace."""
+    workload: Annotated[str, Field(max_length=63)]
+    """Name of the workload."""
+    disk: Annotated[str, Field(max_length=20)]
+    """Name of the disk."""
+    size_bytes: Annotated[int, Field(ge=0)]
+    """Its size."""
+
+
+class ProbeRun(StatusModel):
+    """How one probe went."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """Which probe."""
+    outcome: Literal["Succeeded", "Failed", "TimedOut"]
+    """How it went."""
+    reason_code: Code | None = None
+    """Why it failed."""
+    duration_milliseconds: Annotated[int, Field(ge=0)]
+    """How long it took; outside the digest."""
+
+
+class LiveVM(StatusModel):
+    """A VM that runs on the node."""
+
+    placement_uid: UID
+    """UID of its VMPlacement."""
+    workload_uid: UID
+    """UID of its VMWorkload."""
+    namespace: Annotated[str, Field(max_length=63)]
+    """Namespace."""
+    name: Annotated[str, Field(max_length=63)]
+    """Name."""
+
+
+class NodeTruthStatus(StatusModel):
+    """What is known of the node: facts by its agent, Fresh and Ready by the operator."""
+
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    """KVMUsable, AgentHealthy (agent); Fresh, Ready (operator)."""
+    artifacts: Annotated[list[Artifact], Field(max_length=64)] = Field(default_factory=list)
+    """Files under the image roots."""
+    artifacts_truncated: Annotated[int, Field(ge=0)] | None = None
+    """How many more there are; then a missing one is Unknown."""
+    backends: Annotated[list[BackendFact], Field(max_length=8)] = Field(default_factory=list)
+    """VMM binaries."""
+    capabilities: Annotated[list[Capability], Field(max_length=64)] = Field(default_factory=list)
+    """What the node can do."""
+    capacity: NodeCapacity | None = None
+    """What VMs may use; unset: undeclared."""
+    compatibility_class: Annotated[str, Field(max_length=63)] | None = None
+    """Class derived from the facts."""
+    compatibility_reasons: Annotated[list[Code], Field(max_length=16)] = Field(default_factory=list)
+    """Why that class."""
+    constraints: Annotated[list[Constraint], Field(max_length=32)] = Field(default_factory=list)
+    """What stands against some workloads."""
+    cpu: CPUFacts | None = None
+    """The processor."""
+    digest: Annotated[str, Field(max_length=80)] | None = None
+    """Digest over the facts; the Lease repeats it."""
+    disks: Annotated[list[FilesystemFact], Field(max_length=16)] = Field(default_factory=list)
+    """Room under our paths."""
+    health: Health | None = None
+    """How the node is."""
+    identity: Identity | None = None
+    """Who the node is."""
+    live_vms: Annotated[list[LiveVM], Field(max_length=512)] = Field(default_factory=list)
+    """VMs that run here; outside the digest."""
+    memory: MemoryFacts | None = None
+    """The memory."""
+    networks: Annotated[list[NetworkFact], Field(max_length=64)] = Field(default_factory=list)
+    """Bridges."""
+    observed_time: Time | None = None
+    """When these facts were last put together."""
+    orphans: Annotated[list[Orphan], Field(max_length=64)] = Field(default_factory=list)
+    """VMM processes without a placement."""
+    os: OSFacts | None = None
+    """The operating system."""
+    persistent_disks: Annotated[list[PersistentDiskFact], Field(max_length=256)] = Field(
+        default_factory=list
+    )
+    """Persistent disks held here."""
+    probes: Annotated[list[ProbeRun], Field(max_length=32)] = Field(default_factory=list)
+    """How the probes went; outside the digest."""
+    why: Annotated[list[Line], Field(max_length=12)] = Field(default_factory=list)
+    """The same for people."""
+
+
+class NodeTruth(ApiModel):
+    """The truth about one node, named as its Node."""
+
+    api_version: Literal["schedune.io/v1alpha1"] = "schedune.io/v1alpha1"
+    kind: Literal["NodeTruth"] = "NodeTruth"
+    metadata: Metadata
+    spec: NodeTruthSpec = Field(default_factory=NodeTruthSpec)
+    status: NodeTruthStatus = Field(default_factory=NodeTruthStatus)

@@ -1,0 +1,59 @@
+"""Kubernetes quantities: what a user writes for bytes, read exactly."""
+
+import re
+from decimal import Decimal
+from typing import Final
+
+_FORM: Final = re.compile(
+    r"(?P<sign>[+-]?)(?P<number>\d+\.?\d*|\.\d+)(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?",
+    re.ASCII,
+)
+_FACTORS: Final = {
+    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
+    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9),
+    "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
+    "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
+}  # fmt: skip
+_BINARY: Final = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki")
+MAX_BYTES: Final = 2**63 - 1
+"""What Kubernetes can count; more is refused."""
+
+
+class QuantityError(ValueError):
+    """Text that is no quantity of bytes; the message names the text and the remedy."""
+
+
+def parse_bytes(text: str | int) -> int:
+    """Return the whole number of bytes that a quantity stands for, rounded up.
+
+    Raises:
+        QuantityError: the text is no quantity, is negative, or does not fit 63 bits.
+    """
+    found = _FORM.fullmatch(str(text))
+    if found is None:
+        raise QuantityError(f"'{text}' is not a quantity; write it like 512Mi or 8Gi")
+    suffix = found["suffix"] or ""
+    factor = _FACTORS.get(suffix)
+    if factor is None:
+        exponent = int(suffix[1:])
+        if abs(exponent) > 30:
+            raise QuantityError(f"'{text}' has an exponent beyond 30")
+        factor = Decimal(10) ** exponent
+    amount = Decimal(found["number"]) * factor
+    if found["sign"] == "-" and amount:
+        raise QuantityError(f"'{text}' must not be negative")
+    whole = int(amount.to_integral_value(rounding="ROUND_CEILING"))
+    if whole > MAX_BYTES:
+        raise QuantityError(f"'{text}' must not exceed {MAX_BYTES} bytes")
+    return whole
+
+
+def render_bytes(amount: int) -> str:
+    """Write bytes as people read them: exact when binary units allow, else in MiB."""
+    for suffix in _BINARY:
+        unit = int(_FACTORS[suffix])
+        if amount >= unit and amount % unit == 0:
+            return f"{amount // unit}{suffix}"
+    mebi = 2**20
+    return f"{amount // mebi}Mi" if amount >= mebi else str(amount)

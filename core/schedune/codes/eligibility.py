@@ -1,0 +1,3 @@
+"""Rows that reject a (node, backend) pair."""
+
+from schedune.codes.row import Actor, Precedence, Row, Stage

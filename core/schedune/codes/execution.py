@@ -1,0 +1,3 @@
+"""Rows about a placement on its node: preparation, launch, run, stop, recovery."""
+
+from schedune.codes.row import Actor, Precedence, Row, Stage

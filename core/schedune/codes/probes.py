@@ -1,0 +1,3 @@
+"""Rows with which the agent explains a fact."""
+
+from schedune.codes.row import Actor, Precedence, Row, Stage

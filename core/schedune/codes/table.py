@@ -1,0 +1,22 @@
+"""The whole table, assembled from the stages' rows."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from schedune.codes import eligibility, execution, intent, probes, summary
+from schedune.codes.row import Row
+
+
+def _rows() -> dict[str, Row]:
+    modules = (intent, eligibility, summary, execution, probes)
+    return {
+        value.code: value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, Row)
+    }
+
+
+TABLE: Final[Mapping[str, Row]] = MappingProxyType(_rows())
+"""Every row by its code."""
