@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schedune.api.base import (
-    UID, ApiModel, Code, Condition, Line, Message, Metadata, Quantity, StatusModel, Time,
+    UID,
+    ApiModel,
+    Code,
+    Condition,
+    Line,
+    Message,
+    Metadata,
+    Quantity,
+    StatusModel,
+    Time,
 )  # fmt: skip
 from schedune.api.vmworkload import Backend
 

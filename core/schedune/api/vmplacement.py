@@ -6,10 +6,28 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schedune.api.base import (
-    UID, ApiModel, Code, Condition, Line, Message, Metadata, NodeName, Quantity, StatusModel, Time,
+    UID,
+    ApiModel,
+    Code,
+    Condition,
+    Line,
+    Message,
+    Metadata,
+    NodeName,
+    Quantity,
+    StatusModel,
+    Time,
 )  # fmt: skip
 from schedune.api.vmworkload import (
-    Acceleration, Architecture, Backend, DiskAccess, DiskFormat, LaunchMode, Network, RestartPolicy, RuntimeClass,
+    Acceleration,
+    Architecture,
+    Backend,
+    DiskAccess,
+    DiskFormat,
+    LaunchMode,
+    Network,
+    RestartPolicy,
+    RuntimeClass,
 )  # fmt: skip
 
 FINALIZER = "schedune.io/vm"

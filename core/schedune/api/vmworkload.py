@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schedune.api.base import (
-    UID, ApiModel, Code, Condition, Line, Message, Metadata, Name, NodeName, Quantity, StatusModel, Time,
+    UID,
+    ApiModel,
+    Code,
+    Condition,
+    Line,
+    Metadata,
+    Name,
+    NodeName,
+    Quantity,
+    StatusModel,
+    Time,
 )  # fmt: skip
 from schedune.api.evaluation import Evaluation
 

@@ -1,3 +1,177 @@
 """Rows about a placement on its node: preparation, launch, run, stop, recovery."""
 
+from typing import Final
+
 from schedune.codes.row import Actor, Precedence, Row, Stage
+
+
+def _row(
+    code: str, reason: str, sentence: str, cause: str, remedy: str = "",
+    actor: Actor = Actor.NOBODY, stage: Stage = Stage.EXECUTION,
+) -> Row:  # fmt: skip
+    return Row(code, reason, stage, actor, Precedence.INFORMATION, sentence, remedy, cause)
+
+
+ADMITTED: Final = _row(
+    "PLACEMENT_ADMITTED",
+    "Admitted",
+    "the node's ledger holds the claim: {observed}",
+    "The agent took the placement.",
+)
+LEDGER_FULL: Final = _row(
+    "REFUSED_LEDGER_FULL", "LedgerFull", "the node has {observed} free, the placement claims {required}",
+    "The agent's own ledger cannot hold the claim now.", "the operator places the VM elsewhere", Actor.NOBODY,
+)  # fmt: skip
+NODE_REPLACED: Final = _row(
+    "REFUSED_NODE_REPLACED", "NodeReplaced", "this node has the UID {observed}, the placement is for {required}",
+    "The Node was replaced by another of the same name.",
+)  # fmt: skip
+VALIDATION_REFUSED: Final = _row(
+    "ERR_VALIDATION_FAILED", "LaunchValidationFailed", "{observed}", "Launch validation on live facts failed right before the launch.",
+    "see status.refusal", Actor.ADMINISTRATOR,
+)  # fmt: skip
+EXECUTION_REFUSED_RECORDED_NODE: Final = _row(
+    "EXECUTION_REFUSED_RECORDED_NODE", "RecordedNode", "{observed} is a recorded node: it validates and prepares, and runs nothing",
+    "launchMode Execute reached a replayed node.", "use launchMode DryRun, or a real node", Actor.USER,
+)  # fmt: skip
+PREPARING: Final = _row(
+    "PREPARING", "Preparing", "the launch is being prepared", "The agent began with the placement."
+)
+LAUNCH_VALIDATED: Final = _row(
+    "LAUNCH_VALIDATED",
+    "LaunchValidated",
+    "launch validation passed on live facts",
+    "Everything the launch needs is on the node.",
+)
+LAUNCH_RECORDED: Final = _row(
+    "LAUNCH_RECORDED",
+    "LaunchRecorded",
+    "the launch record is on disk",
+    "Written before anything else exists.",
+)
+VMM_STARTED: Final = _row(
+    "VMM_STARTED",
+    "VMMStarted",
+    "{observed}",
+    "The VMM process exists and its identity is recorded.",
+)
+GUEST_READY: Final = _row(
+    "GUEST_READY", "GuestReady", "{observed}", "The readiness that was asked for is reached."
+)
+GUEST_SILENT: Final = _row(
+    "GUEST_SILENT",
+    "GuestSilent",
+    "the guest no longer answers: {observed}",
+    "A guest that was ready misses its answers.",
+)
+STOP_REQUESTED: Final = _row(
+    "STOP_REQUESTED", "StopRequested", "{observed}", "A stop or a deletion was ordered."
+)
+STOPPED_BY_GUEST: Final = _row(
+    "GUEST_POWERED_OFF",
+    "GuestPoweredOff",
+    "the guest powered down in order",
+    "The VMM reported a shutdown by the guest.",
+)
+GUEST_REBOOTED: Final = _row(
+    "GUEST_REBOOTED",
+    "GuestRebooted",
+    "the guest rebooted",
+    "The VMM reported a reset by the guest.",
+)
+GUEST_PANICKED: Final = _row(
+    "GUEST_PANICKED",
+    "GuestPanicked",
+    "the guest's kernel panicked",
+    "The VMM reported a panic.",
+    "read status.lastExit.consoleTail",
+    Actor.USER,
+)
+HOST_STOPPED: Final = _row(
+    "HOST_STOPPED",
+    "HostStopped",
+    "the VMM was ended by Schedune: {observed}",
+    "The guest did not end within its grace, so the ladder went on.",
+)
+VMM_KILLED: Final = _row(
+    "ERR_EXEC_RUNTIME_CRASHED",
+    "VMMKilled",
+    "the VMM ended without an order: {observed}",
+    "The VMM process is proved gone and neither guest nor Schedune ended it.",
+    "read status.lastExit",
+    Actor.ADMINISTRATOR,
+)
+EXIT_UNKNOWN: Final = _row(
+    "EXIT_UNKNOWN",
+    "ExitUnknown",
+    "the VMM is proved gone; nobody saw how it ended: {observed}",
+    "It ended while no agent watched.",
+)
+SPAWN_FAILED: Final = _row(
+    "ERR_EXEC_RUNTIME_SPAWN_FAILED",
+    "SpawnFailed",
+    "the VMM could not be started: {observed}",
+    "Starting the process failed.",
+    "read the message; the agent's log has more",
+    Actor.ADMINISTRATOR,
+)
+EXITED_EARLY: Final = _row(
+    "ERR_EXEC_RUNTIME_EXITED_EARLY",
+    "ExitedEarly",
+    "the VMM ended before the guest was ready: {observed}",
+    "The process ended while Starting.",
+    "read the message: it is the VMM's own",
+    Actor.ADMINISTRATOR,
+)
+READY_TIMEOUT: Final = _row(
+    "ERR_READY_TIMEOUT",
+    "ReadyTimeout",
+    "not ready after {required}: {observed}",
+    "The readiness asked for was not reached in time.",
+    "raise spec.readiness.timeoutSeconds, or look at the guest's console",
+    Actor.USER,
+)
+PREPARATION_FAILED: Final = _row(
+    "ERR_PREPARATION_FAILED",
+    "PreparationFailed",
+    "{observed}",
+    "The launch could not be put together on the node.",
+    "read the message",
+    Actor.ADMINISTRATOR,
+)
+RESTARTING: Final = _row(
+    "RESTARTING",
+    "Restarting",
+    "next incarnation {observed}",
+    "The guest ended and restartPolicy, or its own reboot, asks for a new start.",
+)
+RECOVERY_CONFIRMED: Final = _row(
+    "RECOVERY_CONFIRMED",
+    "Adopted",
+    "adopted after an agent restart: {observed}",
+    "Boot id, pid, start time, executable, command line and control socket are proved.",
+    stage=Stage.RECOVERY,
+)
+RECOVERY_DEAD: Final = _row(
+    "ERR_RECOVERY_EXECUTION_MISSING",
+    "FoundDead",
+    "found ended after an agent restart: {observed}",
+    "The recorded process is proved gone.",
+    stage=Stage.RECOVERY,
+)
+RECOVERY_UNANSWERED: Final = _row(
+    "RECOVERY_UNANSWERED",
+    "ProcessUnanswered",
+    "the process is there, but its control socket does not answer: {observed}",
+    "Unknown is not gone: it is asked again.",
+    stage=Stage.RECOVERY,
+)
+RECORD_LOST: Final = _row(
+    "RECOVERY_RECORD_LOST",
+    "RecordLost",
+    "{observed}",
+    "The node's record of a VM that was started is lost; it is not started again without proof.",
+    "see docs/reference/readiness.md",
+    Actor.ADMINISTRATOR,
+    Stage.RECOVERY,
+)

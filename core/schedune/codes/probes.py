@@ -1,3 +1,98 @@
 """Rows with which the agent explains a fact."""
 
+from typing import Final
+
 from schedune.codes.row import Actor, Precedence, Row, Stage
+
+
+def _row(code: str, reason: str, sentence: str, cause: str, remedy: str = "") -> Row:
+    actor = Actor.ADMINISTRATOR if remedy else Actor.NOBODY
+    return Row(code, reason, Stage.PROBE, actor, Precedence.INFORMATION, sentence, remedy, cause)
+
+
+CAP_KVM_RUNS: Final = _row(
+    "CAP_KVM_SUPPORTED",
+    "KVMRunsGuests",
+    "a long-mode guest ran and answered: {observed}",
+    "The strong probe ran a guest under KVM.",
+)
+CAP_KVM_MISSING: Final = _row(
+    "CAP_KVM_MISSING",
+    "KVMDeviceMissing",
+    "there is no KVM device: {observed}",
+    "Opening /dev/kvm says that there is none.",
+    "load kvm_intel or kvm_amd, or enable virtualization in firmware",
+)
+CAP_KVM_DENIED: Final = _row(
+    "CAP_KVM_NOT_OPENABLE_PERMS",
+    "KVMDenied",
+    "the agent may not open the KVM device: {observed}",
+    "EACCES or EPERM on open.",
+    "add the agent's user to the device's group",
+)
+CAP_KVM_RUNS_NO_GUEST: Final = _row(
+    "CAP_KVM_RUNS_NO_GUEST",
+    "KVMRunsNoGuest",
+    "the KVM device opens, but runs no guest: {observed}",
+    "The strong probe's guest did not run as it must.",
+    "use a machine with hardware virtualization, or nested virtualization that is switched on",
+)
+CAP_KVM_ERROR: Final = _row(
+    "CAP_KVM_PROBE_FAILED",
+    "KVMProbeFailed",
+    "the KVM probe failed: {observed}",
+    "An ioctl failed or the probe could not run.",
+    "read the message",
+)
+CAP_QEMU_PRESENT: Final = _row(
+    "CAP_QEMU_BINARY_PRESENT",
+    "QEMUPresent",
+    "QEMU answered: {observed}",
+    "The binary was asked by QMP.",
+)
+CAP_QEMU_MISSING: Final = _row(
+    "CAP_QEMU_BINARY_MISSING",
+    "QEMUAbsent",
+    "no {observed} on this node",
+    "No QEMU for the node's architecture on the search path.",
+    "install qemu-system for the node's architecture",
+)
+CAP_QEMU_UNANSWERED: Final = _row(
+    "CAP_QEMU_UNANSWERED",
+    "QEMUUnanswered",
+    "QEMU is there but did not answer: {observed}",
+    "The binary failed, hung or gave nonsense.",
+    "run the binary by hand",
+)
+PROBE_FAILED: Final = _row(
+    "PROBE_FAILED",
+    "ProbeFailed",
+    "{observed}",
+    "A probe raised an error; its facts are Unknown.",
+    "read the message",
+)
+CLASS_ARM_PROD_READY: Final = _row(
+    "CLASS_ARM_PROD_READY", "ArmProductionReady", "arm64 with working KVM", "Class ArmProduction."
+)
+CLASS_X86_HOLDING_READY: Final = _row(
+    "CLASS_X86_HOLDING_READY", "X86HoldingReady", "amd64 with working KVM", "Class X86HoldingPool."
+)
+CLASS_UNSUPPORTED_NO_KVM: Final = _row(
+    "CLASS_UNSUPPORTED_NO_KVM",
+    "UnsupportedNoKVM",
+    "no working KVM",
+    "Class Unsupported: KVM does not work.",
+)
+CLASS_UNSUPPORTED_ARCH: Final = _row(
+    "CLASS_UNSUPPORTED_ARCH",
+    "UnsupportedArchitecture",
+    "an architecture without a class",
+    "Class Unsupported: neither amd64 nor arm64.",
+)
+CONSTRAINT_NO_KVM: Final = _row(
+    "CONSTRAINT_NO_KVM",
+    "NoKVM",
+    "KVM does not work here: {observed}",
+    "The strong probe found no working KVM.",
+    "see capability kvm_vm_launch",
+)

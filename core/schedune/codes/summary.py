@@ -1,3 +1,117 @@
-"""Headline reasons of conditions: NoEligibleNode, Placed, Running, Stopped."""
+"""Headline reasons of conditions and Events."""
+
+from typing import Final
 
 from schedune.codes.row import Actor, Precedence, Row, Stage
+
+
+def _row(
+    code: str, reason: str, sentence: str, cause: str, remedy: str = "", actor: Actor = Actor.NOBODY
+) -> Row:
+    return Row(code, reason, Stage.SUMMARY, actor, Precedence.INFORMATION, sentence, remedy, cause)
+
+
+NOT_YET_DECIDED: Final = _row(
+    "NOT_YET_DECIDED",
+    "NotYetDecided",
+    "not decided yet",
+    "The workload was seen and is not decided yet.",
+)
+NO_ELIGIBLE_NODE: Final = _row(
+    "NO_ELIGIBLE_NODE", "NoEligibleNode", "{observed}", "No node can run the VM now.",
+    "see status.evaluation.nearest: what would have to change", Actor.USER,
+)  # fmt: skip
+PLACED: Final = _row(
+    "PLACED", "Placed", "{observed}", "A VMPlacement binds the workload to a node."
+)
+WAITING_FOR_PREVIOUS_VM: Final = _row(
+    "WAITING_FOR_PREVIOUS_VM", "WaitingForPreviousVM", "waiting for the previous VM of this name to end: {observed}",
+    "A VMPlacement of an earlier VMWorkload, or of an earlier spec, of this name still exists.",
+)  # fmt: skip
+BACKING_OFF: Final = _row(
+    "BACKING_OFF", "BackingOff", "the last attempt failed ({observed}); the next comes {required}",
+    "An attempt failed before the guest started; the next one waits.",
+)  # fmt: skip
+WAITING_FOR_AGENT: Final = _row(
+    "WAITING_FOR_AGENT", "WaitingForAgent", "waiting for the agent on {observed}",
+    "The placement exists and the node's agent has not answered yet.",
+)  # fmt: skip
+VALIDATED: Final = _row(
+    "VALIDATED",
+    "Validated",
+    "launch validation passed on {observed}",
+    "The node's agent validated the launch on live facts.",
+)
+LAUNCHING: Final = _row(
+    "LAUNCHING", "Launching", "the VM is {observed}", "The VM is on its way to readiness."
+)
+LAUNCHED: Final = _row(
+    "LAUNCHED", "Launched", "the VMM runs on {observed}", "The VMM process was started and proved."
+)
+RUNNING: Final = _row(
+    "RUNNING",
+    "Running",
+    "the VM runs on {observed}",
+    "The VM reached the readiness that was asked for.",
+)
+DEGRADED: Final = _row(
+    "DEGRADED", "Degraded", "the VM runs, but {observed}", "The VM was ready and no longer answers."
+)
+DRY_RUN_PREPARED: Final = _row(
+    "DRY_RUN_PREPARED", "DryRunPrepared", "the launch is prepared on {observed}; nothing was run",
+    "launchMode DryRun: the agent left what it would run in the placement's status.",
+)  # fmt: skip
+STOPPED: Final = _row(
+    "STOPPED", "Stopped", "the VM is stopped, as asked", "runState Stopped, and nothing runs."
+)
+STOPPING: Final = _row(
+    "STOPPING",
+    "Stopping",
+    "the VM is being ended: {observed}",
+    "A stop was ordered and the VM has not ended yet.",
+)
+COMPLETED: Final = _row(
+    "COMPLETED",
+    "Completed",
+    "the guest ended by itself: {observed}",
+    "The guest ended in order and restartPolicy asks for no restart.",
+)
+FAILED: Final = _row(
+    "FAILED", "Failed", "the VM failed: {observed}", "The VM failed and restartPolicy Never asks for no restart.",
+    "see status.history and the placement's lastExit", Actor.USER,
+)  # fmt: skip
+NODE_SILENT: Final = _row(
+    "NODE_SILENT", "NodeSilent", "{observed} is silent; the last proof of this VM is from {required}",
+    "The node's heartbeat stopped: whether the VM runs is unknown; it is not moved.",
+    "check the node and its agent", Actor.ADMINISTRATOR,
+)  # fmt: skip
+UP_TO_DATE: Final = _row(
+    "UP_TO_DATE", "UpToDate", "the VM runs what the spec asks", "Spec and placement agree."
+)
+RESTART_REQUIRED: Final = _row(
+    "RESTART_REQUIRED", "RestartRequired", "changed since the VM was placed: {observed}",
+    "The spec was changed; a running VM is not touched by itself.",
+    "stop and start the VM (runState) when it suits you", Actor.USER,
+)  # fmt: skip
+SETTLED: Final = _row(
+    "SETTLED", "Settled", "nothing is under way", "The state asked for is reached."
+)
+PROGRESSING: Final = _row("PROGRESSING", "Progressing", "{observed}", "Schedune is at work on it.")
+TRUTH_FRESH: Final = _row(
+    "TRUTH_FRESH",
+    "Fresh",
+    "heartbeats vouch for these facts",
+    "The Lease is renewed and repeats the digest of the facts.",
+)
+NODE_USABLE: Final = _row(
+    "NODE_USABLE",
+    "Usable",
+    "VMs can be placed here",
+    "The truth is fresh, the node healthy and open.",
+)
+KVM_USABLE: Final = _row(
+    "KVM_USABLE", "KVMUsable", "a guest ran under KVM: {observed}", "The strong probe ran a guest."
+)
+AGENT_RUNNING: Final = _row(
+    "AGENT_RUNNING", "AgentRunning", "the agent answers: {observed}", "The agent published this."
+)

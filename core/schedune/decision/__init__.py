@@ -1,0 +1,1 @@
+"""The decision and its explanation: (fleet, intent, now) in, all reasons out."""

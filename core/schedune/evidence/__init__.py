@@ -1,0 +1,1 @@
+"""What bytes prove about boot images: pure readers of headers, no files opened."""

@@ -1,0 +1,1 @@
+"""How a placement lives: the states and their moves, and what the workload is told."""

@@ -1,0 +1,255 @@
+"""A small asynchronous client: bytes out, dictionaries in, errors with a meaning."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+import aiohttp
+
+from schedune_kube.credentials import Credentials
+from schedune_kube.errors import ApiUnavailableError, GoneError, UnauthorizedError, error_of
+from schedune_kube.resources import Resource
+
+Raw = dict[str, Any]
+"""An object as the API server's JSON has it; parsed once by whoever receives it."""
+
+PAGE: Final = 500
+CONNECTIONS: Final = 32
+REQUEST_SECONDS: Final = 10.0
+WATCH_SILENCE_SECONDS: Final = 90.0
+"""The server sends a bookmark about once a minute; silence beyond this is a dead stream."""
+_LINE_LIMIT: Final = 8 * 2**20
+
+
+class KubeClient:
+    """Requests to one API server under one name.
+
+    Every method raises the tree of ``schedune_kube.errors``.
+    """
+
+    def __init__(self, credentials: Credentials, *, field_manager: str) -> None:
+        self._credentials = credentials
+        self._manager = field_manager
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(
+            limit=CONNECTIONS, keepalive_timeout=60, ssl=self._credentials.tls()
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector, trust_env=False, read_bufsize=2**18
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Raw:
+        """Return one object."""
+        return await self._ask("GET", resource.path(namespace, name))
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        resource_version: str | None = None,
+    ) -> tuple[list[Raw], str]:
+        """Return all objects, page by page, and the version of the collection."""
+        items: list[Raw] = []
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
+        if resource_version is not None:
+            query["resourceVersion"] = resource_version
+        else:
+            query["limit"] = str(PAGE)
+        while True:
+            page = await self._ask("GET", resource.path(namespace), query)
+            items += page.get("items") or []
+            metadata = page.get("metadata", {})
+            if not metadata.get("continue"):
+                return items, str(metadata.get("resourceVersion", ""))
+            query["continue"] = metadata["continue"]
+
+    async def create(
+        self, resource: Resource, body: Mapping[str, object], namespace: str | None = None
+    ) -> Raw:
+        """Create an object."""
+        query = {"fieldManager": self._manager, "fieldValidation": "Strict"}
+        return await self._ask("POST", resource.path(namespace), query, body)
+
+    async def create_subresource(
+        self,
+        resource: Resource,
+        name: str,
+        subresource: str,
+        body: Mapping[str, object],
+        namespace: str,
+    ) -> Raw:
+        """Post to a sub-resource: a TokenRequest, an eviction."""
+        return await self._ask("POST", resource.path(namespace, name, subresource), {}, body)
+
+    async def replace(
+        self,
+        resource: Resource,
+        name: str,
+        body: Mapping[str, object],
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+    ) -> Raw:
+        """Replace an object; with a resourceVersion in the body only if it is still there."""
+        query = {"fieldManager": self._manager}
+        return await self._ask("PUT", resource.path(namespace, name, subresource), query, body)
+
+    async def merge_patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Mapping[str, object],
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+    ) -> Raw:
+        """Merge into an object; a metadata.resourceVersion in the patch makes it a CAS."""
+        query = {"fieldManager": self._manager}
+        return await self._ask(
+            "PATCH",
+            resource.path(namespace, name, subresource),
+            query,
+            patch,
+            "application/merge-patch+json",
+        )
+
+    async def apply(
+        self,
+        resource: Resource,
+        name: str,
+        body: Mapping[str, object],
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+    ) -> Raw:
+        """Apply our part of an object (server-side apply, by force: our fields are ours)."""
+        query = {"fieldManager": self._manager, "force": "true"}
+        return await self._ask(
+            "PATCH",
+            resource.path(namespace, name, subresource),
+            query,
+            body,
+            "application/apply-patch+yaml",
+        )
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str = "Background",
+    ) -> Raw:
+        """Delete an object, only this one (uid) and only at this version where given."""
+        preconditions = _query(uid=uid, resourceVersion=resource_version)
+        body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if preconditions:
+            body["preconditions"] = preconditions
+        return await self._ask("DELETE", resource.path(namespace, name), {}, body)
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        field_selector: str | None = None,
+    ) -> AsyncIterator[Raw]:
+        """Yield watch events after a version, until the server or the silence ends it."""
+        query = _query(fieldSelector=field_selector, resourceVersion=resource_version)
+        query |= {"watch": "true", "allowWatchBookmarks": "true"}
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=10, sock_read=WATCH_SILENCE_SECONDS
+        )
+        try:
+            async with self._request(
+                "GET", resource.path(namespace), query, None, None, timeout
+            ) as answer:
+                await self._check(answer)
+                while line := await answer.content.readuntil(b"\n"):
+                    event: Raw = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise _watch_error(event["object"])
+                    yield event
+        except (
+            aiohttp.ClientError,
+            TimeoutError,
+            asyncio.IncompleteReadError,
+            ValueError,
+        ) as error:
+            raise ApiUnavailableError(f"watch of {resource.plural} ended: {error!r}") from error
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        content_type: str = "application/json",
+    ) -> Raw:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        encoded = json.dumps(body).encode() if body is not None else None
+        try:
+            async with self._request(
+                method, path, query or {}, encoded, content_type, timeout
+            ) as answer:
+                await self._check(answer)
+                result: Raw = json.loads(await answer.read())
+                return result
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ApiUnavailableError(f"{method} {path}: {error!r}") from error
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        content_type: str | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Any:
+        if self._session is None:
+            raise RuntimeError("KubeClient is used outside its `async with`")
+        headers = {"Accept": "application/json", **self._credentials.headers()}
+        if body is not None and content_type:
+            headers["Content-Type"] = content_type
+        url = f"{self._credentials.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        return self._session.request(method, url, data=body, headers=headers, timeout=timeout)
+
+    async def _check(self, answer: aiohttp.ClientResponse) -> None:
+        if answer.status < 400:
+            return
+        error = error_of(answer.status, await answer.read(), answer.headers.get("Retry-After"))
+        if isinstance(error, UnauthorizedError):
+            self._credentials.forget_token()
+        raise error
+
+
+def _query(**values: str | None) -> dict[str, str]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _watch_error(status: Raw) -> Exception:
+    if status.get("code") == 410:
+        return GoneError(f"410: {status.get('message')}")
+    return ApiUnavailableError(f"the watch ended with an error: {status.get('message')}")

@@ -1,0 +1,107 @@
+"""Kubernetes Events without spam: one object per message, counted, and rate limited.
+
+kopf's own event functions neither aggregate nor work outside handlers, and name a
+namespace that hides them from ``kubectl describe`` of cluster-scoped objects
+(reference/kubernetes.md 3.2, whose constants these are).
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.errors import AlreadyExistsError, ApiError, NotFoundError
+from schedune_kube.resources import EVENTS, Resource
+from schedune_kube.times import render_time
+
+_LOG: Final = logging.getLogger(__name__)
+_BURST: Final = 25.0
+_REFILL_S: Final = 300.0
+_MESSAGE_BYTES: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that an Event is about."""
+
+    resource: Resource
+    name: str
+    namespace: str
+    uid: str
+
+
+class EventRecorder:
+    """Writes Events of one component; what cannot be written is dropped with a log line.
+
+    Events are news, never state: everything a user must act on stands in status too.
+    """
+
+    def __init__(self, client: KubeClient, component: str, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._component = component
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    async def record(
+        self, subject: Subject, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Tell that something happened to an object."""
+        if not self._may_speak(subject.uid):
+            return
+        text = message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
+        body = self._body(subject, kind, reason, text)
+        try:
+            try:
+                await self._client.create(EVENTS, body, subject.namespace or "default")
+            except AlreadyExistsError:
+                await self._count_up(body, subject)
+        except ApiError as error:
+            _LOG.warning("event.dropped", extra={"reason": reason, "error": str(error)})
+
+    async def _count_up(self, body: Raw, subject: Subject) -> None:
+        namespace, name = subject.namespace or "default", body["metadata"]["name"]
+        try:
+            known = await self._client.get(EVENTS, name, namespace)
+        except NotFoundError:
+            return
+        patch = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": body["lastTimestamp"]}
+        await self._client.merge_patch(EVENTS, name, patch, namespace)
+
+    def _body(self, subject: Subject, kind: str, reason: str, message: str) -> Raw:
+        now = render_time(self._clock())
+        key = "\0".join((subject.uid, kind, reason, message)).encode()
+        digest = hashlib.sha256(key).hexdigest()[:16]
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{subject.name}.{digest}",
+                "namespace": subject.namespace or "default",
+            },
+            "involvedObject": {
+                "apiVersion": subject.resource.api_version,
+                "kind": subject.resource.kind,
+                "name": subject.name,
+                "namespace": subject.namespace,
+                "uid": subject.uid,
+            },
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "source": {"component": self._component},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+
+    def _may_speak(self, uid: str) -> bool:
+        """Allow a burst per object, then one Event in five minutes."""
+        tokens, seen = self._buckets.get(uid, (_BURST, time.monotonic()))
+        now = time.monotonic()
+        tokens = min(_BURST, tokens + (now - seen) / _REFILL_S)
+        self._buckets[uid] = (tokens - 1 if tokens >= 1 else tokens, now)
+        return tokens >= 1

@@ -1,0 +1,53 @@
+"""Credentials from a kubeconfig or a pod, by the official library."""
+
+from pathlib import Path
+from typing import Final
+
+from kubernetes import config
+from kubernetes.client import Configuration
+
+from schedune_kube.credentials import Credentials
+
+_POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class KubeconfigError(Exception):
+    """There is no usable kubeconfig; the message names the file and the cause."""
+
+
+def from_kubeconfig(path: Path | None = None, context: str | None = None) -> Credentials:
+    """Read a kubeconfig: certificates, keys and tokens, by file or inline.
+
+    Raises:
+        KubeconfigError: the file is missing or not usable.
+    """
+    loaded = Configuration()
+    try:
+        config.load_kube_config(
+            str(path) if path else None,
+            context=context,
+            client_configuration=loaded,
+            persist_config=False,
+        )
+    except (config.ConfigException, OSError) as error:
+        raise KubeconfigError(f"kubeconfig {path or 'of the environment'}: {error}") from error
+    bearer = loaded.get_api_key_with_prefix("authorization") or ""
+    return Credentials(
+        server=loaded.host,
+        ca_file=_path(loaded.ssl_ca_cert),
+        token=bearer.removeprefix("Bearer ") or None,
+        client_certificate=_path(loaded.cert_file),
+        client_key=_path(loaded.key_file),
+    )
+
+
+def in_cluster(host: str, port: str) -> Credentials:
+    """Return what the kubelet mounted into our pod; its token is renewed in place."""
+    address = f"[{host}]" if ":" in host else host
+    return Credentials(
+        f"https://{address}:{port}", ca_file=_POD / "ca.crt", token_file=_POD / "token"
+    )
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value) if value else None

@@ -1,0 +1,149 @@
+"""One leader at a time, by a Lease: an elector whose loss is noticed before a successor acts.
+
+The electors of the Kubernetes libraries keep a lost leader running when the transport
+fails (reference/kopf.md 5.2). This one never compares a remote time with the local
+clock: a Lease is old when *we* have not seen it change for its duration.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.errors import ApiError, NotFoundError
+from schedune_kube.resources import LEASES
+from schedune_kube.times import render_micro_time
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderTimes:
+    """Seconds; ``renew_deadline_s`` plus a writer's time-out must stay below ``duration_s``."""
+
+    duration_s: int = 15
+    renew_deadline_s: float = 10.0
+    retry_s: float = 2.0
+    margin_s: float = 3.0
+
+
+class Elector:
+    """Takes and keeps one Lease."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        name: str,
+        namespace: str,
+        identity: str,
+        times: LeaderTimes,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.epoch = 0
+        self._client = client
+        self._name = name
+        self._namespace = namespace
+        self._identity = identity
+        self._times = times
+        self._clock = clock
+        self._valid_until = float("-inf")
+        self._seen_version = ""
+        self._seen_at = 0.0
+        self._changed = asyncio.Event()
+
+    def leading(self, margin_s: float | None = None) -> bool:
+        """Say whether we lead and will for another moment: asked before every write."""
+        margin = self._times.margin_s if margin_s is None else margin_s
+        return time.monotonic() + margin < self._valid_until
+
+    async def wait_until_leading(self) -> None:
+        """Return once we lead."""
+        while not self.leading():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def run(self) -> None:
+        """Try, and keep trying, for ever."""
+        while True:
+            led = self.leading(0)
+            try:
+                async with asyncio.timeout(self._times.retry_s):
+                    await self._attempt()
+            except (ApiError, TimeoutError) as error:
+                _LOG.warning("leader.attempt-failed", extra={"error": repr(error)})
+            if self.leading() and not led:
+                _LOG.info(
+                    "leader.acquired", extra={"epoch": self.epoch, "identity": self._identity}
+                )
+                self._changed.set()
+            await asyncio.sleep(self._times.retry_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+    async def release(self) -> None:
+        """Give the Lease back at an orderly end, if it is still ours."""
+        self._valid_until = float("-inf")
+        try:
+            lease = await self._client.get(LEASES, self._name, self._namespace)
+            if lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._client.replace(LEASES, self._name, lease, self._namespace)
+        except ApiError as error:
+            _LOG.warning("leader.release-failed", extra={"error": str(error)})
+
+    async def _attempt(self) -> None:
+        started = time.monotonic()
+        try:
+            lease = await self._client.get(LEASES, self._name, self._namespace)
+        except NotFoundError:
+            await self._client.create(LEASES, self._new(), self._namespace)
+            self._won(started, 1)
+            return
+        version = lease["metadata"]["resourceVersion"]
+        if version != self._seen_version:
+            self._seen_version, self._seen_at = version, started
+        spec = lease["spec"]
+        ours = spec.get("holderIdentity") == self._identity and self.leading(0)
+        if not ours and not self._is_free(spec, started):
+            return
+        spec["renewTime"] = render_micro_time(self._clock())
+        if not ours:
+            spec["holderIdentity"] = self._identity
+            spec["acquireTime"] = spec["renewTime"]
+            spec["leaseDurationSeconds"] = self._times.duration_s
+            spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+        written = await self._client.replace(LEASES, self._name, lease, self._namespace)
+        self._seen_version = written["metadata"]["resourceVersion"]
+        self._seen_at = started
+        self._won(started, int(spec.get("leaseTransitions") or 1))
+
+    def _is_free(self, spec: Raw, now: float) -> bool:
+        """Say whether nobody holds it, or its holder was silent for a whole duration."""
+        if not spec.get("holderIdentity"):
+            return True
+        return now >= self._seen_at + int(
+            spec.get("leaseDurationSeconds") or self._times.duration_s
+        )
+
+    def _won(self, started: float, epoch: int) -> None:
+        self._valid_until = started + self._times.renew_deadline_s
+        self.epoch = epoch
+
+    def _new(self) -> Raw:
+        now = render_micro_time(self._clock())
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": self._times.duration_s,
+                "acquireTime": now,
+                "renewTime": now,
+                "leaseTransitions": 1,
+            },
+        }

@@ -1,0 +1,18 @@
+"""Times as the API server writes and reads them."""
+
+from datetime import UTC, datetime
+
+
+def render_time(moment: datetime) -> str:
+    """Write a moment with whole seconds (metav1.Time)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def render_micro_time(moment: datetime) -> str:
+    """Write a moment with microseconds (metav1.MicroTime, as in a Lease)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Read either form; None stays None."""
+    return datetime.fromisoformat(text) if text else None
