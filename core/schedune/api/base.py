@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
 GROUP = "schedune.io"
 VERSION = "v1alpha1"
@@ -16,6 +16,24 @@ def field_name(attribute: str) -> str:
     """Spell a Python attribute as the API does: ``node_uid`` becomes ``nodeUID``."""
     first, *rest = attribute.split("_")
     return first + "".join(_UPPER.get(word, word.capitalize()) for word in rest)
+
+
+def rules(*expressions: tuple[str, str]) -> ConfigDict:
+    """Attach CEL rules to a model: (expression, message) pairs that the API server checks.
+
+    Plain CEL only, so that ``cel-python`` runs the very strings that ship.
+    """
+    validations: list[dict[str, JsonValue]] = [
+        {"rule": rule, "message": message} for rule, message in expressions
+    ]
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [*validations]})
+
+
+def exactly_one(*fields: str) -> tuple[str, str]:
+    """Return the rule that exactly one of the fields is set."""
+    present = ", ".join(f"has(self.{field})" for field in fields)
+    names = ", ".join(f"`{field}`" for field in fields)
+    return f"[{present}].filter(x, x).size() == 1", f"must have exactly one of {names}"
 
 
 class ApiModel(BaseModel):
@@ -53,10 +71,10 @@ Quantity = Annotated[
         max_length=32,
         coerce_numbers_to_str=True,
         pattern=(
-            r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
+            r"^\+?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
             r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
         ),
-        json_schema_extra={"x-kubernetes-int-or-string": True},
+        json_schema_extra={"x-kubernetes-int-or-string": True, "minimum": 0},
     ),
 ]
 """A Kubernetes quantity as the user wrote it; ``quantity.parse_bytes`` reads it."""

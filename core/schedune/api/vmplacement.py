@@ -16,8 +16,9 @@ from schedune.api.base import (
     NodeName,
     Quantity,
     StatusModel,
-    Time,
-)  # fmt: skip
+    Time,  # fmt: skip
+    rules,
+)
 from schedune.api.vmworkload import (
     Acceleration,
     Architecture,
@@ -32,6 +33,12 @@ from schedune.api.vmworkload import (
 
 FINALIZER = "schedune.io/vm"
 """Held by the node's agent until the VM is proved ended and cleaned away."""
+
+
+BINDING = (
+    "attempt", "backend", "claim", "evidence", "launch", "mode", "nodeName", "nodeUID", "workload",
+)  # fmt: skip
+"""Fields of the spec that never change."""
 
 
 class PlacementState(StrEnum):
@@ -175,6 +182,19 @@ class Stop(ApiModel):
 
 class VMPlacementSpec(ApiModel):
     """The binding; immutable but for ``stop``. Written by the operator only."""
+
+    model_config = rules(
+        (
+            " && ".join(f"self.{field} == oldSelf.{field}" for field in BINDING),
+            "a placement is immutable but for `stop`",
+        ),
+        ("!has(oldSelf.stop) || has(self.stop)", "`stop` may not be removed"),
+        (
+            "!has(oldSelf.stop) || !has(self.stop)"
+            " || self.stop.graceSeconds <= oldSelf.stop.graceSeconds",
+            "`stop.graceSeconds` may only be shortened",
+        ),
+    )
 
     attempt: Annotated[int, Field(ge=1)]
     """Number of the attempt; evidence, never a guard."""

@@ -16,8 +16,10 @@ from schedune.api.base import (
     NodeName,
     Quantity,
     StatusModel,
-    Time,
-)  # fmt: skip
+    Time,  # fmt: skip
+    exactly_one,
+    rules,
+)
 from schedune.api.evaluation import Evaluation
 
 
@@ -115,6 +117,12 @@ class ArtifactRef(ApiModel):
 class Boot(ApiModel):
     """What the guest starts from: exactly one of kernel and firmware."""
 
+    model_config = rules(
+        exactly_one("kernel", "firmware"),
+        ("!has(self.initrd) || has(self.kernel)", "`initrd` needs `kernel`"),
+        ("!has(self.commandLine) || has(self.kernel)", "`commandLine` needs `kernel`"),
+    )
+
     kernel: ArtifactRef | None = None
     """Kernel image for direct boot."""
     initrd: ArtifactRef | None = None
@@ -135,6 +143,10 @@ class EmptySource(ApiModel):
 class DiskSource(ApiModel):
     """Where a disk's content comes from: exactly one of the members."""
 
+    model_config = rules(
+        exactly_one("artifact", "hostPath", "empty"),
+    )
+
     artifact: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     """Name of an artefact of the node's inventory."""
     host_path: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/[ -~]*$")] | None = (
@@ -147,6 +159,13 @@ class DiskSource(ApiModel):
 
 class Disk(ApiModel):
     """One disk of the guest."""
+
+    model_config = rules(
+        (
+            "self.retention != 'Delete' || self.access == 'Persistent'",
+            "`retention` 'Delete' is for Persistent disks only",
+        ),
+    )
 
     name: Annotated[
         str, Field(min_length=1, max_length=20, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
@@ -200,6 +219,11 @@ class UserNetwork(ApiModel):
 class Network(ApiModel):
     """One network card of the guest."""
 
+    model_config = rules(
+        ("(self.type == 'Tap') == has(self.tap)", "`tap` goes with type 'Tap', and only with it"),
+        ("self.type == 'User' || !has(self.user)", "`user` goes with type 'User'"),
+    )
+
     name: Name
     """Name of the network card."""
     type: Literal["User", "Tap"]
@@ -222,6 +246,10 @@ class SecretKeyRef(ApiModel):
 class UserData(ApiModel):
     """NoCloud user data: exactly one of the members."""
 
+    model_config = rules(
+        exactly_one("inline", "secretRef"),
+    )
+
     inline: Annotated[str, Field(max_length=65536)] | None = None
     """The text itself."""
     secret_ref: SecretKeyRef | None = None
@@ -230,6 +258,10 @@ class UserData(ApiModel):
 
 class SSHKeys(ApiModel):
     """SSH public keys: exactly one of the members."""
+
+    model_config = rules(
+        exactly_one("inline", "secretRef"),
+    )
 
     inline: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None = (
         None
@@ -252,6 +284,10 @@ class Guest(ApiModel):
 
 class BackendVersion(ApiModel):
     """Which versions of a backend are accepted."""
+
+    model_config = rules(
+        exactly_one("minimum", "exact"),
+    )
 
     name: Backend
     """The backend."""
@@ -419,6 +455,14 @@ class ReadinessProbe(ApiModel):
 class VMWorkloadSpec(ApiModel):
     """What the user asks for."""
 
+    model_config = rules(
+        ("self.runtimeClass == oldSelf.runtimeClass", "`runtimeClass` is immutable"),
+        (
+            "oldSelf.launchMode != 'Execute' || self.launchMode == 'Execute'",
+            "`launchMode` may not go back from 'Execute'",
+        ),
+    )
+
     runtime_class: RuntimeClass
     """VirtualMachine or MicroVM; cannot be changed."""
     architecture: Architecture
@@ -524,6 +568,10 @@ class VMWorkloadStatus(StatusModel):
 
 class VMWorkload(ApiModel):
     """A VM that shall run somewhere."""
+
+    model_config = rules(
+        ("self.metadata.name.size() <= 63", "`metadata.name` must be at most 63 characters"),
+    )
 
     api_version: Literal["schedune.io/v1alpha1"] = "schedune.io/v1alpha1"
     kind: Literal["VMWorkload"] = "VMWorkload"

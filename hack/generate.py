@@ -1,0 +1,27 @@
+"""Write what is generated: the CRDs and the page of reason codes."""
+
+from pathlib import Path
+
+import yaml
+
+from schedune.api.crd import DEFINITIONS, render_definition
+from schedune.codes.page import render_page
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADER = "# Generated from core/schedune/api by `make crds`; do not edit.\n"
+
+
+def rendered() -> dict[Path, str]:
+    """Return every generated file with its content."""
+    files = {
+        ROOT / "crds" / f"{one.plural}.yaml": HEADER
+        + yaml.safe_dump(render_definition(one), sort_keys=False, width=100)
+        for one in DEFINITIONS
+    }
+    return {**files, ROOT / "docs" / "reference" / "reasons.md": render_page()}
+
+
+if __name__ == "__main__":
+    for path, text in rendered().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

@@ -1,0 +1,98 @@
+"""Start processes, prove later that they are still ours, and end them."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells a process from every other: pid numbers come back, this does not."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+
+
+def boot_id() -> str:
+    """Return the id of this boot."""
+    return _BOOT_ID.read_text().strip()
+
+
+def start_time(pid: int) -> int | None:
+    """Return when a process was started (clock ticks since boot); None: there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state == "Z" else int(fields[18])
+
+
+def identify(pid: int) -> Identity | None:
+    """Return the identity of a living process."""
+    started = start_time(pid)
+    return None if started is None else Identity(pid, started, boot_id())
+
+
+def is_alive(identity: Identity) -> bool:
+    """Say whether exactly this process still runs."""
+    return identity.boot_id == boot_id() and start_time(identity.pid) == identity.start_time
+
+
+def start(
+    argv: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, writing to a log file."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+        )
+
+
+def end(identity: Identity, grace_s: float = 10.0) -> bool:
+    """End exactly this process: SIGTERM, then SIGKILL; say whether it is gone.
+
+    A pidfd is opened first and the identity compared after, so that a number that was
+    given to somebody else in between is never signalled.
+    """
+    try:
+        descriptor = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if not is_alive(identity):
+            return True
+        for number, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
+            try:
+                signal.pidfd_send_signal(descriptor, number)
+            except ProcessLookupError:
+                return True
+            if select.select([descriptor], [], [], wait_s)[0]:
+                return True
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def wait_gone(identity: Identity, limit_s: float) -> bool:
+    """Wait until a process is gone; say whether it is."""
+    deadline = time.monotonic() + limit_s
+    while is_alive(identity):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
