@@ -185,6 +185,7 @@ def check_etcd_is_ours(layout: Layout) -> None:
         LabError: a stranger answers on the port.
     """
     deadline = time.monotonic() + READY_SECONDS
+    count = 0
     url = f"http://127.0.0.1:{layout.etcd_port}/v3/kv/range"
     everything = json.dumps({"key": "AA==", "range_end": "AA==", "count_only": True}).encode()
     while True:

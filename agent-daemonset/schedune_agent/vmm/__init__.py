@@ -1,0 +1,1 @@
+"""VMMs: what each can do, how it is launched, watched and stopped."""

@@ -1,0 +1,1 @@
+"""QEMU: argv, QMP, and what its run states mean."""

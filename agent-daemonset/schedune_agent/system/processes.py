@@ -1,0 +1,168 @@
+"""Processes: started, recognised again, watched and signalled, never by number alone."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schedune_agent.system.child import CLEAN_ENVIRONMENT
+
+_PROC: Final = Path("/proc")
+_ZOMBIE: Final = "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """What tells one process from every other, before and after it."""
+
+    pid: int
+    start_time: int
+    """Clock ticks since boot (field 22 of /proc/PID/stat)."""
+    boot_id: str
+    executable: tuple[int, int]
+    """Device and inode of what it executes."""
+    argv_digest: str
+    """sha256 of its command line."""
+
+
+def digest_argv(argv: Sequence[str]) -> str:
+    """Digest a command line as /proc shows it."""
+    return hashlib.sha256(b"".join(part.encode() + b"\0" for part in argv)).hexdigest()
+
+
+def read_identity(pid: int, boot_id: str) -> ProcessIdentity | None:
+    """Return who a living process is; None: there is none, or it is a zombie.
+
+    Raises:
+        PermissionError: the process exists and may not be looked at.
+    """
+    folder = _PROC / str(pid)
+    try:
+        state, *fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        if state == _ZOMBIE:
+            return None
+        executable = (folder / "exe").stat()
+        argv = (folder / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    digest = hashlib.sha256(argv).hexdigest()
+    return ProcessIdentity(
+        pid, int(fields[18]), boot_id, (executable.st_dev, executable.st_ino), digest
+    )
+
+
+class ProcessHandle:
+    """A proved process, held by a pidfd: a reused number can not be mistaken for it."""
+
+    def __init__(self, identity: ProcessIdentity, descriptor: int) -> None:
+        self.identity = identity
+        self._descriptor = descriptor
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether it still runs; positive evidence both ways."""
+        return not select.select([self._descriptor], [], [], 0)[0]
+
+    async def wait_gone(self, limit_s: float) -> bool:
+        """Wait until it ended; say whether it did."""
+        loop = asyncio.get_running_loop()
+        gone: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._descriptor, _resolve, gone)
+        try:
+            async with asyncio.timeout(limit_s):
+                await gone
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(self._descriptor)
+        return True
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal exactly this process; one that ended is left in peace."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, number)
+
+    def reap(self) -> int | None:
+        """Collect our own child's wait status as an exit code; None: not ours, or not ended."""
+        try:
+            found = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def close(self) -> None:
+        """Let go of the process; it lives on."""
+        os.close(self._descriptor)
+
+
+def prove(expected: ProcessIdentity, boot_id: str) -> ProcessHandle | None:
+    """Return a handle of exactly this process; None: it is proved gone.
+
+    The pidfd is opened before anything is compared, so that what was compared is what
+    is held.
+
+    Raises:
+        PermissionError: there is a process that may not be looked at; it is not gone.
+    """
+    if expected.boot_id != boot_id:
+        return None
+    try:
+        descriptor = os.pidfd_open(expected.pid)
+    except ProcessLookupError:
+        return None
+    try:
+        found = read_identity(expected.pid, boot_id)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if found != expected:
+        os.close(descriptor)
+        return None
+    return ProcessHandle(expected, descriptor)
+
+
+def _resolve(gone: "asyncio.Future[None]") -> None:
+    if not gone.done():
+        gone.set_result(None)
+
+
+def spawn(argv: Sequence[str], *, folder: Path, log: Path) -> int:
+    """Start a program that outlives us: own session, no pipes to us, minimal environment.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd=folder,
+            env=CLEAN_ENVIRONMENT,
+            start_new_session=True,
+            close_fds=True,
+            umask=0o077,
+        )
+    # The handle reaps through its pidfd; Popen must not warn about a child it still sees.
+    process.returncode = 0
+    return process.pid
+
+
+def find_by_argument(argument: str) -> Iterator[int]:
+    """Find processes whose command line has exactly this argument."""
+    wanted = argument.encode()
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if wanted in (entry / "cmdline").read_bytes().split(b"\0"):
+                    yield int(entry.name)

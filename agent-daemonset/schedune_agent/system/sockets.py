@@ -1,0 +1,29 @@
+"""Unix sockets: connect, and learn who listens."""
+
+import asyncio
+import socket
+import struct
+from pathlib import Path
+from typing import Final
+
+LONGEST_PATH: Final = 107
+"""The kernel's limit for a unix socket's path, in bytes."""
+_PEER: Final = struct.Struct("3i")
+
+
+async def connect(
+    path: Path, *, timeout_s: float, limit: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, int]:
+    """Connect and return the streams and the pid of whoever listens.
+
+    Raises:
+        OSError: nobody listens.
+        TimeoutError: the connection was not taken in time.
+    """
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=limit)
+    raw = writer.get_extra_info("socket").getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size
+    )
+    pid, _, _ = _PEER.unpack(raw)
+    return reader, writer, int(pid)

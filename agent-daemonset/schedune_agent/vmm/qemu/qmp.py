@@ -1,0 +1,113 @@
+"""A QMP client that keeps deadlines and bounds, whatever sits at the other end."""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from pathlib import Path
+from typing import Any, Final, Self
+
+from schedune_agent.system import sockets
+
+LINE_LIMIT: Final = 8 * 2**20
+MOST_EVENTS: Final = 256
+
+
+class QmpError(Exception):
+    """The monitor did not do what was asked; whether the VM lives is another question."""
+
+
+class QmpClient:
+    """One connection to one monitor; a monitor serves one client at a time."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer_pid: int
+    ) -> None:
+        self.peer_pid = peer_pid
+        self.events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
+        self.version = ""
+        self._reader = reader
+        self._writer = writer
+        self._number = 0
+
+    @classmethod
+    async def connect(cls, path: Path, *, timeout_s: float = 5.0) -> Self:
+        """Connect, read the greeting, negotiate.
+
+        Raises:
+            QmpError: nobody listens, or nobody greets in time: occupied, or not QEMU.
+        """
+        try:
+            reader, writer, pid = await sockets.connect(path, timeout_s=timeout_s, limit=LINE_LIMIT)
+        except (OSError, TimeoutError) as error:
+            raise QmpError(f"{path}: {error!r}") from error
+        client = cls(reader, writer, pid)
+        try:
+            async with asyncio.timeout(timeout_s):
+                greeting = await client._receive()
+                version = greeting["QMP"]["version"]["qemu"]
+            client.version = "{major}.{minor}.{micro}".format(**version)
+            await client.execute("qmp_capabilities", timeout_s=timeout_s)
+        except (KeyError, TypeError, TimeoutError, QmpError) as error:
+            client.close()
+            raise QmpError(
+                f"{path}: no QMP greeting within {timeout_s:.0f} s: {error!r}"
+            ) from error
+        return client
+
+    async def execute(
+        self, command: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = 5.0
+    ) -> Any:
+        """Run a command and return its answer; events on the way are kept.
+
+        Raises:
+            QmpError: an error answer, nonsense, silence, or the end of the connection.
+        """
+        self._number += 1
+        request: dict[str, Any] = {"execute": command, "id": self._number}
+        if arguments is not None:
+            request["arguments"] = arguments
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._writer.write(json.dumps(request).encode() + b"\r\n")
+                await self._writer.drain()
+                return await self._answer(self._number)
+        except TimeoutError as error:
+            raise QmpError(f"{command}: no answer within {timeout_s:.0f} s") from error
+        except OSError as error:
+            raise QmpError(f"{command}: {error!r}") from error
+
+    async def _answer(self, number: int) -> Any:
+        while True:
+            message = await self._receive()
+            if "event" in message:
+                self.events.append(message)
+            elif message.get("id") == number:
+                if "error" in message:
+                    raise QmpError(str(message["error"])[:500])
+                return message.get("return")
+
+    async def collect_events(self, wait_s: float) -> None:
+        """Read events for a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while True:
+                    message = await self._receive()
+                    if "event" in message:
+                        self.events.append(message)
+
+    async def _receive(self) -> dict[str, Any]:
+        try:
+            line = await self._reader.readline()
+            message = json.loads(line) if line else None
+        except (ValueError, RecursionError) as error:
+            raise QmpError(f"nonsense instead of JSON: {error}") from error
+        except OSError as error:
+            raise QmpError(f"the connection broke: {error!r}") from error
+        if not isinstance(message, dict):
+            raise QmpError("the connection ended")
+        return message
+
+    def close(self) -> None:
+        """Leave the monitor to the next client."""
+        self._writer.close()
