@@ -1,0 +1,1 @@
+"""The command line: its commands live with the process they belong to."""

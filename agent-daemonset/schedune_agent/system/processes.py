@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 import select
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from schedune_agent.system import cgroup
 from schedune_agent.system.child import CLEAN_ENVIRONMENT
 
 _PROC: Final = Path("/proc")
@@ -135,24 +137,33 @@ def _resolve(gone: "asyncio.Future[None]") -> None:
         gone.set_result(None)
 
 
-def spawn(argv: Sequence[str], *, folder: Path, log: Path) -> int:
-    """Start a program that outlives us: own session, no pipes to us, minimal environment.
+def spawn(argv: Sequence[str], *, folder: Path, log: Path, groups: Sequence[Path]) -> int:
+    """Start a program that outlives us: own session, no pipes to us, its own control groups.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: it cannot be started, or may not enter its groups.
     """
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd=folder,
-            env=CLEAN_ENVIRONMENT,
-            start_new_session=True,
-            close_fds=True,
-            umask=0o077,
-        )
+    doors = [os.open(group, os.O_WRONLY | os.O_CLOEXEC) for group in groups]
+    try:
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd=folder,
+                env=CLEAN_ENVIRONMENT,
+                start_new_session=True,
+                close_fds=True,
+                umask=0o077,
+                # Before exec, so that no child of it can stay behind in our groups.
+                preexec_fn=functools.partial(cgroup.enter, doors),  # noqa: PLW1509
+            )
+    except subprocess.SubprocessError as error:
+        raise OSError(f"the new process could not enter its control groups: {error}") from error
+    finally:
+        for door in doors:
+            os.close(door)
     # The handle reaps through its pidfd; Popen must not warn about a child it still sees.
     process.returncode = 0
     return process.pid

@@ -1,0 +1,33 @@
+PYTHON ?= python3
+RUN := .venv/bin
+
+.PHONY: help setup demo lab test check crds clean
+.DEFAULT_GOAL := help
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## Install what this checkout needs (all other targets do so by themselves)
+	@$(PYTHON) hack/setup.py
+
+demo: setup ## The whole story on a real control plane: fleet, explained placement, a real VM
+	@$(RUN)/schedune lab demo
+
+lab: setup ## Start the lab and leave it running (end it with: .venv/bin/schedune lab down)
+	@$(RUN)/schedune lab up
+
+test: setup ## Run the tests: pure ones, a real API server, real VMs
+	@$(RUN)/schedune lab prepare
+	@$(RUN)/pytest
+
+check: setup ## Format, lint, types, directions of dependencies
+	@$(RUN)/ruff format --check .
+	@$(RUN)/ruff check .
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports
+
+crds: setup ## Generate crds/ and docs/reference from the models and the table of codes
+	@$(RUN)/python hack/generate.py
+
+clean: ## Remove the virtual environment (caches stay)
+	rm -rf .venv

@@ -1,0 +1,68 @@
+"""Control groups of our own: what keeps a VM alive when the agent's pod goes.
+
+A VM must leave *every* hierarchy of the agent's (reference/daemonset-measured.md 2):
+one forgotten is enough for the container runtime to find and kill it.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path("/sys/fs/cgroup")
+PARENT: Final = "schedune"
+_CPUSET: Final = ("cpuset.cpus", "cpuset.mems")
+
+
+def hierarchies(root: Path = ROOT) -> list[Path]:
+    """Return the root of every mounted hierarchy: one with pure v2, many with v1."""
+    if (root / "cgroup.procs").exists():
+        return [root]
+    return sorted(entry for entry in root.glob("*") if (entry / "cgroup.procs").exists() and not entry.is_symlink())
+
+
+def can_contain(root: Path = ROOT) -> bool:
+    """Say whether we may make groups in every hierarchy, by making our parent group."""
+    found = hierarchies(root)
+    try:
+        for hierarchy in found:
+            _make(hierarchy / PARENT)
+    except OSError:
+        return False
+    return bool(found)
+
+
+def make_groups(name: str, root: Path = ROOT) -> list[Path]:
+    """Make a group of this name in every hierarchy and return where a process enters them.
+
+    Raises:
+        OSError: we may not.
+    """
+    doors = []
+    for hierarchy in hierarchies(root):
+        _make(hierarchy / PARENT)
+        _make(hierarchy / PARENT / name)
+        doors.append(hierarchy / PARENT / name / "cgroup.procs")
+    return doors
+
+
+def _make(group: Path) -> None:
+    group.mkdir(exist_ok=True)
+    for name in _CPUSET:
+        # A new v1 cpuset is empty, and nothing may enter an empty one.
+        own, parent = group / name, group.parent / name
+        if own.exists() and parent.exists() and not own.read_text().strip():
+            own.write_text(parent.read_text())
+
+
+def remove_groups(name: str, root: Path = ROOT) -> None:
+    """Remove the groups of an ended VM; one that is still busy stays."""
+    for hierarchy in hierarchies(root):
+        with contextlib.suppress(OSError):
+            (hierarchy / PARENT / name).rmdir()
+
+
+def enter(doors: list[int]) -> None:
+    """Move the calling process into groups; runs between fork and exec."""
+    for door in doors:
+        os.write(door, b"0")

@@ -1,0 +1,132 @@
+"""QEMU's command line, pure: a launch in, argv out (reference/runtimes.md 2.2).
+
+Everything of a user's is one whole argument (the kernel command line) or a file that
+the agent found itself; identifiers are ours. Paths with a comma are refused, since
+QEMU's option lists would read an option out of them.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schedune.api.quantity import parse_bytes
+from schedune.api.vmplacement import Launch
+from schedune.api.vmworkload import Acceleration, Architecture
+from schedune_agent.system.sockets import LONGEST_PATH
+
+READY_PORT: Final = "io.schedune.ready.0"
+CONSOLE: Final = "console0"
+_NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
+"""From it and a placement's UID the machine's UUID is derived."""
+
+
+class ArgvError(ValueError):
+    """The launch cannot be written down safely; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class VmPaths:
+    """Where everything of one VM is on this node."""
+
+    run: Path
+
+    @property
+    def monitor(self) -> Path:
+        """QMP socket."""
+        return self.run / "q.sock"
+
+    @property
+    def ready(self) -> Path:
+        """Host side of the readiness port."""
+        return self.run / "r.sock"
+
+    @property
+    def log(self) -> Path:
+        """What QEMU itself complains of."""
+        return self.run / "qemu.log"
+
+
+@dataclass(frozen=True, slots=True)
+class BootFiles:
+    """The files that the launch's artefacts are on this node."""
+
+    kernel: Path
+    initrd: Path | None
+
+
+def machine_uuid(placement_uid: str) -> str:
+    """Return the UUID by which a VM is asked who it is."""
+    return str(uuid.uuid5(_NAMESPACE, placement_uid))
+
+
+def marker(placement_uid: str, cluster_uid: str) -> str:
+    """Return the argument that marks a process as this placement's VM of this cluster."""
+    return f"name=opt/io.schedune/placement,string={cluster_uid}/{placement_uid}"
+
+
+def render_argv(
+    binary: str, launch: Launch, files: BootFiles, paths: VmPaths, *, placement_uid: str, cluster_uid: str
+) -> list[str]:
+    """Return the command line of one VM, paused at its start.
+
+    Raises:
+        ArgvError: a path would be misread by QEMU, or is too long for a socket.
+    """
+    for path in (paths.monitor, paths.ready, files.kernel, files.initrd):
+        _check_path(path)
+    for path in (paths.monitor, paths.ready):
+        if len(str(path).encode()) > LONGEST_PATH:
+            raise ArgvError(f"{path} is longer than the {LONGEST_PATH} bytes of a socket's path")
+    argv = [
+        binary,
+        "-name", f"guest={placement_uid},debug-threads=on",
+        "-uuid", machine_uuid(placement_uid),
+        "-fw_cfg", marker(placement_uid, cluster_uid),
+        "-no-user-config", "-nodefaults", "-display", "none", "-monitor", "none",
+        "-msg", "timestamp=on", "-S",
+        "-action", "reboot=shutdown,shutdown=pause,panic=pause",
+        *_machine(launch),
+        "-smp", str(launch.vcpus),
+        "-m", f"{parse_bytes(launch.memory) // 2**20}M",
+        "-kernel", str(files.kernel),
+        *(["-initrd", str(files.initrd)] if files.initrd else []),
+        *(["-append", launch.command_line] if launch.command_line else []),
+        "-chardev", f"socket,id=mon0,path={paths.monitor},server=on,wait=off",
+        "-mon", "chardev=mon0,mode=control",
+        "-chardev", f"ringbuf,id={CONSOLE},size=65536",
+        "-serial", f"chardev:{CONSOLE}",
+        *_ready_port(paths),
+        "-device", json.dumps({"driver": "pvpanic-pci", "id": "panic0"}),
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    ]  # fmt: skip
+    return argv
+
+
+def _machine(launch: Launch) -> list[str]:
+    accelerated = launch.acceleration is Acceleration.KVM
+    match launch.architecture:
+        case Architecture.AMD64:
+            kind, cpu = "q35,usb=off,vmport=off,smm=off", "host" if accelerated else "max"
+        case Architecture.ARM64:
+            gic = "host" if accelerated else "3"
+            kind, cpu = f"virt,usb=off,gic-version={gic}", "host" if accelerated else "cortex-a57"
+        case Architecture.ANY:
+            raise ArgvError("a launch is for one architecture")
+    accelerator = "kvm" if accelerated else "tcg"
+    return ["-machine", f"{kind},accel={accelerator}", "-cpu", cpu]
+
+
+def _ready_port(paths: VmPaths) -> list[str]:
+    port = {"driver": "virtserialport", "id": "port-ready", "bus": "vser0.0", "nr": 1}
+    return [
+        "-device", json.dumps({"driver": "virtio-serial-pci", "id": "vser0", "romfile": ""}),
+        "-chardev", f"socket,id=ready0,path={paths.ready},server=on,wait=off",
+        "-device", json.dumps({**port, "chardev": "ready0", "name": READY_PORT}),
+    ]  # fmt: skip
+
+
+def _check_path(path: Path | None) -> None:
+    if path is not None and ("," in str(path) or "\n" in str(path)):
+        raise ArgvError(f"'{path}' holds a comma or a newline, which QEMU would misread")

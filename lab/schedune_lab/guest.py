@@ -1,0 +1,72 @@
+"""The lab's guest: an initramfs of busybox, a few modules and one script."""
+
+import gzip
+import lzma
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from schedune_lab.machine import KernelFiles
+from schedune_lab.progress import LabError
+
+INIT: Final = Path(__file__).with_name("guest_init.sh")
+MODULES: Final = (
+    "virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+    "virtio_console", "pvpanic", "pvpanic-pci", "button", "evdev", "gpio_keys",
+)  # fmt: skip
+"""In the order in which they must be loaded; what the kernel has built in is missing here."""
+_DIRECTORY, _FILE = 0o040755, 0o100755
+
+
+def build_initrd(busybox: Path, kernel: KernelFiles, out: Path) -> None:
+    """Write the initramfs; the same inputs give the same bytes."""
+    modules = dict(_modules(kernel))
+    entries: list[tuple[str, int, bytes]] = [
+        (name, _DIRECTORY, b"") for name in ("bin", "dev", "modules", "proc", "sys", "tmp")
+    ]
+    entries += [("bin/busybox", _FILE, busybox.read_bytes()), ("init", _FILE, INIT.read_bytes())]
+    entries += [(f"modules/{name}", _FILE, content) for name, content in modules.items()]
+    entries.append(("modules/order", _FILE, "\n".join(modules).encode()))
+    archive = b"".join(_newc(number, *entry) for number, entry in enumerate(entries, start=1))
+    archive += _newc(0, "TRAILER!!!", 0, b"")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(gzip.compress(archive, compresslevel=1, mtime=0))
+
+
+def _modules(kernel: KernelFiles) -> Iterator[tuple[str, bytes]]:
+    found = {path.name.split(".ko")[0]: path for path in kernel.modules.rglob("*.ko*")}
+    for name in MODULES:
+        path = found.get(name)
+        if path is not None:
+            yield f"{name}.ko", _unpack(path)
+
+
+def _unpack(path: Path) -> bytes:
+    """Return the module itself: busybox's insmod reads no compressed ones."""
+    content = path.read_bytes()
+    match path.suffix:
+        case ".ko":
+            return content
+        case ".xz":
+            return lzma.decompress(content)
+        case ".gz":
+            return gzip.decompress(content)
+        case ".zst":
+            done = subprocess.run(["zstd", "-dc", str(path)], capture_output=True, check=False)
+            if done.returncode:
+                raise LabError(f"cannot unpack {path.name}; install the package zstd")
+            return done.stdout
+        case _:
+            raise LabError(f"{path} is compressed in a way that is not known here")
+
+
+def _newc(number: int, name: str, mode: int, content: bytes) -> bytes:
+    encoded = name.encode() + b"\0"
+    fields = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(encoded), 0)
+    header = b"070701" + b"".join(b"%08X" % field for field in fields) + encoded
+    return _padded(header) + _padded(content)
+
+
+def _padded(content: bytes) -> bytes:
+    return content + b"\0" * (-len(content) % 4)

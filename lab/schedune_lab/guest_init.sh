@@ -1,0 +1,43 @@
+#!/bin/busybox sh
+# The first and only program of the lab's guest. It proves that it lives by answering
+# a nonce on the virtio port io.schedune.ready.0, and powers down on the power button.
+/bin/busybox --install -s /bin
+export PATH=/bin
+mkdir -p /proc /sys /dev /tmp
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev 2>/dev/null
+for module in $(cat /modules/order); do insmod "/modules/$module" 2>/dev/null; done
+word() { tr ' ' '\n' </proc/cmdline | sed -n "s/^schedune.test=//p"; }
+echo "schedune-guest: kernel $(uname -r), boot id $(cat /proc/sys/kernel/random/boot_id)"
+
+button() { # an input event of the power button ends the guest in order
+  for device in /dev/input/event*; do
+    [ -e "$device" ] || continue
+    (dd if="$device" bs=24 count=1 >/dev/null 2>&1 && echo "schedune-guest: power button" && poweroff -f) &
+  done
+}
+[ "$(word)" = ignore-button ] || button
+
+answer() { # one line in, one line out: the nonce that came, and this boot's id
+  while read -r line; do
+    nonce=$(echo "$line" | sed -n 's/^{"nonce":"\([0-9a-f]\{1,64\}\)"}$/\1/p')
+    [ -n "$nonce" ] && echo "{\"nonce\":\"$nonce\",\"bootID\":\"$(cat /proc/sys/kernel/random/boot_id)\"}" >&3
+  done <&3
+}
+case "$(word)" in
+  poweroff) poweroff -f ;;
+  reboot) reboot -f ;;
+  panic) echo c >/proc/sysrq-trigger ;;
+  silent) while :; do sleep 3600; done ;;
+esac
+while :; do
+  for name in /sys/class/virtio-ports/*/name; do
+    if [ "$(cat "$name" 2>/dev/null)" = io.schedune.ready.0 ]; then
+      port=/dev/$(basename "$(dirname "$name")")
+      exec 3<>"$port" && answer
+      exec 3>&-
+    fi
+  done
+  sleep 0.2
+done
