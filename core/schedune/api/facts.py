@@ -1,0 +1,195 @@
+"""Facts of a node: what its parts are and can do."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schedune.api.base import (
+    Code,
+    Message,
+    Quantity,
+    StatusModel,
+    Time,
+)
+from schedune.api.vmworkload import Backend
+
+ShortText = Annotated[str, Field(max_length=256)]
+
+
+class CapabilityState(StrEnum):
+    """What is known of a capability; Unknown is neither yes nor no."""
+
+    SUPPORTED = "Supported"
+    UNSUPPORTED = "Unsupported"
+    UNKNOWN = "Unknown"
+    UNAVAILABLE = "Unavailable"
+
+
+class ArtifactKind(StrEnum):
+    """What a file is for."""
+
+    KERNEL = "Kernel"
+    INITRD = "Initrd"
+    FIRMWARE = "Firmware"
+    DISK = "Disk"
+
+
+class Artifact(StatusModel):
+    """One file of the node's inventory."""
+
+    name: Annotated[str, Field(max_length=128)]
+    """Name by which workloads refer to it."""
+    kind: ArtifactKind
+    """What it is for."""
+    format: Annotated[str, Field(max_length=32)]
+    """Format found in its bytes: BzImage, Image, ELF, Gzip, Cpio, Raw, Qcow2."""
+    size_bytes: Annotated[int, Field(ge=0)]
+    """Size of the file."""
+    virtual_size_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Size as the guest sees it."""
+    architecture: Annotated[str, Field(max_length=16)] = "Unknown"
+    """amd64, arm64, another that is known, or Unknown."""
+    evidence: ShortText = ""
+    """The bytes that prove format and architecture, and where they stand."""
+    sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Digest of the content, where it was computed."""
+
+
+class BackendFact(StatusModel):
+    """One VMM binary of the node."""
+
+    name: Backend
+    """Which VMM."""
+    path: Annotated[str, Field(max_length=1024)]
+    """Where it is."""
+    version: Annotated[str, Field(max_length=32)] | None = None
+    """Version it gave of itself; unset: it did not answer."""
+    version_line: ShortText = ""
+    """First line of its version output."""
+    sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Digest of the binary."""
+    architecture: Annotated[str, Field(max_length=16)] = "Unknown"
+    """Architecture of the guests that it runs: amd64 or arm64."""
+    accelerations: Annotated[list[Annotated[str, Field(max_length=16)]], Field(max_length=8)] = (
+        Field(default_factory=list)
+    )
+    """KVM, Emulated: what this binary can do on this node, proved."""
+    machine_types: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] = (
+        Field(default_factory=list)
+    )
+    """Machine types that we use and it has."""
+    features: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)] = Field(
+        default_factory=list
+    )
+    """Devices and options that we use and it has."""
+
+
+class Capability(StatusModel):
+    """One thing that the node can do, or not, or nobody knows."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """Name, for example kvm_vm_launch."""
+    state: CapabilityState
+    """The answer."""
+    reason_code: Code
+    """Why."""
+    value: ShortText | None = None
+    """What was seen."""
+    source: ShortText = ""
+    """Where it was seen."""
+    method: ShortText = ""
+    """How."""
+    observed_time: Time
+    """When."""
+    stale_after_seconds: Annotated[int, Field(ge=1)] | None = None
+    """After how long it says nothing any more, in seconds."""
+    message: Message = ""
+    """For people."""
+
+
+class NodeCapacity(StatusModel):
+    """What VMs may use of the node."""
+
+    vcpus: Annotated[int, Field(ge=0)]
+    """Virtual CPUs."""
+    memory: Quantity
+    """Memory."""
+    disk: Quantity = "0"
+    """Disk."""
+    hugepages: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=8)] = Field(
+        default_factory=list
+    )
+    """Free huge pages as SIZE=COUNT."""
+    basis: Literal["Declared", "OutsideAllocatable", "Configured"]
+    """Who says so."""
+
+
+class Constraint(StatusModel):
+    """Something that stands against some workloads."""
+
+    code: Code
+    """Which."""
+    type: Annotated[str, Field(max_length=63)]
+    """Kind of constraint."""
+    observed: ShortText
+    """What was seen."""
+    expected: ShortText
+    """What would be in order."""
+
+
+class CPUFacts(StatusModel):
+    """The processor."""
+
+    architecture: Annotated[str, Field(max_length=16)]
+    """amd64, arm64 or another name of kubernetes.io/arch."""
+    cores: Annotated[int, Field(ge=1)]
+    """Logical CPUs that are online."""
+    model: ShortText = ""
+    """Model."""
+    vendor: ShortText = ""
+    """Vendor."""
+    flags: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(
+        default_factory=list
+    )
+    """Flags that matter for VMs: vmx, svm, hypervisor and the like."""
+
+
+class MemoryFacts(StatusModel):
+    """The memory."""
+
+    total_bytes: Annotated[int, Field(ge=0)]
+    """All of it."""
+
+
+class FilesystemFact(StatusModel):
+    """Room under one of our paths."""
+
+    path: Annotated[str, Field(max_length=1024)]
+    """The path."""
+    purpose: Literal["Images", "Run", "State"]
+    """What we use it for."""
+    total_bytes: Annotated[int, Field(ge=0)]
+    """Size of the file system."""
+    available_bytes: Annotated[int, Field(ge=0)]
+    """Room left, in steps of 256Mi so that noise changes nothing."""
+    access: Literal["ReadWrite", "ReadOnly"]
+    """Whether it can be written."""
+
+
+class NetworkFact(StatusModel):
+    """A bridge of the node."""
+
+    name: Annotated[str, Field(max_length=15)]
+    """Name of the bridge."""
+
+
+class OSFacts(StatusModel):
+    """The operating system."""
+
+    hostname: ShortText
+    """Host name; not an identity."""
+    kernel: ShortText
+    """Kernel release."""
+    name: ShortText
+    """Distribution."""
