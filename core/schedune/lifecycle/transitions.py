@@ -44,6 +44,16 @@ def is_allowed(current: PlacementState | None, to: PlacementState) -> bool:
     return to in ALLOWED[current]
 
 
+def check_move(current: PlacementState | None, to: PlacementState) -> None:
+    """Let a move pass that the table has.
+
+    Raises:
+        IllegalMoveError: the table does not have it.
+    """
+    if not is_allowed(current, to):
+        raise IllegalMoveError(f"no move from {current} to {to}")
+
+
 def move(
     current: PlacementState | None, to: PlacementState, reason: Reason, now: datetime
 ) -> TraceEntry:
@@ -52,8 +62,7 @@ def move(
     Raises:
         IllegalMoveError: the table does not have it.
     """
-    if not is_allowed(current, to):
-        raise IllegalMoveError(f"no move from {current} to {to} ({reason.row.code})")
+    check_move(current, to)
     return _entry(current, to, reason, now)
 
 
