@@ -209,8 +209,9 @@ def agent_conditions(facts: NodeTruthStatus, now: datetime, generation: int) -> 
     version = facts.identity.agent_version if facts.identity else ""
     return [
         Condition(
-            type="KVMUsable", status=status, reason=row.reason if row else codes.CAP_KVM_ERROR.reason,
-            message=kvm.message if kvm else "", last_transition_time=now, observed_generation=generation,
+            type="KVMUsable", status=status, reason=(row or codes.CAP_KVM_ERROR).reason,
+            message=kvm.message if kvm else "", last_transition_time=now,
+            observed_generation=generation,
         ),
         Condition(
             type="AgentHealthy", status="True", reason=summary.AGENT_RUNNING.reason,

@@ -84,8 +84,8 @@ async def ask_capabilities(path: Path) -> tuple[Sequence[str], Sequence[str]]:
     with tempfile.TemporaryDirectory(prefix="schedune-qemu-") as folder:
         socket = Path(folder) / "q.sock"
         argv = [
-            str(path), "-M", "none", "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-            "-S", "-qmp", f"unix:{socket},server=on,wait=off",
+            str(path), "-M", "none", "-nodefaults", "-no-user-config", "-display", "none",
+            "-monitor", "none", "-S", "-qmp", f"unix:{socket},server=on,wait=off",
         ]  # fmt: skip
         child = asyncio.create_task(run_child(argv, deadline_s=_DEADLINE_S))
         try:

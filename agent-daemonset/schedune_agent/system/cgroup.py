@@ -18,7 +18,11 @@ def hierarchies(root: Path = ROOT) -> list[Path]:
     """Return the root of every mounted hierarchy: one with pure v2, many with v1."""
     if (root / "cgroup.procs").exists():
         return [root]
-    return sorted(entry for entry in root.glob("*") if (entry / "cgroup.procs").exists() and not entry.is_symlink())
+    return sorted(
+        entry
+        for entry in root.glob("*")
+        if (entry / "cgroup.procs").exists() and not entry.is_symlink()
+    )
 
 
 def can_contain(root: Path = ROOT) -> bool:

@@ -67,7 +67,13 @@ def marker(placement_uid: str, cluster_uid: str) -> str:
 
 
 def render_argv(
-    binary: str, launch: Launch, files: BootFiles, paths: VmPaths, *, placement_uid: str, cluster_uid: str
+    binary: str,
+    launch: Launch,
+    files: BootFiles,
+    paths: VmPaths,
+    *,
+    placement_uid: str,
+    cluster_uid: str,
 ) -> list[str]:
     """Return the command line of one VM, paused at its start.
 
@@ -79,7 +85,7 @@ def render_argv(
     for path in (paths.monitor, paths.ready):
         if len(str(path).encode()) > LONGEST_PATH:
             raise ArgvError(f"{path} is longer than the {LONGEST_PATH} bytes of a socket's path")
-    argv = [
+    return [
         binary,
         "-name", f"guest={placement_uid},debug-threads=on",
         "-uuid", machine_uuid(placement_uid),
@@ -101,19 +107,17 @@ def render_argv(
         "-device", json.dumps({"driver": "pvpanic-pci", "id": "panic0"}),
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]  # fmt: skip
-    return argv
 
 
 def _machine(launch: Launch) -> list[str]:
     accelerated = launch.acceleration is Acceleration.KVM
-    match launch.architecture:
-        case Architecture.AMD64:
-            kind, cpu = "q35,usb=off,vmport=off,smm=off", "host" if accelerated else "max"
-        case Architecture.ARM64:
-            gic = "host" if accelerated else "3"
-            kind, cpu = f"virt,usb=off,gic-version={gic}", "host" if accelerated else "cortex-a57"
-        case Architecture.ANY:
-            raise ArgvError("a launch is for one architecture")
+    if launch.architecture is Architecture.ANY:
+        raise ArgvError("a launch is for one architecture")
+    if launch.architecture is Architecture.AMD64:
+        kind, cpu = "q35,usb=off,vmport=off,smm=off", "host" if accelerated else "max"
+    else:
+        gic = "host" if accelerated else "3"
+        kind, cpu = f"virt,usb=off,gic-version={gic}", "host" if accelerated else "cortex-a57"
     accelerator = "kvm" if accelerated else "tcg"
     return ["-machine", f"{kind},accel={accelerator}", "-cpu", cpu]
 

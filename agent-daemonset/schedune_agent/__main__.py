@@ -1,0 +1,66 @@
+"""``schedune-agent``: the process on a node."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from schedune_agent.app import run_agents
+from schedune_agent.record import RecordError
+from schedune_agent.settings import AgentSettings, SettingsError, read_settings
+from schedune_kube.log import set_up_logging
+
+_SETTINGS = click.option(
+    "--settings", "files", type=click.Path(path_type=Path), multiple=True, required=True,
+    help="Settings file (YAML); several for several nodes in one process.",
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Publish this node's truth and carry out its placements."""
+
+
+@main.command()
+@_SETTINGS
+def run(files: tuple[Path, ...]) -> None:
+    """Run the agent of this machine."""
+    _run([_read(path) for path in files])
+
+
+@main.command()
+@_SETTINGS
+def replay(files: tuple[Path, ...]) -> None:
+    """Publish recorded facts; validate and prepare placements, execute none."""
+    settings = [_read(path) for path in files]
+    for path, one in zip(files, settings, strict=True):
+        if one.facts_file is None:
+            _refuse(f"{path}: `factsFile` is missing: it names what is replayed")
+    _run(settings)
+
+
+def _read(path: Path) -> AgentSettings:
+    try:
+        return read_settings(path)
+    except SettingsError as error:
+        _refuse(str(error))
+        raise
+
+
+def _refuse(message: str) -> None:
+    click.echo(f"schedune-agent: {message}", err=True)
+    raise SystemExit(2)
+
+
+def _run(settings: list[AgentSettings]) -> None:
+    set_up_logging()
+    try:
+        asyncio.run(run_agents(settings))
+    except* (SettingsError, RecordError) as group:
+        for error in group.exceptions:
+            click.echo(f"schedune-agent: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

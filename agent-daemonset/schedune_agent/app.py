@@ -1,0 +1,116 @@
+"""The composition root: here the clock is read and everything is put together."""
+
+import asyncio
+import fcntl
+import logging
+import signal
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from schedune_agent.facts import FactSource, Probes
+from schedune_agent.identity import IdentityError, NodeIdentity, read_identity
+from schedune_agent.ledger import Ledger
+from schedune_agent.placement_worker import Node
+from schedune_agent.placements import PlacementRunner
+from schedune_agent.record import RecordStore
+from schedune_agent.replay import RecordedFacts
+from schedune_agent.settings import AgentSettings, SettingsError
+from schedune_agent.system import cgroup
+from schedune_agent.truth import TruthPublisher
+from schedune_kube.client import KubeClient
+from schedune_kube.credentials import Credentials
+
+_LOG: Final = logging.getLogger(__name__)
+_IDENTITY_SECONDS: Final = 1.0
+
+
+def clock() -> datetime:
+    """Return the time of day."""
+    return datetime.now(UTC)
+
+
+async def run_agents(settings: list[AgentSettings]) -> None:
+    """Run one agent for each settings until SIGTERM; VMs go on without us."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    agents = [asyncio.create_task(_run_agent(one)) for one in settings]
+    waiter = asyncio.create_task(stop.wait())
+    done, pending = await asyncio.wait([*agents, waiter], return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _run_agent(settings: AgentSettings) -> None:
+    async with AsyncExitStack() as stack:
+        await _hold_lock(settings.state_directory, stack)
+        identity = await _await_identity(settings)
+        kubernetes = settings.kubernetes
+        credentials = Credentials(
+            kubernetes.server, ca_file=kubernetes.ca_file, token_file=kubernetes.token_file
+        )
+        client = await stack.enter_async_context(
+            KubeClient(credentials, field_manager="schedune-agent")
+        )
+        contained = settings.containment == "Auto" and cgroup.can_contain()
+        node = Node(
+            settings=settings,
+            identity=identity,
+            records=RecordStore(settings.state_directory),
+            ledger=Ledger(),
+            facts=lambda: publisher.facts,
+            clock=clock,
+            launches=settings.facts_file is None,
+            contained=contained,
+        )
+        runner = PlacementRunner(client, node, on_live_change=lambda: publisher.nudge())  # noqa: PLW0108 - made below
+        source = _source(settings, identity, contained=contained)
+        publisher = TruthPublisher(client, settings, identity, source, runner.live_vms, clock)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(publisher.run())
+            await publisher.known.wait()
+            group.create_task(runner.run())
+
+
+def _source(settings: AgentSettings, identity: NodeIdentity, *, contained: bool) -> FactSource:
+    if settings.facts_file is not None:
+        return RecordedFacts(settings.facts_file, identity, clock)
+    return Probes(settings, identity, "Cgroup" if contained else "Session", clock)
+
+
+async def _hold_lock(state_directory: Path, stack: AsyncExitStack) -> None:
+    """Let one agent at a time work on a state directory; a second one says so and waits."""
+    try:
+        state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = stack.enter_context((state_directory / "agent.lock").open("w"))
+    except OSError as error:
+        raise SettingsError(f"stateDirectory {state_directory}: {error.strerror}") from error
+    told = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                _LOG.warning(
+                    "agent.waits-for-another", extra={"stateDirectory": str(state_directory)}
+                )
+            told = True
+            await asyncio.sleep(_IDENTITY_SECONDS)
+        else:
+            return
+
+
+async def _await_identity(settings: AgentSettings) -> NodeIdentity:
+    """Read who we are; a token that is not there yet is waited for."""
+    while True:
+        try:
+            return read_identity(settings.kubernetes.token_file)
+        except IdentityError as error:
+            _LOG.warning("agent.no-identity", extra={"error": str(error)})
+            await asyncio.sleep(_IDENTITY_SECONDS)

@@ -1,0 +1,41 @@
+"""What this node has given away: the agent's own arithmetic, independent of the operator's."""
+
+from dataclasses import dataclass, field
+
+from schedune.api.nodetruth import NodeCapacity
+from schedune.api.quantity import parse_bytes, render_bytes
+from schedune.api.vmplacement import Claim
+from schedune.codes import execution as codes
+from schedune.codes.row import Reason
+
+
+@dataclass
+class Ledger:
+    """Claims by placement UID; what is held does not depend on who asks again."""
+
+    held: dict[str, Claim] = field(default_factory=dict)
+
+    def reserve(
+        self, placement_uid: str, claim: Claim, capacity: NodeCapacity | None
+    ) -> Reason | None:
+        """Hold a claim, or say why the node cannot; holding twice is holding once."""
+        others = [one for uid, one in self.held.items() if uid != placement_uid]
+        vcpus = (capacity.vcpus if capacity else 0) - sum(one.vcpus for one in others)
+        memory = (parse_bytes(capacity.memory) if capacity else 0) - sum(map(memory_of, others))
+        if claim.vcpus > vcpus or memory_of(claim) > memory:
+            return Reason(
+                codes.LEDGER_FULL,
+                f"{max(0, vcpus)} vCPUs and {render_bytes(max(0, memory))}",
+                f"{claim.vcpus} vCPUs and {render_bytes(memory_of(claim))}",
+            )
+        self.held[placement_uid] = claim
+        return None
+
+    def release(self, placement_uid: str) -> None:
+        """Give a claim back; idempotent."""
+        self.held.pop(placement_uid, None)
+
+
+def memory_of(claim: Claim) -> int:
+    """Return guest memory and overhead in bytes."""
+    return parse_bytes(claim.memory) + parse_bytes(claim.overhead_memory)

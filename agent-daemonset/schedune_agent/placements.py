@@ -1,0 +1,166 @@
+"""The placements of this node: watched, carried out, reported, released."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from schedune.api.nodetruth import LiveVM
+from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
+from schedune_agent.placement_worker import Node, PlacementWorker
+from schedune_agent.record import LaunchRecord
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.errors import ApiError, ConflictError, InvalidError, NotFoundError
+from schedune_kube.reflector import Key, Reflector
+from schedune_kube.resources import VMPLACEMENTS
+
+_LOG: Final = logging.getLogger(__name__)
+_AFTER_ERROR_SECONDS: Final = 2.0
+_STATUS_FIELDS: Final = [
+    field.alias or name for name, field in VMPlacementStatus.model_fields.items()
+]
+
+
+class PlacementRunner:
+    """Runs one worker for every placement that is bound to this node."""
+
+    def __init__(self, client: KubeClient, node: Node, on_live_change: Callable[[], None]) -> None:
+        self._client = client
+        self._node = node
+        self._on_live_change = on_live_change
+        self._workers: dict[str, PlacementWorker] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._records: dict[str, LaunchRecord] = {}
+        self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
+        self._reflector = Reflector(
+            client,
+            VMPLACEMENTS,
+            field_selector=f"spec.nodeName={node.identity.name}",
+            on_change=self._on_change,
+        )
+
+    def live_vms(self) -> Sequence[LiveVM]:
+        """Return the VMs that run here, or may; records without a placement count too."""
+        records = {**self._records, **{uid: one.record for uid, one in self._workers.items()}}
+        return [
+            LiveVM(
+                placement_uid=uid,
+                workload_uid=record.workload_uid,
+                namespace=record.namespace,
+                name=record.name,
+            )
+            for uid, record in sorted(records.items())
+            if record.process is not None and record.ended is None
+        ]
+
+    async def run(self) -> None:
+        """Work for ever; the records of the last agent are read before anything else.
+
+        Raises:
+            RecordError: a record cannot be read: nothing may be launched beside it.
+        """
+        self._records = self._node.records.load_all()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reflector.run())
+            while True:
+                raw = await self._arrived.get()
+                self._take_in(raw, group)
+
+    def _on_change(self, key: Key, raw: Raw | None) -> None:
+        """Hand over; an object that is gone wakes its worker, which looks for it."""
+        if raw is not None:
+            self._arrived.put_nowait(raw)
+            return
+        for uid, worker in self._workers.items():
+            metadata = worker.placement.metadata
+            if (metadata.namespace, metadata.name) == key:
+                self._wakes[uid].set()
+
+    def _take_in(self, raw: Raw, group: asyncio.TaskGroup) -> None:
+        try:
+            placement = VMPlacement.model_validate(raw)
+        except ValidationError as error:
+            _LOG.error(
+                "placement.unreadable", extra={"name": raw["metadata"]["name"], "error": str(error)}
+            )
+            return
+        uid = placement.metadata.uid
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.placement = placement
+            self._wakes[uid].set()
+            return
+        worker = PlacementWorker(self._node, placement, self._records.pop(uid, None))
+        self._workers[uid], self._wakes[uid] = worker, asyncio.Event()
+        group.create_task(self._work(uid, worker), name=f"placement-{uid}")
+
+    async def _work(self, uid: str, worker: PlacementWorker) -> None:
+        """Step, report, wait; an error of one placement stops no other."""
+        while not self._is_gone(uid, worker):
+            self._wakes[uid].clear()
+            was_live = worker.is_live
+            try:
+                pause = await worker.step()
+                await self._report(worker)
+            except ApiError as error:
+                _LOG.warning("placement.not-reported", extra={"uid": uid, "error": str(error)})
+                pause = _AFTER_ERROR_SECONDS
+            except Exception:  # noqa: BLE001 - the top of a loop
+                _LOG.exception("placement.step-failed", extra={"uid": uid})
+                pause = _AFTER_ERROR_SECONDS
+            if worker.is_live != was_live:
+                self._on_live_change()
+            if pause > 0:
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._wakes[uid].wait()
+                except TimeoutError:
+                    continue
+        self._workers.pop(uid)
+        self._wakes.pop(uid)
+        self._node.records.remove(uid)
+
+    def _is_gone(self, uid: str, worker: PlacementWorker) -> bool:
+        """Say whether the object is gone for good, and nothing of it runs."""
+        metadata = worker.placement.metadata
+        held = self._reflector.store.get((metadata.namespace, metadata.name))
+        absent = held is None or held["metadata"]["uid"] != uid
+        if absent and worker.is_live:
+            _LOG.warning("placement.vanished", extra={"uid": uid})
+            return False
+        return absent and self._reflector.synced.is_set()
+
+    async def _report(self, worker: PlacementWorker) -> None:
+        """Write the status if it says anything new, then let go of what is ended."""
+        status = worker.status()
+        placement = worker.placement
+        metadata = placement.metadata
+        if status != placement.status.render():
+            patch: dict[str, Any] = {
+                "metadata": {"uid": metadata.uid},
+                "status": {name: status.get(name) for name in _STATUS_FIELDS},
+            }
+            await self._patch(worker, patch, "status")
+        if worker.releasable:
+            kept = [one for one in worker.placement.metadata.finalizers if one != FINALIZER]
+            version = worker.placement.metadata.resource_version
+            await self._patch(
+                worker,
+                {"metadata": {"uid": metadata.uid, "resourceVersion": version, "finalizers": kept}},
+                None,
+            )
+
+    async def _patch(self, worker: PlacementWorker, patch: Raw, subresource: str | None) -> None:
+        metadata = worker.placement.metadata
+        try:
+            raw = await self._client.merge_patch(
+                VMPLACEMENTS, metadata.name, patch, metadata.namespace, subresource=subresource
+            )
+        except (NotFoundError, ConflictError, InvalidError) as error:
+            # Gone, replaced or changed meanwhile: the watch brings what is true now.
+            _LOG.info("placement.patch-refused", extra={"uid": metadata.uid, "error": str(error)})
+            return
+        if raw["metadata"]["uid"] == metadata.uid:
+            worker.placement = VMPlacement.model_validate(raw)

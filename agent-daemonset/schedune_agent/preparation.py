@@ -1,0 +1,65 @@
+"""Put a launch together on this node: validated on live facts, written down, not run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.vmplacement import VMPlacement
+from schedune.codes import execution as codes
+from schedune.codes.row import Reason
+from schedune.launch.validate import validate_launch
+from schedune_agent.settings import AgentSettings
+from schedune_agent.vmm.qemu.argv import ArgvError, BootFiles, VmPaths, render_argv
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """One placement's launch, here and now."""
+
+    placement: VMPlacement
+    settings: AgentSettings
+    run: Path
+    facts: NodeTruthStatus | None
+
+    def objection(self) -> Reason | None:
+        """Return the first thing that stands against the launch."""
+        spec = self.placement.spec
+        if self.facts is None:
+            return Reason(codes.PREPARATION_FAILED, "the node has no facts yet", "facts")
+        found = validate_launch(spec.launch, spec.backend, self.facts)
+        if found:
+            return found[0]
+        try:
+            self.argv()
+        except (ArgvError, LookupError) as error:
+            return Reason(codes.PREPARATION_FAILED, str(error), "a launch that can be written down")
+        return None
+
+    def argv(self) -> list[str]:
+        """Return the command line.
+
+        Raises:
+            LookupError: the node has no such backend, or the launch no kernel.
+            ArgvError: a path cannot be written down safely.
+        """
+        launch, backends = self.placement.spec.launch, self.facts.backends if self.facts else []
+        binary = next(
+            (one.path for one in backends if one.name is self.placement.spec.backend), None
+        )
+        if binary is None or launch.kernel is None:
+            raise LookupError("the launch names no kernel, or the node has no such backend")
+        initrd = self._file(launch.initrd.artifact) if launch.initrd else None
+        return render_argv(
+            binary,
+            launch,
+            BootFiles(self._file(launch.kernel.artifact), initrd),
+            VmPaths(self.run),
+            placement_uid=self.placement.metadata.uid,
+            cluster_uid=self.settings.cluster_uid,
+        )
+
+    def _file(self, artifact: str) -> Path:
+        """Return an artefact's path; a recorded node has only the name of its first root."""
+        roots = self.settings.image_roots
+        found = next((root / artifact for root in roots if (root / artifact).is_file()), None)
+        return found or roots[0] / artifact

@@ -1,0 +1,109 @@
+"""The placement's status, projected from the record: conditions, trace, lines for people."""
+
+from datetime import datetime
+from typing import Final
+
+from schedune.api.base import Condition
+from schedune.api.vmplacement import (
+    PlacementState,
+    Prepared,
+    VMMProcess,
+    VMPlacement,
+    VMPlacementStatus,
+)
+from schedune.codes import execution as codes
+from schedune.codes.row import Row
+from schedune.codes.table import TABLE
+from schedune_agent.record import MOST_TRACE, LaunchRecord
+
+_S: Final = PlacementState
+_LIVE: Final = frozenset({_S.STARTING, _S.RUNNING, _S.DEGRADED, _S.TERMINATING})
+_BEFORE_ADMISSION: Final = frozenset({None, _S.PENDING})
+
+
+def project(
+    placement: VMPlacement,
+    record: LaunchRecord,
+    socket: str,
+    prepared: Prepared | None,
+    now: datetime,
+) -> VMPlacementStatus:
+    """Return the status that the record stands for."""
+    process = record.process
+    known = {one.type: one for one in placement.status.conditions}
+    vmm = None
+    if process is not None:
+        vmm = VMMProcess(
+            pid=process.pid,
+            start_time=process.start_time,
+            boot_id=process.boot_id,
+            version=record.version,
+            control_socket=socket,
+            survival="OutlivesAgent",
+        )
+    return VMPlacementStatus(
+        conditions=[
+            _keep_transition(one, known.get(one.type))
+            for one in _conditions(placement, record, now)
+        ],
+        ended=record.ended,
+        incarnation=record.incarnation,
+        last_exit=record.last_exit,
+        observed_generation=placement.metadata.generation,
+        prepared=prepared,
+        readiness=record.readiness,
+        refusal=record.refusal,
+        state=record.state,
+        trace=record.trace[-MOST_TRACE:],
+        vmm=vmm,
+        why=_why(placement, record, vmm),
+    )
+
+
+def _keep_transition(fresh: Condition, known: Condition | None) -> Condition:
+    if known is None or known.status != fresh.status:
+        return fresh
+    return fresh.model_copy(update={"last_transition_time": known.last_transition_time})
+
+
+def _conditions(placement: VMPlacement, record: LaunchRecord, now: datetime) -> list[Condition]:
+    state = record.state
+    row, message = _last(record)
+
+    def condition(kind: str, status: str, reason: Row) -> Condition:
+        return Condition(
+            type=kind, status=status, reason=reason.reason, message=message,
+            last_transition_time=now, observed_generation=placement.metadata.generation,
+        )  # fmt: skip
+
+    admitted = "Unknown" if state in _BEFORE_ADMISSION else "False" if record.refusal else "True"
+    launched = "Unknown" if state is _S.UNKNOWN else "True" if state in _LIVE else "False"
+    ready = "Unknown" if state is _S.UNKNOWN else "True" if state is _S.RUNNING else "False"
+    return [
+        condition("Admitted", admitted, row),
+        condition("Launched", launched, row),
+        condition("Ready", ready, row),
+    ]
+
+
+def _last(record: LaunchRecord) -> tuple[Row, str]:
+    if not record.trace:
+        return codes.PREPARING, ""
+    entry = record.trace[-1]
+    return TABLE.get(entry.code, codes.PREPARING), entry.message
+
+
+def _why(placement: VMPlacement, record: LaunchRecord, vmm: VMMProcess | None) -> list[str]:
+    rung = record.readiness.rung if record.readiness else "-"
+    spec = placement.spec
+    lines = [f"{spec.backend.value} on {spec.node_name}: {record.state}, readiness {rung}"]
+    if vmm is not None:
+        lines.append(
+            f"pid {vmm.pid}, QEMU {vmm.version or '-'}, control socket {vmm.control_socket}"
+        )
+    lines.append("TIME      STATE        CODE")
+    lines += [
+        f"{entry.time:%H:%M:%S}  {entry.to.value:<11}  {entry.code}: {entry.message}"[:118]
+        for entry in record.trace[-8:]
+    ]
+    return [line.encode("ascii", "replace").decode() for line in lines]
