@@ -22,7 +22,7 @@ MOST_CANDIDATES: Final = 5
 MOST_NEAREST: Final = 5
 MOST_CODES: Final = 32
 MOST_OBJECTIONS: Final = 16
-MOST_PLACED: Final = 3
+MOST_PLACED: Final = 6
 """How many of each list stay once the workload is placed (2 KiB in all)."""
 _TEXT: Final = 240
 
