@@ -156,6 +156,14 @@ def wanted_state():
     return hashlib.sha256(content + UV_VERSION.encode()).hexdigest()
 
 
+def environment_of_uv():
+    """Return uv's environment: this checkout's .venv, and the certificates that Python trusts."""
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environment["UV_PROJECT_ENVIRONMENT"] = str(ROOT / ".venv")
+    environment.setdefault("UV_SYSTEM_CERTS", "1")
+    return environment
+
+
 def main():
     """Set up what is missing; a second run finds everything there."""
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever calls us may be older
@@ -175,7 +183,7 @@ def main():
         "--python",
         sys.executable,
     ]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if subprocess.run(command, cwd=ROOT, env=environment_of_uv(), check=False).returncode:
         sys.exit(f"setup: `{' '.join(command)}` failed; its message stands above")
     STAMP.write_text(state)
     say("done")
