@@ -64,6 +64,10 @@ class Reflector:
                 await asyncio.sleep(max(patience, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
                 pause = min(pause * 2, _LONGEST_S)
 
+    def absorb(self, item: Raw) -> None:
+        """Hold an object that we just wrote, before the watch brings it."""
+        self.store[_key(item)] = item
+
     async def _relist(self) -> str:
         items, version = await self._client.list(
             self._resource, self._namespace, field_selector=self._selector

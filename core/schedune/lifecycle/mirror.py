@@ -1,0 +1,129 @@
+"""Tell a workload's situation from its placement: what the agent said, seen from above."""
+
+from datetime import datetime
+from typing import Final
+
+from schedune.api.vmplacement import PlacementState, VMPlacement
+from schedune.api.vmworkload import LaunchMode
+from schedune.codes import execution, summary
+from schedune.codes.row import Reason, Row
+from schedune.codes.table import TABLE
+from schedune.lifecycle.restart import is_failure
+from schedune.lifecycle.situation import Claim, Situation
+
+S = PlacementState
+_LAUNCHED: Final = frozenset({S.STARTING, S.RUNNING, S.DEGRADED, S.TERMINATING})
+_CHECKED: Final = frozenset({*_LAUNCHED, S.VALIDATED, S.LAUNCHING, S.EXITED})
+
+
+def mirror(
+    placement: VMPlacement, changed: list[str], *, silent_since: datetime | None, is_silent: bool
+) -> Situation:
+    """Return the situation of a workload that has a placement of its own."""
+    node, state = placement.spec.node_name, placement.status.state
+    scheduled = _claim(
+        "True", summary.PLACED, f"placed on {node} with {placement.spec.backend.value}"
+    )
+    validated = _claim("True" if state in _CHECKED else "Unknown", summary.VALIDATED, node)
+    launched = _claim("True" if state in _LAUNCHED else "False", summary.LAUNCHED, node)
+    up_to_date = _claim("True", summary.UP_TO_DATE)
+    if changed:
+        up_to_date = _claim("False", summary.RESTART_REQUIRED, ", ".join(changed))
+    ready, settled, stalled = _ready(placement)
+    if is_silent and placement.status.ended is None:
+        last = (
+            f"{silent_since:%Y-%m-%dT%H:%M:%SZ}" if silent_since else "before this operator started"
+        )
+        ready, settled = _claim("Unknown", summary.NODE_SILENT, node, last), False
+    return Situation(
+        ready=ready,
+        scheduled=scheduled,
+        validated=validated,
+        launched=launched if state is not S.UNKNOWN else _claim("Unknown", summary.LAUNCHED, node),
+        up_to_date=up_to_date,
+        stalled=stalled,
+        settled=settled and not stalled,
+        why=_why(placement, ready.message),
+    )
+
+
+def _claim(status: str, row: Row, observed: str = "", required: str = "") -> Claim:
+    message = Reason(row, observed, required).message
+    return Claim(
+        "True" if status == "True" else "False" if status == "False" else "Unknown", row, message
+    )
+
+
+def _ready(placement: VMPlacement) -> tuple[Claim, bool, bool]:
+    """Return Ready, and whether that is settled, or stalled."""
+    status, node = placement.status, placement.spec.node_name
+    if status.ended is not None:
+        return _after_end(placement)
+    if placement.spec.mode is not LaunchMode.EXECUTE and status.state is S.VALIDATED:
+        dry = placement.spec.mode is LaunchMode.DRY_RUN
+        row = summary.DRY_RUN_PREPARED if dry else summary.VALIDATED
+        return _claim("True", row, node), True, False
+    match status.state:
+        case None:
+            return _claim("False", summary.WAITING_FOR_AGENT, node), False, False
+        case S.RUNNING:
+            return _claim("True", summary.RUNNING, _where(placement)), True, False
+        case S.DEGRADED:
+            return _claim("False", summary.DEGRADED, _last_words(placement)), False, False
+        case S.UNKNOWN:
+            row = TABLE.get(_last_code(placement), execution.RECOVERY_UNANSWERED)
+            return Claim("Unknown", row, _last_words(placement)), False, False
+        case S.TERMINATING:
+            return _claim("False", summary.STOPPING, _last_words(placement)), False, False
+        case _:
+            told = f"{status.state} on {node}"
+            return _claim("False", summary.LAUNCHING, told), False, False
+
+
+def _after_end(placement: VMPlacement) -> tuple[Claim, bool, bool]:
+    reason = placement.status.ended.reason if placement.status.ended else ""
+    told = f"{reason} on {placement.spec.node_name}"
+    if is_failure(reason):
+        return _claim("False", summary.FAILED, told), False, True
+    return _claim("True", summary.COMPLETED, told), True, False
+
+
+def _where(placement: VMPlacement) -> str:
+    rung = placement.status.readiness
+    proof = f" ({rung.rung}: {_PROOF.get(rung.rung, 'proved')})" if rung else ""
+    return f"{placement.spec.node_name} with {placement.spec.backend.value}{proof}"
+
+
+_PROOF: Final = {"R2": "the VMM says that it runs", "R4": "the guest answered a nonce"}
+
+
+def _last_code(placement: VMPlacement) -> str:
+    return placement.status.trace[-1].code if placement.status.trace else ""
+
+
+def _last_words(placement: VMPlacement) -> str:
+    return placement.status.trace[-1].message if placement.status.trace else "nothing is known yet"
+
+
+def _why(placement: VMPlacement, headline: str) -> list[str]:
+    evidence, status = placement.spec.evidence, placement.status
+    lines = [
+        headline,
+        f"Placed on {placement.spec.node_name} (score {evidence.score}) at {evidence.decision_time:%H:%M:%S}Z,"
+        f" attempt {placement.spec.attempt}.",
+    ]
+    if status.vmm is not None:
+        lines.append(f"pid {status.vmm.pid}, control socket {status.vmm.control_socket}")
+    if status.prepared is not None:
+        lines.append(
+            f"Prepared: {len(status.prepared.argv)} arguments in the VMPlacement's status.prepared"
+        )
+    lines += list(status.why[2:10]) if status.trace else []
+    return [line.encode("ascii", "replace").decode()[:118] for line in lines][:12]
+
+
+def changed_fields(placement: VMPlacement, wanted_launch: dict[str, object]) -> list[str]:
+    """Name the fields of the resolved launch that a new placement would have otherwise."""
+    held = placement.spec.launch.render()
+    keys = sorted({*held, *wanted_launch})
+    return [key for key in keys if held.get(key) != wanted_launch.get(key)]

@@ -1,0 +1,74 @@
+"""Where a workload stands: what its conditions say, derived and never stored."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from schedune.api.base import Condition
+from schedune.codes import summary as codes
+from schedune.codes.row import Row
+
+Status = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one condition says."""
+
+    status: Status
+    row: Row
+    message: str = ""
+
+
+_UNDECIDED = Claim("Unknown", codes.NOT_YET_DECIDED, "not decided yet")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """The answer to every condition; what is not known is Unknown."""
+
+    ready: Claim = _UNDECIDED
+    scheduled: Claim = _UNDECIDED
+    validated: Claim = _UNDECIDED
+    launched: Claim = _UNDECIDED
+    up_to_date: Claim = _UNDECIDED
+    stalled: bool = False
+    """Nothing happens any more until somebody changes something (kstatus: Failed)."""
+    settled: bool = False
+    """Nothing is under way. Neither settled nor stalled is Reconciling."""
+    why: Sequence[str] = field(default_factory=tuple)
+
+
+def conditions_of(
+    situation: Situation, known: Iterable[Condition], *, generation: int, now: datetime
+) -> list[Condition]:
+    """Return all conditions of a VMWorkload; transition times move with the status only."""
+    held = {one.type: one for one in known}
+    ready = situation.ready
+    under_way = not situation.stalled and not situation.settled
+    quiet = Claim("False", codes.SETTLED, codes.SETTLED.sentence)
+    claims = {
+        "Ready": ready,
+        "Scheduled": situation.scheduled,
+        "Validated": situation.validated,
+        "Launched": situation.launched,
+        "UpToDate": situation.up_to_date,
+        "Reconciling": Claim("True", ready.row, ready.message) if under_way else quiet,
+        "Stalled": Claim("True", ready.row, ready.message) if situation.stalled else quiet,
+    }
+    return [
+        Condition(
+            type=kind,
+            status=claim.status,
+            reason=claim.row.reason,
+            message=claim.message[:1024],
+            observed_generation=generation,
+            last_transition_time=_transition(held.get(kind), claim.status, now),
+        )
+        for kind, claim in claims.items()
+    ]
+
+
+def _transition(held: Condition | None, status: str, now: datetime) -> datetime:
+    return held.last_transition_time if held is not None and held.status == status else now

@@ -1,0 +1,103 @@
+"""What the operator writes of placements: made, stopped, deleted; each safe to repeat."""
+
+from typing import Any
+
+from schedune.api.base import API_VERSION
+from schedune.api.vmplacement import FINALIZER, Evidence, VMPlacement, VMPlacementSpec, WorkloadRef
+from schedune.api.vmworkload import Architecture, LaunchMode, VMWorkload
+from schedune.decision.decide import Decision
+from schedune.decision.digest import digest_of
+from schedune.decision.explain import evaluation_of
+from schedune.launch.resolve import claim_for, resolve_launch
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.errors import ConflictError, NotFoundError
+from schedune_kube.resources import VMPLACEMENTS
+
+
+def placement_body(
+    workload: VMWorkload, decision: Decision, row: int, *, attempt: int, epoch: int
+) -> Raw:
+    """Return the binding of a workload to the chosen node."""
+    node, backend = decision.fleet.nodes[row], decision.backend_on(row)
+    facts = decision.fleet.facts(row)
+    if facts is None or facts.cpu is None:
+        raise LookupError(f"{node.name} was chosen without facts")
+    spec = VMPlacementSpec(
+        attempt=attempt,
+        backend=backend,
+        claim=claim_for(decision.intent),
+        evidence=_evidence(decision, row, epoch),
+        launch=resolve_launch(decision.intent, Architecture(facts.cpu.architecture)),
+        mode=workload.spec.launch_mode,
+        node_name=node.name,
+        node_uid=node.uid,
+        workload=WorkloadRef(generation=workload.metadata.generation, uid=workload.metadata.uid),
+    )
+    metadata: dict[str, Any] = {
+        "name": workload.metadata.name,
+        "namespace": workload.metadata.namespace,
+        "ownerReferences": [_owner(workload)],
+    }
+    if workload.spec.launch_mode is LaunchMode.EXECUTE:
+        metadata["finalizers"] = [FINALIZER]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VMPlacement",
+        "metadata": metadata,
+        "spec": spec.render(),
+    }
+
+
+def _evidence(decision: Decision, row: int, epoch: int) -> Evidence:
+    facts = decision.fleet.facts(row)
+    explained = evaluation_of(decision).model_dump(mode="json", exclude={"time"})
+    return Evidence(
+        truth_digest=(facts.digest if facts else None) or "",
+        decision_digest=digest_of(explained),
+        score=int(decision.scores[row]),
+        decision_time=decision.now,
+        operator_epoch=epoch,
+    )
+
+
+def _owner(workload: VMWorkload) -> Raw:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VMWorkload",
+        "name": workload.metadata.name,
+        "uid": workload.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+async def order_stop(client: KubeClient, placement: VMPlacement, reason: str, grace_s: int) -> None:
+    """Order the end of a VM; an order that stands already is left alone."""
+    if placement.spec.stop is not None:
+        return
+    metadata = placement.metadata
+    patch = {
+        "metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version},
+        "spec": {"stop": {"reason": reason, "graceSeconds": grace_s}},
+    }
+    try:
+        await client.merge_patch(VMPLACEMENTS, metadata.name, patch, metadata.namespace)
+    except (NotFoundError, ConflictError):
+        return
+
+
+async def delete(client: KubeClient, placement: VMPlacement) -> None:
+    """Delete exactly this placement, as we know it."""
+    metadata = placement.metadata
+    if metadata.deletion_timestamp is not None:
+        return
+    try:
+        await client.delete(
+            VMPLACEMENTS,
+            metadata.name,
+            metadata.namespace,
+            uid=metadata.uid,
+            resource_version=metadata.resource_version,
+        )
+    except (NotFoundError, ConflictError):
+        return

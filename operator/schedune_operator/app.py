@@ -1,0 +1,127 @@
+"""The composition root: here the clock is read and everything is put together."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+from datetime import UTC, datetime
+from typing import Final
+
+import kopf
+
+from schedune_kube.client import KubeClient
+from schedune_kube.credentials import Credentials
+from schedune_kube.events import EventRecorder
+from schedune_kube.kubeconfig import in_cluster
+from schedune_kube.leader import Elector, LeaderTimes
+from schedune_operator.cache import WorkloadCache
+from schedune_operator.handlers import make_registry
+from schedune_operator.loop import SchedulingLoop
+from schedune_operator.reconciler import Reconciler
+from schedune_operator.settings import OperatorSettings, SettingsError
+from schedune_operator.truths import TruthJudge
+from schedune_operator.world import World
+
+MANAGER: Final = "schedune-operator"
+NAMESPACE: Final = "schedune-system"
+
+
+def clock() -> datetime:
+    """Return the time of day."""
+    return datetime.now(UTC)
+
+
+def credentials_of(settings: OperatorSettings) -> Credentials:
+    """Return how we prove who we are: by the settings, else by our pod.
+
+    Raises:
+        SettingsError: neither is there.
+    """
+    given = settings.kubernetes
+    if given is not None:
+        return Credentials(given.server, ca_file=given.ca_file, token_file=given.token_file)
+    host, port = (
+        os.environ.get("KUBERNETES_SERVICE_HOST"),
+        os.environ.get("KUBERNETES_SERVICE_PORT"),
+    )
+    if not host or not port:
+        raise SettingsError("`kubernetes` is not set and this is no pod: give a settings file")
+    return in_cluster(host, port)
+
+
+async def run_operator(settings: OperatorSettings) -> None:
+    """Run until SIGTERM; any member that fails ends the process, which is then restarted."""
+    credentials = credentials_of(settings)
+    stop = asyncio.Event()
+    cache = WorkloadCache()
+    async with (
+        KubeClient(credentials, field_manager=MANAGER) as client,
+        KubeClient(credentials, field_manager=MANAGER) as lease_client,
+    ):
+        world = World(client, lambda _key, _raw: cache.changed.set())
+        elector = _elector(lease_client, settings)
+        loop = SchedulingLoop(
+            client=client,
+            settings=settings,
+            cache=cache,
+            world=world,
+            elector=elector,
+            reconciler=Reconciler(
+                client, world, EventRecorder(client, MANAGER, clock), clock, lambda: elector.epoch
+            ),
+            judge=TruthJudge(client, clock),
+            clock=clock,
+        )
+        members = [
+            asyncio.create_task(world.nodes.run(), name="nodes"),
+            asyncio.create_task(world.truths.run(), name="truths"),
+            asyncio.create_task(world.placements.run(), name="placements"),
+            asyncio.create_task(elector.run(), name="elector"),
+            asyncio.create_task(loop.run(), name="loop"),
+            asyncio.create_task(_run_kopf(credentials, cache, stop), name="kopf"),
+        ]
+        await _until_stopped(members, stop)
+        await elector.release()
+
+
+async def _until_stopped(members: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for SIGTERM or for a member that ends; then end them all."""
+    event_loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        event_loop.add_signal_handler(number, stop.set)
+    waiter = asyncio.create_task(stop.wait())
+    done, pending = await asyncio.wait([*members, waiter], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _run_kopf(credentials: Credentials, cache: WorkloadCache, stop: asyncio.Event) -> None:
+    await kopf.operator(
+        registry=make_registry(credentials),
+        memo=cache,
+        standalone=True,
+        clusterwide=True,
+        stop_flag=stop,
+    )
+
+
+def _elector(client: KubeClient, settings: OperatorSettings) -> Elector:
+    leader = settings.leader
+    return Elector(
+        client,
+        name=MANAGER,
+        namespace=NAMESPACE,
+        identity=f"{socket.gethostname()}-{secrets.token_hex(4)}",
+        times=LeaderTimes(
+            leader.duration_seconds,
+            leader.renew_deadline_seconds,
+            leader.retry_seconds,
+            leader.margin_seconds,
+        ),
+        clock=clock,
+    )

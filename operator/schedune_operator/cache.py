@@ -1,0 +1,46 @@
+"""What the operator knows of the workloads, and which of them want to be looked at."""
+
+import asyncio
+
+from schedune_kube.client import Raw
+from schedune_kube.reflector import Key
+
+
+class WorkloadCache:
+    """The latest state of every VMWorkload; filled by kopf's events and by the sweep."""
+
+    def __init__(self) -> None:
+        self.workloads: dict[Key, Raw] = {}
+        self.changed = asyncio.Event()
+
+    def __copy__(self) -> "WorkloadCache":
+        """Be shared: kopf copies its memo for every object."""
+        return self
+
+    def note(self, kind: str | None, raw: Raw) -> None:
+        """Take in one event; an older version than the one held is passed over."""
+        key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+        if kind == "DELETED":
+            held = self.workloads.get(key)
+            if held is not None and held["metadata"]["uid"] == raw["metadata"]["uid"]:
+                del self.workloads[key]
+        elif not self._is_older(key, raw):
+            self.workloads[key] = raw
+        self.changed.set()
+
+    def replace_all(self, items: list[Raw]) -> None:
+        """Take in a whole list: what is not in it is gone."""
+        self.workloads = {
+            (one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items
+        }
+        self.changed.set()
+
+    def _is_older(self, key: Key, raw: Raw) -> bool:
+        held = self.workloads.get(key)
+        if held is None or held["metadata"]["uid"] != raw["metadata"]["uid"]:
+            return False
+        return _version(raw) < _version(held)
+
+
+def _version(raw: Raw) -> int:
+    return int(raw["metadata"]["resourceVersion"])

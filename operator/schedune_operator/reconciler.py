@@ -1,0 +1,269 @@
+"""One workload: look at it, at its placement and at the fleet, and do the next thing."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from schedune.api.vmplacement import VMPlacement
+from schedune.api.vmworkload import LaunchMode, RunState, VMWorkload, VMWorkloadStatus
+from schedune.codes import summary as codes
+from schedune.codes.row import Reason
+from schedune.decision.decide import Decision, decide
+from schedune.decision.explain import evaluation_of
+from schedune.decision.sentence import headline
+from schedune.decision.why import why_lines
+from schedune.fleet.fleet import Fleet
+from schedune.launch.intent import Intent, parse_intent, read_workload
+from schedune.launch.resolve import resolve_launch
+from schedune.lifecycle.mirror import changed_fields, mirror
+from schedune.lifecycle.situation import Claim, Situation
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.errors import AlreadyExistsError, ConflictError, NotFoundError
+from schedune_kube.events import EventRecorder, Subject
+from schedune_kube.reflector import Key
+from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
+from schedune_operator import actions
+from schedune_operator.history import back_off, failed_before_guest, next_attempt, remember
+from schedune_operator.status import Answer, render_status, says_the_same, status_patch
+from schedune_operator.world import World
+
+_LOG: Final = logging.getLogger(__name__)
+_ORPHAN_GRACE_S: Final = 30
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Carries out what the core decides for one workload at a time."""
+
+    client: KubeClient
+    world: World
+    events: EventRecorder
+    clock: Callable[[], datetime]
+    epoch: Callable[[], int]
+
+    async def reconcile(self, key: Key, raw: Raw | None, fleet: Callable[[], Fleet]) -> None:
+        """Do the next thing for one workload; safe to repeat at any time."""
+        placement = self.world.placement(key)
+        if raw is None:
+            if placement is not None:
+                await self._end_orphan(placement)
+            return
+        if raw["metadata"].get("deletionTimestamp"):
+            return
+        held = _read_status(raw)
+        workload = read_workload(raw)
+        if isinstance(workload, tuple):
+            await self._tell(raw, held, _refused(workload))
+            return
+        answer = await self._answer(workload, held, placement, fleet)
+        await self._tell(raw, held, answer)
+
+    async def _answer(
+        self,
+        workload: VMWorkload,
+        held: VMWorkloadStatus,
+        placement: VMPlacement | None,
+        fleet: Callable[[], Fleet],
+    ) -> Answer:
+        intent = parse_intent(workload)
+        if placement is not None and placement.spec.workload.uid != workload.metadata.uid:
+            await self._end_orphan(placement)
+            return _waiting_for(placement, held)
+        if isinstance(intent, tuple):
+            refused = _refused(intent)
+            return Answer(refused.situation, held.evaluation, placement, held.history)
+        if placement is not None:
+            return await self._with_placement(workload, intent, held, placement)
+        return await self._without_placement(workload, intent, held, fleet())
+
+    # --- with a placement ------------------------------------------------------------
+
+    async def _with_placement(
+        self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus, placement: VMPlacement
+    ) -> Answer:
+        wanted = resolve_launch(intent, placement.spec.launch.architecture).render()
+        changed = changed_fields(placement, wanted)
+        if placement.spec.mode is not workload.spec.launch_mode:
+            changed.append("launchMode")
+        history = list(held.history)
+        if self._is_finished(workload, placement, changed):
+            if placement.status.ended is not None:
+                history = remember(history, placement)
+            await actions.delete(self.client, placement)
+        elif (
+            workload.spec.run_state is RunState.STOPPED
+            and placement.spec.mode is LaunchMode.EXECUTE
+        ):
+            grace = workload.spec.termination_grace_seconds
+            await actions.order_stop(self.client, placement, codes.STOPPED.reason, grace)
+        node = placement.spec.node_name
+        situation = mirror(
+            placement,
+            changed,
+            silent_since=self.world.heartbeats.last_beat(node),
+            is_silent=self.world.is_silent(node, self.clock()),
+        )
+        return Answer(situation, held.evaluation, placement, history)
+
+    def _is_finished(
+        self, workload: VMWorkload, placement: VMPlacement, changed: list[str]
+    ) -> bool:
+        """Say whether the placement has served its turn and makes room for another, or none."""
+        if placement.spec.mode is not LaunchMode.EXECUTE:
+            stopped = workload.spec.run_state is RunState.STOPPED
+            return bool(changed) or stopped or placement.status.ended is not None
+        if placement.status.ended is None:
+            return False
+        by_order = placement.spec.stop is not None
+        return by_order or failed_before_guest(placement) or bool(changed)
+
+    async def _end_orphan(self, placement: VMPlacement) -> None:
+        """End a placement whose workload is gone: stop, then delete; its agent proves the end."""
+        if placement.metadata.deletion_timestamp is not None:
+            return
+        if placement.spec.mode is not LaunchMode.EXECUTE or placement.status.ended is not None:
+            await actions.delete(self.client, placement)
+            return
+        await actions.order_stop(self.client, placement, "WorkloadGone", _ORPHAN_GRACE_S)
+
+    # --- without a placement ---------------------------------------------------------
+
+    async def _without_placement(
+        self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus, fleet: Fleet
+    ) -> Answer:
+        if workload.spec.run_state is RunState.STOPPED:
+            told = codes.STOPPED.sentence
+            ready = Claim("True", codes.STOPPED, told)
+            off = Claim("False", codes.STOPPED, told)
+            return Answer(
+                Situation(ready=ready, scheduled=off, launched=off, settled=True, why=[told]),
+                None, None, held.history,
+            )  # fmt: skip
+        now = self.clock()
+        decision = decide(fleet, intent, now=now)
+        wait_s, code = back_off(held.history, now)
+        if wait_s > 0:
+            message = Reason(codes.BACKING_OFF, code, f"within {int(wait_s) + 1} s").message
+            return _unplaced(decision, Claim("False", codes.BACKING_OFF, message), held)
+        if decision.chosen is None:
+            return self._nowhere(workload, decision, held)
+        return await self._bind(workload, decision, decision.chosen, held)
+
+    def _nowhere(self, workload: VMWorkload, decision: Decision, held: VMWorkloadStatus) -> Answer:
+        claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(decision))
+        since = next(
+            (one.last_transition_time for one in held.conditions if one.type == "Scheduled" and one.status == "False"),
+            decision.now,
+        )  # fmt: skip
+        waited = (decision.now - since).total_seconds()
+        stalled = waited > workload.spec.scheduling_deadline_seconds
+        return _unplaced(decision, claim, held, stalled=stalled)
+
+    async def _bind(
+        self, workload: VMWorkload, decision: Decision, row: int, held: VMWorkloadStatus
+    ) -> Answer:
+        """Create the placement: its name makes sure that there is only one."""
+        attempt = next_attempt(list(held.history))
+        body = actions.placement_body(workload, decision, row, attempt=attempt, epoch=self.epoch())
+        namespace = workload.metadata.namespace
+        try:
+            created = await self.client.create(VMPLACEMENTS, body, namespace)
+        except AlreadyExistsError:
+            message = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(
+                observed="its placement still exists"
+            )
+            return _unplaced(decision, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, message), held)
+        self.world.placements.absorb(created)
+        placement = self.world.placement((namespace, workload.metadata.name))
+        told = f"{headline(decision)}; {decision.fleet.nodes[row].name} chosen, score {decision.scores[row]}"
+        _LOG.info(
+            "workload.placed",
+            extra={"workload": workload.metadata.name, "node": decision.fleet.nodes[row].name},
+        )
+        situation = Situation(
+            ready=Claim("False", codes.WAITING_FOR_AGENT, told),
+            scheduled=Claim("True", codes.PLACED, told),
+            why=why_lines(decision),
+        )
+        return Answer(situation, evaluation_of(decision, placed=True), placement, held.history)
+
+    # --- telling ---------------------------------------------------------------------
+
+    async def _tell(self, raw: Raw, held: VMWorkloadStatus, answer: Answer) -> None:
+        """Write the status if it says anything new; an Event when the headline changed."""
+        metadata = raw["metadata"]
+        fresh = render_status(answer, held, int(metadata["generation"]), self.clock())
+        if says_the_same(fresh, held.render()):
+            return
+        patch = status_patch(fresh, metadata["resourceVersion"])
+        try:
+            await self.client.merge_patch(
+                VMWORKLOADS, metadata["name"], patch, metadata["namespace"], subresource="status"
+            )
+        except (ConflictError, NotFoundError):
+            return
+        ready = answer.situation.ready
+        if ready.row.reason != held.reason:
+            subject = Subject(VMWORKLOADS, metadata["name"], metadata["namespace"], metadata["uid"])
+            bad = answer.situation.stalled or ready.row in (
+                codes.NO_ELIGIBLE_NODE,
+                codes.NODE_SILENT,
+            )
+            await self.events.record(
+                subject, "Warning" if bad else "Normal", ready.row.reason, ready.message
+            )
+
+
+def _read_status(raw: Raw) -> VMWorkloadStatus:
+    """Read what we wrote; what cannot be read is lost history, nothing else."""
+    try:
+        return VMWorkloadStatus.model_validate(raw.get("status") or {})
+    except ValidationError as error:
+        _LOG.error(
+            "status.unreadable", extra={"name": raw["metadata"]["name"], "error": str(error)}
+        )
+        return VMWorkloadStatus()
+
+
+def _refused(reasons: tuple[Reason, ...]) -> Answer:
+    """Say everything that is wrong with an intent; nothing happens until it is changed."""
+    first = reasons[0]
+    lines = [f"{one.row.code}: {one.message}"[:118] for one in reasons[:10]]
+    message = "; ".join(one.message for one in reasons)
+    claim = Claim("False", first.row, message)
+    return Answer(
+        Situation(ready=claim, scheduled=claim, stalled=True, why=[*lines, first.row.remedy[:118]])
+    )
+
+
+def _waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:
+    metadata, vmm = placement.metadata, placement.status.vmm
+    pid = f", pid {vmm.pid}" if vmm else ""
+    told = (
+        f"placement {metadata.uid} on {placement.spec.node_name}{pid} is {placement.status.state}"
+    )
+    message = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed=told)
+    claim = Claim("False", codes.WAITING_FOR_PREVIOUS_VM, message)
+    return Answer(
+        Situation(ready=claim, scheduled=claim, why=[message[:118]]),
+        held.evaluation,
+        None,
+        held.history,
+    )
+
+
+def _unplaced(
+    decision: Decision, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
+) -> Answer:
+    situation = Situation(
+        ready=claim,
+        scheduled=Claim("False", claim.row, claim.message),
+        launched=Claim("False", claim.row, ""),
+        stalled=stalled,
+        why=why_lines(decision),
+    )
+    return Answer(situation, evaluation_of(decision), None, held.history)
