@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from schedune.api.base import Quantity, field_name
 
@@ -90,8 +91,10 @@ def read_settings(path: Path) -> AgentSettings:
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: is not YAML: {error}") from error
     except ValidationError as error:
-        told = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'the file'}: got {str(one['input'])[:60]!r}: {one['msg']}"
-            for one in error.errors()[:8]
-        )
+        told = "; ".join(_tell(one) for one in error.errors()[:8])
         raise SettingsError(f"{path}: {told}") from error
+
+
+def _tell(detail: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in detail["loc"]) or "the file"
+    return f"{where}: got {str(detail['input'])[:60]!r}: {detail['msg']}"

@@ -295,7 +295,8 @@ def _delete_workloads(state: State, folder: Path) -> None:
     say("ending the lab's VMs in order")
     argv = [
         str(facts["kubectl"]), "--kubeconfig", str(folder / "user.kubeconfig"),
-        "delete", "vmworkloads", "--all", "--all-namespaces", "--cascade=foreground", "--timeout=60s",
+        "delete", "vmworkloads", "--all", "--all-namespaces", "--cascade=foreground",
+        "--timeout=60s",
     ]  # fmt: skip
     subprocess.run(argv, capture_output=True, check=False)
 

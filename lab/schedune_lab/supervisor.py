@@ -58,7 +58,7 @@ class Supervisor:
             time.sleep(_LOOK_S)
         self._end_all()
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
         self._ending = True
 
     def _look_at(self, part: Part) -> None:

@@ -72,7 +72,8 @@ def _build(target: Path) -> None:
             f"{target.parent} has {free >> 30} GiB free; the build needs {_GIGABYTES_NEEDED} GiB"
         )
     say(
-        f"building Kubernetes {kubernetes_version()} and etcd from Go modules (once; about 7 minutes on 2 cores)"
+        f"building Kubernetes {kubernetes_version()} and etcd from Go modules"
+        " (once; about 7 minutes on 2 cores)"
     )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as folder:
         for number, name in enumerate(PROGRAMS, start=1):

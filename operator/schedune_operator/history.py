@@ -14,7 +14,8 @@ _BEFORE_GUEST: Final = frozenset(
     row.reason
     for row in (
         codes.LEDGER_FULL, codes.NODE_REPLACED, codes.VALIDATION_REFUSED, codes.PREPARATION_FAILED,
-        codes.EXECUTION_REFUSED_RECORDED_NODE, codes.SPAWN_FAILED, codes.EXITED_EARLY, codes.READY_TIMEOUT,
+        codes.EXECUTION_REFUSED_RECORDED_NODE, codes.SPAWN_FAILED, codes.EXITED_EARLY,
+        codes.READY_TIMEOUT,
     )
 )  # fmt: skip
 """Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

@@ -155,10 +155,9 @@ class Reconciler:
 
     def _nowhere(self, workload: VMWorkload, decision: Decision, held: VMWorkloadStatus) -> Answer:
         claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(decision))
-        since = next(
-            (one.last_transition_time for one in held.conditions if one.type == "Scheduled" and one.status == "False"),
-            decision.now,
-        )  # fmt: skip
+        scheduled = {one.type: one for one in held.conditions}.get("Scheduled")
+        unplaced = scheduled is not None and scheduled.status == "False"
+        since = scheduled.last_transition_time if scheduled and unplaced else decision.now
         waited = (decision.now - since).total_seconds()
         stalled = waited > workload.spec.scheduling_deadline_seconds
         return _unplaced(decision, claim, held, stalled=stalled)
@@ -179,7 +178,8 @@ class Reconciler:
             return _unplaced(decision, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, message), held)
         self.world.placements.absorb(created)
         placement = self.world.placement((namespace, workload.metadata.name))
-        told = f"{headline(decision)}; {decision.fleet.nodes[row].name} chosen, score {decision.scores[row]}"
+        node = decision.fleet.nodes[row].name
+        told = f"{node} chosen (score {decision.scores[row]}); {headline(decision)}"
         _LOG.info(
             "workload.placed",
             extra={"workload": workload.metadata.name, "node": decision.fleet.nodes[row].name},

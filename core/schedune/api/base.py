@@ -1,7 +1,7 @@
 """What all API models share: spelling, strictness and Kubernetes' scalar types."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
@@ -48,8 +48,22 @@ class ApiModel(BaseModel):
     )
 
     def render(self) -> dict[str, object]:
-        """Return the JSON form with the API's spelling and without unset fields."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """Return the JSON form with the API's spelling, without unset and empty fields."""
+        return _without_empty(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _without_empty(value: dict[str, Any]) -> dict[str, Any]:
+    """Leave empty lists and maps out: ``kubectl describe`` prints a bare title for each."""
+    kept = {key: _descend(one) for key, one in value.items()}
+    return {key: one for key, one in kept.items() if one not in ([], {})}
+
+
+def _descend(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_empty(value)
+    if isinstance(value, list):
+        return [_descend(one) for one in value]
+    return value
 
 
 class StatusModel(ApiModel):

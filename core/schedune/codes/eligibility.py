@@ -127,7 +127,7 @@ CAPACITY_UNDECLARED: Final = _row(
 )  # fmt: skip
 ARTIFACT_MISSING: Final = _row(
     "REJECT_ARTIFACT_MISSING", "ArtifactMissing", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
-    "{subject} is not on the node ({observed})",
+    "{subject} is not on the node: {observed}",
     "copy the file into one of the node's image roots",
     "The node's inventory, which is complete, has no artefact of that name.",
 )  # fmt: skip

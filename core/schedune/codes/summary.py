@@ -48,6 +48,12 @@ LAUNCHING: Final = _row(
 LAUNCHED: Final = _row(
     "LAUNCHED", "Launched", "the VMM runs on {observed}", "The VMM process was started and proved."
 )
+NOT_LAUNCHED: Final = _row(
+    "NOT_LAUNCHED",
+    "NotLaunched",
+    "no VMM process runs for it",
+    "Nothing was started, or what was started has ended.",
+)
 RUNNING: Final = _row(
     "RUNNING",
     "Running",

@@ -25,6 +25,9 @@ def headline(decision: Decision) -> str:
 
 def would_change(causes: tuple[Cause, ...]) -> str:
     """Say everything that would have to change, each with its bound."""
-    return " and ".join(
-        cause.bound or f"not {cause.reason.row.reason}: {cause.reason.message}" for cause in causes
-    )
+    return " and ".join(cause.bound or _needs(cause) for cause in causes)
+
+
+def _needs(cause: Cause) -> str:
+    reason = cause.reason
+    return f"it has {reason.required} (now: {reason.observed})"

@@ -58,7 +58,7 @@ def _absent(need: ArtifactNeed, facts: NodeTruthStatus) -> Reason:
     if facts.artifacts_truncated:
         hidden = f"{facts.artifacts_truncated} files are not listed"
         return Reason(codes.ARTIFACT_UNKNOWN, hidden, f"an artefact named {need.name}", str(need))
-    listed = f"{len(facts.artifacts)} artefacts are"
+    listed = f"absent; {len(facts.artifacts)} artefacts are there"
     return Reason(codes.ARTIFACT_MISSING, listed, f"an artefact named {need.name}", str(need))
 
 

@@ -24,8 +24,12 @@ def mirror(
     scheduled = _claim(
         "True", summary.PLACED, f"placed on {node} with {placement.spec.backend.value}"
     )
-    validated = _claim("True" if state in _CHECKED else "Unknown", summary.VALIDATED, node)
-    launched = _claim("True" if state in _LAUNCHED else "False", summary.LAUNCHED, node)
+    validated = _claim("True", summary.VALIDATED, node)
+    if state not in _CHECKED:
+        validated = _claim("Unknown", summary.WAITING_FOR_AGENT, node)
+    launched = _claim("True", summary.LAUNCHED, node)
+    if state not in _LAUNCHED:
+        launched = Claim("False", summary.NOT_LAUNCHED, summary.NOT_LAUNCHED.sentence)
     up_to_date = _claim("True", summary.UP_TO_DATE)
     if changed:
         up_to_date = _claim("False", summary.RESTART_REQUIRED, ", ".join(changed))
@@ -39,7 +43,7 @@ def mirror(
         ready=ready,
         scheduled=scheduled,
         validated=validated,
-        launched=launched if state is not S.UNKNOWN else _claim("Unknown", summary.LAUNCHED, node),
+        launched=launched if state is not S.UNKNOWN else _claim("Unknown", summary.NOT_YET_DECIDED),
         up_to_date=up_to_date,
         stalled=stalled,
         settled=settled and not stalled,
