@@ -21,7 +21,7 @@ from schedune_lab.cluster import Setup
 from schedune_lab.controlplane import Layout
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
-from schedune_lab.processes import Identity, end, is_alive, start, wait_gone
+from schedune_lab.processes import Identity, end, is_alive, start_detached, wait_gone
 from schedune_lab.progress import LabError, say
 from schedune_lab.state import Part, State, Token
 from schedune_lab.toolchain import find_binaries, kubernetes_version
@@ -138,7 +138,9 @@ def _start(folder: Path, binaries: Path) -> Lab:
     runs = Path(tempfile.mkdtemp(prefix="schedune-"))
     facts: dict[str, object] = {"kubectl": str(layout.kubectl), "kubernetes": kubernetes_version()}
     state.write_facts({**facts, "runs": str(runs)})
-    start([sys.executable, "-m", "schedune_lab.supervisor", str(folder)], state.log("supervisor"))
+    start_detached(
+        [sys.executable, "-m", "schedune_lab.supervisor", str(folder)], state.log("supervisor")
+    )
     parts = _start_control_plane(state, layout)
     setup = Setup(layout.kubectl, layout.admin_kubeconfig)
     cluster.install(setup)

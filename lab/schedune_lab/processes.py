@@ -63,6 +63,13 @@ def start(
         )
 
 
+def start_detached(argv: Sequence[str], log: Path) -> None:
+    """Start a process that nobody of ours waits for: it tells by itself who it is."""
+    process = start(argv, log)
+    # It outlives us on purpose; Popen must not warn about a child that still runs.
+    process.returncode = 0
+
+
 def end(identity: Identity, grace_s: float = 10.0) -> bool:
     """End exactly this process: SIGTERM, then SIGKILL; say whether it is gone.
 

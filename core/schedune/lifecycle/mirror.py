@@ -113,8 +113,8 @@ def _why(placement: VMPlacement, headline: str) -> list[str]:
     evidence, status = placement.spec.evidence, placement.status
     lines = [
         headline,
-        f"Placed on {placement.spec.node_name} (score {evidence.score}) at {evidence.decision_time:%H:%M:%S}Z,"
-        f" attempt {placement.spec.attempt}.",
+        f"Placed on {placement.spec.node_name} (score {evidence.score})"
+        f" at {evidence.decision_time:%H:%M:%S}Z, attempt {placement.spec.attempt}.",
     ]
     if status.vmm is not None:
         lines.append(f"pid {status.vmm.pid}, control socket {status.vmm.control_socket}")

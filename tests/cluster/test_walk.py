@@ -1,0 +1,208 @@
+"""The first whole walk on a real control plane, with a real VM, and with everything killed once.
+
+One lab for all: tests come in the order of a VM's life and each leaves the lab usable.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schedune_lab import lab as labs
+from schedune_lab.lab import Lab
+from schedune_lab.processes import is_alive
+from schedune_lab.state import State
+
+pytestmark = [pytest.mark.cluster, pytest.mark.vm]
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+Object = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab") / "state"
+    found = labs.up(folder)
+    yield found
+    labs.down(folder)
+    assert not folder.exists()
+
+
+def kubectl(lab: Lab, *arguments: str, stdin: str | None = None) -> str:
+    argv = [str(lab.kubectl), "--kubeconfig", str(lab.user_kubeconfig), *arguments]
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def get(lab: Lab, kind: str, name: str) -> Object:
+    text = kubectl(lab, "get", kind, name, "--ignore-not-found", "-o", "json")
+    return dict(json.loads(text)) if text.strip() else {}
+
+
+def apply(lab: Lab, manifest: Object) -> None:
+    kubectl(lab, "apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+
+
+def small_vm(name: str, command_line: str = "console=ttyS0", **spec: object) -> Object:
+    manifest: Object = yaml.safe_load((EXAMPLES / "hello.yaml").read_text())
+    manifest["metadata"]["name"] = name
+    manifest["spec"]["boot"]["commandLine"] = command_line
+    manifest["spec"] |= spec
+    return manifest
+
+
+def reason(lab: Lab, name: str) -> str:
+    return str(get(lab, "vmw", name).get("status", {}).get("reason", ""))
+
+
+def pid(lab: Lab, name: str) -> int:
+    return int(get(lab, "vmp", name).get("status", {}).get("vmm", {}).get("pid", 0))
+
+
+def until(question: Callable[[], object], limit_s: float = 60.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not question():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.3)
+
+
+def kill(lab: Lab, part: str) -> int:
+    """SIGKILL a part and return once the supervisor runs a new one in its place."""
+    state = State(lab.state)
+    before = state.identity(part)
+    assert before is not None
+    os.kill(before[0].pid, signal.SIGKILL)
+
+    def is_replaced() -> bool:
+        now = state.identity(part)
+        return now is not None and now[0] != before[0] and is_alive(now[0])
+
+    until(is_replaced)
+    return before[0].pid
+
+
+def test_a_vm_becomes_ready_by_the_answer_of_its_guest(lab: Lab) -> None:
+    apply(lab, small_vm("walk"))
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/walk", "--timeout=120s")
+    placement = get(lab, "vmp", "walk")
+    assert placement["status"]["readiness"]["rung"] == "R4"
+    assert placement["status"]["readiness"]["guestBootID"]
+    assert placement["metadata"]["finalizers"] == ["schedune.io/vm"]
+    assert Path(f"/proc/{pid(lab, 'walk')}").is_dir()
+
+
+@pytest.mark.parametrize("part", ["operator", "agent-this-machine", "kube-apiserver", "etcd"])
+def test_the_vm_outlives_the_death_of(lab: Lab, part: str) -> None:
+    before = pid(lab, "walk")
+    kill(lab, part)
+    until(lambda: _answers(lab))
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/walk", "--timeout=90s")
+    assert pid(lab, "walk") == before
+    assert Path(f"/proc/{before}").is_dir()
+
+
+def _answers(lab: Lab) -> bool:
+    argv = [str(lab.kubectl), "--kubeconfig", str(lab.user_kubeconfig), "get", "vmw"]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def test_an_agent_restart_stands_in_the_trace_as_an_adoption(lab: Lab) -> None:
+    codes = [entry["code"] for entry in get(lab, "vmp", "walk")["status"]["trace"]]
+    assert "RECOVERY_CONFIRMED" in codes
+
+
+def test_at_rest_nothing_is_written(lab: Lab) -> None:
+    until(lambda: reason(lab, "walk") == "Running")
+    time.sleep(2)
+    versions = [_version(lab, kind) for kind in ("vmw", "vmp")]
+    time.sleep(6)
+    assert [_version(lab, kind) for kind in ("vmw", "vmp")] == versions
+
+
+def _version(lab: Lab, kind: str) -> str:
+    return str(get(lab, kind, "walk")["metadata"]["resourceVersion"])
+
+
+def test_a_name_used_again_waits_for_the_old_vm_and_says_so(lab: Lab) -> None:
+    apply(
+        lab,
+        small_vm("again", "console=ttyS0 schedune.test=ignore-button", terminationGraceSeconds=6),
+    )
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/again", "--timeout=120s")
+    old = pid(lab, "again")
+    kubectl(lab, "delete", "vmw", "again", "--wait=false")
+    until(lambda: not get(lab, "vmw", "again"))
+    apply(lab, small_vm("again"))
+    until(lambda: reason(lab, "again") == "WaitingForPreviousVM", 10)
+    assert str(old) in get(lab, "vmw", "again")["status"]["why"][0]
+    assert len(_vmms(lab)) == len({"walk", "again"})
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/again", "--timeout=120s")
+    assert pid(lab, "again") != old
+    assert not Path(f"/proc/{old}").exists()
+
+
+def _vmms(lab: Lab) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            argv = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"qemu-system" in argv and str(lab.state).encode() in argv:
+            found.append(folder.name)
+    return found
+
+
+def test_a_stopped_vm_is_ready_as_stopped_and_runs_again_when_asked(lab: Lab) -> None:
+    apply(lab, small_vm("again", runState="Stopped"))
+    until(lambda: reason(lab, "again") == "Stopped")
+    assert get(lab, "vmp", "again") == {}
+    history = get(lab, "vmw", "again")["status"]["history"]
+    assert history[-1]["exitReason"] == "GuestPoweredOff"
+
+
+def test_a_field_that_has_no_function_yet_is_refused_not_ignored(lab: Lab) -> None:
+    apply(lab, small_vm("later", restartToken="1"))
+    kubectl(lab, "wait", "--for=condition=Stalled", "vmw/later", "--timeout=20s")
+    ready = next(
+        c for c in get(lab, "vmw", "later")["status"]["conditions"] if c["type"] == "Ready"
+    )
+    assert ready["reason"] == "FieldNotSupportedYet"
+    assert "spec.restartToken" in ready["message"]
+
+
+def test_an_unplaceable_vm_stalls_after_its_deadline_and_names_every_cause(lab: Lab) -> None:
+    resources = {"vcpus": 1, "memory": "900Gi"}
+    apply(lab, small_vm("huge", resources=resources, schedulingDeadlineSeconds=3))
+    until(lambda: reason(lab, "huge") == "NoEligibleNode")
+    kubectl(lab, "wait", "--for=condition=Stalled", "vmw/huge", "--timeout=20s")
+    nearest = get(lab, "vmw", "huge")["status"]["evaluation"]["nearest"]
+    assert [one["code"] for one in nearest[0]["objections"]] == ["REJECT_INSUFFICIENT_MEMORY"]
+
+
+def test_a_guest_that_panics_under_never_is_a_failure_with_its_last_words(lab: Lab) -> None:
+    kubectl(lab, "delete", "vmw", "walk", "huge", "later", "again", "--timeout=90s")
+    apply(lab, small_vm("panic", "console=ttyS0 schedune.test=panic", restartPolicy="Never"))
+    until(
+        lambda: (
+            get(lab, "vmw", "panic").get("status", {}).get("reason") in ("Failed", "BackingOff")
+        ),
+        90,
+    )
+    last = get(lab, "vmp", "panic").get("status", {}).get("lastExit", {})
+    assert last.get("reason") == "GuestPanicked"
+    assert any("panic" in line.lower() for line in last["consoleTail"])
+
+
+def test_delete_leaves_nothing(lab: Lab) -> None:
+    kubectl(lab, "delete", "vmw", "--all", "--timeout=90s")
+    until(lambda: not json.loads(kubectl(lab, "get", "vmp", "-o", "json"))["items"])
+    assert _vmms(lab) == []
+    assert list(lab.state.glob("agents/*/placements/*")) == []
