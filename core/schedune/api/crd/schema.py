@@ -12,7 +12,7 @@ _KEPT: Final = (
     "minItems", "maxItems", "maxProperties", "default", "required",
     "x-kubernetes-int-or-string", "x-kubernetes-validations",
 )  # fmt: skip
-_MAP_KEYS: Final = ("type", "name")
+_MAP_KEYS: Final = ("name", "type")
 """A list of objects that have one of these, required, is a map by it."""
 _MAX_TIME: Final = 64
 
