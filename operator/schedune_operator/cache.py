@@ -28,18 +28,17 @@ class WorkloadCache:
             self.workloads[key] = raw
         self.changed.set()
 
-    def replace_all(self, items: list[Raw]) -> None:
-        """Take in a whole list: what is not in it is gone."""
-        self.workloads = {
-            (one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items
-        }
+    def replace_all(self, items: list[Raw], version: str) -> None:
+        """Take in a whole list: what is not in it, and not newer than it, is gone."""
+        newer = {key: raw for key, raw in self.workloads.items() if _version(raw) > int(version)}
+        listed = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items}
+        self.workloads = listed | newer
         self.changed.set()
 
     def _is_older(self, key: Key, raw: Raw) -> bool:
+        """Compare versions, also with an earlier object of the name: they are of one count."""
         held = self.workloads.get(key)
-        if held is None or held["metadata"]["uid"] != raw["metadata"]["uid"]:
-            return False
-        return _version(raw) < _version(held)
+        return held is not None and _version(raw) < _version(held)
 
 
 def _version(raw: Raw) -> int:

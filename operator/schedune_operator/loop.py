@@ -98,6 +98,6 @@ class SchedulingLoop:
             await self.world.heartbeats.poll(self.clock())
             self._polled_at = now
         if now - self._swept_at >= self.settings.sweep_seconds:
-            items, _ = await self.client.list(VMWORKLOADS)
-            self.cache.replace_all(items)
+            items, version = await self.client.list(VMWORKLOADS)
+            self.cache.replace_all(items, version)
             self._swept_at = now

@@ -1,8 +1,10 @@
 """The operator's part of a NodeTruth: Fresh and Ready, written on transitions only."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from schedune.api.base import API_VERSION, Condition
 from schedune.api.nodetruth import HealthState, NodeTruth
@@ -12,8 +14,10 @@ from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import NodeRecord
 from schedune.lifecycle.situation import Claim
 from schedune_kube.client import KubeClient
-from schedune_kube.errors import ConflictError, NotFoundError
+from schedune_kube.errors import ApiStatusError
 from schedune_kube.resources import NODETRUTHS
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,9 @@ class TruthJudge:
         }
         try:
             await self.client.apply(NODETRUTHS, node.name, body, subresource="status")
-        except (NotFoundError, ConflictError):
-            return
+        except ApiStatusError as error:
+            # One truth that cannot be written must not keep the others from their VMs.
+            _LOG.warning("truth.unwritable", extra={"node": node.name, "error": str(error)})
 
 
 def _says(held: Condition | None, claim: Claim) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from schedune.api.nodetruth import NodeTruth
-from schedune.api.quantity import parse_bytes
+from schedune.api.quantity import QuantityError, parse_bytes
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import LaunchMode
 from schedune.fleet.fleet import Fleet
@@ -45,8 +45,8 @@ class World:
         if raw is None:
             return None
         try:
-            return NodeTruth.model_validate(raw)
-        except ValidationError as error:
+            return _checked(NodeTruth.model_validate(raw))
+        except (ValidationError, QuantityError) as error:
             _LOG.error("truth.unreadable", extra={"node": name, "error": str(error)})
             return None
 
@@ -79,6 +79,13 @@ class World:
     def is_silent(self, node_name: str, now: datetime) -> bool:
         """Say whether a node's heartbeat is overdue."""
         return self.heartbeats.is_silent(node_name, now)
+
+
+def _checked(truth: NodeTruth) -> NodeTruth:
+    """Return the truth if its numbers are numbers: one node's nonsense stops no decision."""
+    if truth.status.capacity is not None:
+        parse_bytes(truth.status.capacity.memory)
+    return truth
 
 
 def _read_placement(raw: Raw) -> VMPlacement | None:

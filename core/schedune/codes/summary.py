@@ -99,6 +99,10 @@ RESTART_REQUIRED: Final = _row(
     "The spec was changed; a running VM is not touched by itself.",
     "stop and start the VM (runState) when it suits you", Actor.USER,
 )  # fmt: skip
+WORKLOAD_GONE: Final = _row(
+    "WORKLOAD_GONE", "WorkloadGone", "its VMWorkload is gone",
+    "The VMWorkload of a placement was deleted, or deleted and made again: its VM is ended.",
+)  # fmt: skip
 SETTLED: Final = _row(
     "SETTLED", "Settled", "nothing is under way", "The state asked for is reached."
 )

@@ -1,0 +1,57 @@
+"""What the operator holds of the workloads, whatever order the news comes in."""
+
+import copy
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedune_operator.cache import WorkloadCache
+
+KEY = ("shop", "payments")
+
+
+def workload(version: int, uid: str = "u1", name: str = "payments") -> dict[str, Any]:
+    return {
+        "metadata": {
+            "namespace": "shop",
+            "name": name,
+            "uid": uid,
+            "resourceVersion": str(version),
+        }
+    }
+
+
+def test_late_news_of_an_earlier_object_of_the_name_changes_nothing() -> None:
+    cache = WorkloadCache()
+    cache.note("ADDED", workload(9, "new"))
+    cache.note("MODIFIED", workload(7, "old"))
+    cache.note("DELETED", workload(8, "old"))
+    assert cache.workloads[KEY]["metadata"]["uid"] == "new"
+
+
+def test_a_list_does_not_forget_what_was_made_after_it() -> None:
+    cache = WorkloadCache()
+    cache.note("ADDED", workload(12, name="late"))
+    cache.replace_all([workload(5)], "10")
+    assert set(cache.workloads) == {KEY, ("shop", "late")}
+
+
+def test_a_list_forgets_what_was_deleted_while_nobody_watched() -> None:
+    cache = WorkloadCache()
+    cache.note("ADDED", workload(3))
+    cache.replace_all([], "10")
+    assert not cache.workloads
+
+
+def test_kopf_hands_every_handler_the_same_cache() -> None:
+    cache = WorkloadCache()
+    assert copy.copy(cache) is cache
+
+
+@given(st.permutations(list(range(1, 8))))
+def test_the_newest_version_wins_in_any_order(order: list[int]) -> None:
+    cache = WorkloadCache()
+    for version in order:
+        cache.note("MODIFIED", workload(version))
+    assert cache.workloads[KEY]["metadata"]["resourceVersion"] == "7"
