@@ -1,6 +1,7 @@
 """One workload: look at it, at its placement and at the fleet, and do the next thing."""
 
 import logging
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +10,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from schedune.api.vmplacement import VMPlacement
-from schedune.api.vmworkload import LaunchMode, RunState, VMWorkload, VMWorkloadStatus
+from schedune.api.vmworkload import Attempt, LaunchMode, RunState, VMWorkload, VMWorkloadStatus
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason
 from schedune.decision.decide import Decision, decide
 from schedune.decision.explain import evaluation_of
 from schedune.decision.sentence import headline
-from schedune.decision.why import why_lines
+from schedune.decision.why import WIDTH, why_lines
 from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune.launch.resolve import resolve_launch
@@ -91,9 +92,7 @@ class Reconciler:
             changed.append("launchMode")
         history = list(held.history)
         if self._is_finished(workload, placement, changed):
-            if placement.status.ended is not None:
-                history = remember(history, placement)
-            await actions.delete(self.client, placement)
+            history = await self._remember_then_delete(history, placement)
         elif (
             workload.spec.run_state is RunState.STOPPED
             and placement.spec.mode is LaunchMode.EXECUTE
@@ -108,6 +107,15 @@ class Reconciler:
             is_silent=self.world.is_silent(node, self.clock()),
         )
         return Answer(situation, held.evaluation, placement, history)
+
+    async def _remember_then_delete(
+        self, history: list[Attempt], placement: VMPlacement
+    ) -> list[Attempt]:
+        """Delete an ended placement once its end stands in the stored history, not before."""
+        remembered = remember(history, placement) if placement.status.ended else history
+        if remembered == history:
+            await actions.delete(self.client, placement)
+        return remembered
 
     def _is_finished(
         self, workload: VMWorkload, placement: VMPlacement, changed: list[str]
@@ -249,7 +257,7 @@ def _waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:
     message = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed=told)
     claim = Claim("False", codes.WAITING_FOR_PREVIOUS_VM, message)
     return Answer(
-        Situation(ready=claim, scheduled=claim, why=[message[:118]]),
+        Situation(ready=claim, scheduled=claim, why=textwrap.wrap(message, WIDTH)),
         held.evaluation,
         None,
         held.history,

@@ -17,7 +17,7 @@ import yaml
 
 from schedune_lab import lab as labs
 from schedune_lab.lab import Lab
-from schedune_lab.processes import is_alive
+from schedune_lab.processes import is_alive, start_time
 from schedune_lab.state import State
 
 pytestmark = [pytest.mark.cluster, pytest.mark.vm]
@@ -119,11 +119,15 @@ def test_an_agent_restart_stands_in_the_trace_as_an_adoption(lab: Lab) -> None:
 
 
 def test_at_rest_nothing_is_written(lab: Lab) -> None:
-    until(lambda: reason(lab, "walk") == "Running")
-    time.sleep(2)
-    versions = [_version(lab, kind) for kind in ("vmw", "vmp")]
-    time.sleep(6)
-    assert [_version(lab, kind) for kind in ("vmw", "vmp")] == versions
+    """After the outages above everything settles first: heartbeats come again."""
+
+    def rests() -> bool:
+        before = [_version(lab, kind) for kind in ("vmw", "vmp")]
+        time.sleep(5)
+        return [_version(lab, kind) for kind in ("vmw", "vmp")] == before
+
+    until(rests, 40)
+    assert reason(lab, "walk") == "Running"
 
 
 def _version(lab: Lab, kind: str) -> str:
@@ -141,11 +145,11 @@ def test_a_name_used_again_waits_for_the_old_vm_and_says_so(lab: Lab) -> None:
     until(lambda: not get(lab, "vmw", "again"))
     apply(lab, small_vm("again"))
     until(lambda: reason(lab, "again") == "WaitingForPreviousVM", 10)
-    assert str(old) in get(lab, "vmw", "again")["status"]["why"][0]
+    assert f"pid {old} " in " ".join(get(lab, "vmw", "again")["status"]["why"])
     assert len(_vmms(lab)) == len({"walk", "again"})
     kubectl(lab, "wait", "--for=condition=Ready", "vmw/again", "--timeout=120s")
     assert pid(lab, "again") != old
-    assert not Path(f"/proc/{old}").exists()
+    assert start_time(old) is None
 
 
 def _vmms(lab: Lab) -> list[str]:
@@ -198,7 +202,7 @@ def test_a_guest_that_panics_under_never_is_a_failure_with_its_last_words(lab: L
     )
     last = get(lab, "vmp", "panic").get("status", {}).get("lastExit", {})
     assert last.get("reason") == "GuestPanicked"
-    assert any("panic" in line.lower() for line in last["consoleTail"])
+    assert any("?" in line or "+0x" in line for line in last["consoleTail"])
 
 
 def test_delete_leaves_nothing(lab: Lab) -> None:
