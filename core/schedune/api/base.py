@@ -123,7 +123,13 @@ class Condition(StatusModel):
         Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
     ]
     """One CamelCase word of the table of reason codes."""
-    status: Annotated[str, Field(pattern="^(True|False|Unknown)$")]
+    status: Annotated[
+        str,
+        Field(
+            pattern="^(True|False|Unknown)$",
+            json_schema_extra={"enum": ["True", "False", "Unknown"]},
+        ),
+    ]
     """True, False or Unknown."""
     type: Annotated[str, Field(max_length=316)]
     """What the condition is about."""

@@ -27,7 +27,7 @@ class ArtifactRef(ApiModel):
         Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"),
     ]
     """Name of the artefact as NodeTruth lists it."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{64}$")] | None = None
     """Pin: the artefact's content must have this digest."""
 
 

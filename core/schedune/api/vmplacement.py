@@ -258,7 +258,7 @@ class Prepared(StatusModel):
 class ReadinessStatus(StatusModel):
     """How far the guest has proved itself (runtimes.md 2.6)."""
 
-    rung: Annotated[str, Field(pattern=r"^R[0-5]$")]
+    rung: Annotated[str, Field(max_length=2, pattern=r"^R[0-5]$")]
     """R0 process proved, R1 socket answered, R2 running, R3 kernel, R4 guest answered."""
     since: Time
     """Since when."""
