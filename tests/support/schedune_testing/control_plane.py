@@ -1,0 +1,148 @@
+"""A real control plane for tests: started in a folder of its own, ended exactly."""
+
+import http.client
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schedune_lab import cluster, processes, toolchain
+from schedune_lab import controlplane as parts
+
+OPERATOR = "system:serviceaccount:schedune-system:schedune-operator"
+_API = "/apis/schedune.io/v1alpha1"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the request was served."""
+        return self.status < 300
+
+    @property
+    def message(self) -> str:
+        """The server's words about a refusal."""
+        return str(self.body.get("message", ""))
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """A running API server with Schedune's definitions, rights and policies."""
+
+    layout: parts.Layout
+    _connections: list[http.client.HTTPSConnection] = field(default_factory=list)
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        """Full rights."""
+        return self.layout.admin_kubeconfig
+
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as the administrator, whatever comes of it."""
+        argv = [
+            str(self.layout.kubectl),
+            f"--kubeconfig={self.admin_kubeconfig}",
+            f"--cache-dir={self.layout.folder / 'kubectl-cache'}",  # knows our kinds from the start
+            *arguments,
+        ]
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+
+    def post(
+        self, manifest: Mapping[str, Any], *, dry_run: bool = True, user: str | None = None
+    ) -> Answer:
+        """Create an object in the namespace default; by default only as a trial."""
+        url = f"{_collection(manifest)}?fieldValidation=Strict{_dry(dry_run)}"
+        return self.ask("POST", url, manifest, user=user)
+
+    def put(self, manifest: Mapping[str, Any], *, dry_run: bool = True) -> Answer:
+        """Replace an object; by default only as a trial."""
+        url = f"{_collection(manifest)}/{manifest['metadata']['name']}"
+        return self.ask("PUT", f"{url}?fieldValidation=Strict{_dry(dry_run)}", manifest)
+
+    def delete(self, manifest: Mapping[str, Any]) -> Answer:
+        """Delete an object."""
+        return self.ask("DELETE", f"{_collection(manifest)}/{manifest['metadata']['name']}")
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        user: str | None = None,
+    ) -> Answer:
+        """Send one request over a connection that stays open, perhaps in a user's name."""
+        headers = {"Content-Type": "application/json"}
+        if user:
+            headers["Impersonate-User"] = user
+        connection = self._connection()
+        connection.request(method, url, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        return Answer(answer.status, json.loads(answer.read()))
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        if not self._connections:
+            context = ssl.create_default_context(cafile=str(self.layout.authority))
+            context.load_cert_chain(self.layout.pki / "admin.crt", self.layout.pki / "admin.key")
+            port = self.layout.server_port
+            self._connections.append(
+                http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+            )
+        return self._connections[0]
+
+    def close(self) -> None:
+        """Close what is open."""
+        for connection in self._connections:
+            connection.close()
+
+
+@contextmanager
+def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
+    """Run a control plane as long as the context lasts."""
+    (folder / "log").mkdir()
+    layout, _ = parts.prepare(folder, toolchain.find_binaries())
+    with ExitStack() as stack:
+        stack.enter_context(_running(layout, "etcd"))
+        parts.check_etcd_is_ours(layout)
+        stack.enter_context(_running(layout, "kube-apiserver"))
+        parts.wait_until_ready(layout)
+        stack.enter_context(_running(layout, "kube-controller-manager"))
+        cluster.install(cluster.Setup(layout.kubectl, layout.admin_kubeconfig))
+        found = ControlPlane(layout)
+        stack.callback(found.close)
+        yield found
+
+
+@contextmanager
+def _running(layout: parts.Layout, part: parts.PartName) -> Iterator[None]:
+    process = processes.start(parts.argv_of(part, layout), layout.folder / "log" / f"{part}.log")
+    identity = processes.identify(process.pid)
+    try:
+        yield
+    finally:
+        gone = identity is None or processes.end(identity)
+        process.wait(timeout=10)
+        assert gone, f"{part} (pid {process.pid}) does not end"
+
+
+def _collection(manifest: Mapping[str, Any]) -> str:
+    plural = f"{manifest['kind'].lower()}s"
+    if manifest["kind"] == "NodeTruth":
+        return f"{_API}/{plural}"
+    return f"{_API}/namespaces/default/{plural}"
+
+
+def _dry(dry_run: bool) -> str:
+    return "&dryRun=All" if dry_run else ""
