@@ -1,0 +1,24 @@
+"""What the tests on a real control plane share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schedune_testing.control_plane import ControlPlane, running_control_plane
+
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Run one control plane for the whole session; what is left in it is everybody's."""
+    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
+        yield found
