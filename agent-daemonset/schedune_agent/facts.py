@@ -75,6 +75,7 @@ class Probes:
         self._kvm = KvmProbe()
         self._artifacts = ArtifactProbe(settings.image_roots)
         self._qemu: QemuProbe | None = None
+        self._disks = host.DiskProbe(self._paths())
 
     async def take_facts(self) -> NodeTruthStatus:
         """Run every probe and put together what they saw."""
@@ -89,7 +90,7 @@ class Probes:
         artifacts = await observe("artifacts", self._artifacts)
         memory = await observe("memory", host.probe_memory)
         system = await observe("os", host.probe_os)
-        disks = await observe("disks", lambda: host.probe_disks(self._paths()))
+        disks = await observe("disks", self._disks)
         files, hidden = artifacts.value or ([], 1)
         return NodeTruthStatus(
             artifacts=files,

@@ -95,7 +95,10 @@ class TruthPublisher:
         if held.status.digest != digest or _without_times(body) != _without_times(self._held_body):
             await self._client.apply(NODETRUTHS, self._identity.name, body, subresource="status")
             _LOG.info("truth.published", extra={"digest": digest})
+        vouched = self._held_digest == digest
         self._held_digest, self._held_body = digest, body
+        if not vouched:
+            await self._renew()
         return facts
 
     async def _held(self) -> NodeTruth:

@@ -45,7 +45,7 @@ class Heartbeats:
             if held is not None and held.version == version:
                 known[name] = held
             else:
-                seen = min(now, _server_time(lease) or now) if held is None else now
+                seen = min(now, agent_wrote(lease) or now) if held is None else now
                 known[name] = _heartbeat(lease, version, seen)
         self._known = known
 
@@ -76,11 +76,11 @@ def _heartbeat(lease: Raw, version: str, seen: datetime) -> Heartbeat:
     return Heartbeat(version, seen, annotations.get(DIGEST_ANNOTATION, ""), int(duration))
 
 
-def _server_time(lease: Raw) -> datetime | None:
+def agent_wrote(obj: Raw) -> datetime | None:
     """Return the server's own stamp of the agent's last write."""
     stamps = [
         parse_time(entry.get("time"))
-        for entry in lease["metadata"].get("managedFields") or []
+        for entry in obj["metadata"].get("managedFields") or []
         if entry.get("manager") == AGENT
     ]
     return max((stamp for stamp in stamps if stamp is not None), default=None)

@@ -103,6 +103,7 @@ class Reconciler:
         situation = mirror(
             placement,
             changed,
+            held.evaluation,
             silent_since=self.world.heartbeats.last_beat(node),
             is_silent=self.world.is_silent(node, self.clock()),
         )

@@ -15,7 +15,7 @@ from schedune.fleet.node import ClaimRecord, NodeRecord, Taint
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.reflector import Key, OnChange, Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
-from schedune_operator.freshness import Heartbeats
+from schedune_operator.freshness import Heartbeats, agent_wrote
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class World:
             name=name,
             uid=raw["metadata"]["uid"],
             truth=truth,
-            last_proof=self.heartbeats.proof(name, digest),
+            last_proof=self._last_proof(name, digest),
             lease_seconds=self.heartbeats.lease_seconds(name),
             node_ready=_is_ready(raw),
             unschedulable=bool(spec.get("unschedulable")),
@@ -75,6 +75,13 @@ class World:
                 for one in spec.get("taints") or ()
             ),
         )
+
+    def _last_proof(self, name: str, digest: str | None) -> datetime | None:
+        """Return when the facts were vouched for: by a heartbeat, or by being written."""
+        raw = self.truths.store.get(("", name))
+        written = agent_wrote(raw) if raw is not None and digest is not None else None
+        proofs = [one for one in (self.heartbeats.proof(name, digest), written) if one is not None]
+        return max(proofs, default=None)
 
     def is_silent(self, node_name: str, now: datetime) -> bool:
         """Say whether a node's heartbeat is overdue."""

@@ -17,7 +17,7 @@ _ARCHITECTURES: Final = {
     "ppc64le": "ppc64le",
 }
 _FLAGS: Final = frozenset({"vmx", "svm", "hypervisor", "tsc_deadline_timer", "constant_tsc", "sve"})
-_STEP: Final = 256 * 2**20
+_STEP: Final = 2**30
 """Room is told in steps: noise must not change the digest."""
 
 Purpose = Literal["Images", "Run", "State"]
@@ -57,17 +57,26 @@ async def probe_os() -> OSFacts:
     )
 
 
-async def probe_disks(paths: list[tuple[Purpose, Path]]) -> list[FilesystemFact]:
-    """Measure the room under each of our paths that exists."""
-    return [_measure(purpose, path) for purpose, path in paths if path.is_dir()]
+class DiskProbe:
+    """Measures the room under our paths; a change within one step is noise, also at its edge."""
 
+    def __init__(self, paths: list[tuple[Purpose, Path]]) -> None:
+        self._paths = paths
+        self._told: dict[Path, int] = {}
 
-def _measure(purpose: Purpose, path: Path) -> FilesystemFact:
-    usage = shutil.disk_usage(path)
-    return FilesystemFact(
-        path=str(path),
-        purpose=purpose,
-        total_bytes=usage.total,
-        available_bytes=usage.free // _STEP * _STEP,
-        access="ReadWrite" if os.access(path, os.W_OK) else "ReadOnly",
-    )
+    async def __call__(self) -> list[FilesystemFact]:
+        """Return the file system of each path that exists."""
+        return [self._measure(purpose, path) for purpose, path in self._paths if path.is_dir()]
+
+    def _measure(self, purpose: Purpose, path: Path) -> FilesystemFact:
+        usage = shutil.disk_usage(path)
+        told = self._told.get(path)
+        if told is None or abs(usage.free - told) > _STEP:
+            self._told[path] = told = usage.free // _STEP * _STEP
+        return FilesystemFact(
+            path=str(path),
+            purpose=purpose,
+            total_bytes=usage.total,
+            available_bytes=told,
+            access="ReadWrite" if os.access(path, os.W_OK) else "ReadOnly",
+        )

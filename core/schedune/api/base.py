@@ -114,7 +114,7 @@ class Condition(StatusModel):
 
     last_transition_time: Time
     """When ``status`` last changed; never moved by anything else."""
-    message: Annotated[str, Field(max_length=32768)] = ""
+    message: Annotated[str, Field(max_length=32768)]
     """For people: what is the case, with observed and required values."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The ``metadata.generation`` this condition was decided for."""

@@ -172,7 +172,7 @@ class FilesystemFact(StatusModel):
     total_bytes: Annotated[int, Field(ge=0)]
     """Size of the file system."""
     available_bytes: Annotated[int, Field(ge=0)]
-    """Room left, in steps of 256Mi so that noise changes nothing."""
+    """Room left, in steps of 1Gi so that noise changes nothing."""
     access: Literal["ReadWrite", "ReadOnly"]
     """Whether it can be written."""
 

@@ -23,14 +23,17 @@ MOST_NEAREST: Final = 5
 MOST_CODES: Final = 32
 MOST_OBJECTIONS: Final = 16
 MOST_PLACED: Final = 6
-"""How many of each list stay once the workload is placed (2 KiB in all)."""
+"""How many signatures stay once the workload is placed (2 KiB in all)."""
+MOST_CODES_PLACED: Final = 4
+_TEXT_PLACED: Final = 120
 _TEXT: Final = 240
 
 
 def evaluation_of(decision: Decision, *, placed: bool = False) -> Evaluation:
     """Explain a decision within the bounds of an object's status.
 
-    Unplaced: at most 32 KiB. Placed: at most 2 KiB, the counts and the best candidate.
+    Unplaced: at most 32 KiB. Placed: at most 2 KiB: the counts, the best candidate, and
+    the causes on the nodes that came nearest.
     """
     rejected = {
         index: decision.causes(index)
@@ -40,7 +43,7 @@ def evaluation_of(decision: Decision, *, placed: bool = False) -> Evaluation:
     cut: list[str] = []
     return Evaluation(
         candidates=_candidates(decision, 1 if placed else MOST_CANDIDATES, cut),
-        codes=[] if placed else _codes(decision, rejected, cut),
+        codes=_story(decision, rejected) if placed else _codes(decision, rejected, cut),
         nearest=[] if placed else _nearest(decision, rejected, cut),
         nodes_eligible=int(decision.eligible.sum()),
         nodes_evaluated=len(decision.fleet),
@@ -53,6 +56,25 @@ def evaluation_of(decision: Decision, *, placed: bool = False) -> Evaluation:
 
 def _name(decision: Decision, index: int) -> str:
     return decision.fleet.nodes[index].name
+
+
+def _story(decision: Decision, rejected: dict[int, tuple[Cause, ...]]) -> list[CodeCount]:
+    """Tell the causes on the nearest nodes first: why it runs here and not there."""
+    told: dict[str, CodeCount] = {}
+    for index in nearest_rows(decision, rejected):
+        for cause in rejected[index]:
+            row = cause.reason.row
+            if row.code not in told:
+                told[row.code] = CodeCount(
+                    code=row.code,
+                    count=sum(any(c.reason.row is row for c in held) for held in rejected.values()),
+                    message=cause.reason.message[:_TEXT_PLACED],
+                    reason=row.reason,
+                    sample_nodes=[_name(decision, index)],
+                )
+        if len(told) >= MOST_CODES_PLACED:
+            break
+    return list(told.values())[:MOST_CODES_PLACED]
 
 
 def _codes(

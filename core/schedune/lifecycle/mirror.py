@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from schedune.api.evaluation import CodeCount, Evaluation
 from schedune.api.vmplacement import PlacementState, VMPlacement
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution, summary
@@ -17,7 +18,12 @@ _CHECKED: Final = frozenset({*_LAUNCHED, S.VALIDATED, S.LAUNCHING, S.EXITED})
 
 
 def mirror(
-    placement: VMPlacement, changed: list[str], *, silent_since: datetime | None, is_silent: bool
+    placement: VMPlacement,
+    changed: list[str],
+    evaluation: Evaluation | None,
+    *,
+    silent_since: datetime | None,
+    is_silent: bool,
 ) -> Situation:
     """Return the situation of a workload that has a placement of its own."""
     node, state = placement.spec.node_name, placement.status.state
@@ -47,7 +53,7 @@ def mirror(
         up_to_date=up_to_date,
         stalled=stalled,
         settled=settled and not stalled,
-        why=_why(placement, ready.message),
+        why=_why(placement, ready.message, evaluation),
     )
 
 
@@ -109,7 +115,7 @@ def _last_words(placement: VMPlacement) -> str:
     return placement.status.trace[-1].message if placement.status.trace else "nothing is known yet"
 
 
-def _why(placement: VMPlacement, headline: str) -> list[str]:
+def _why(placement: VMPlacement, headline: str, evaluation: Evaluation | None) -> list[str]:
     evidence, status = placement.spec.evidence, placement.status
     lines = [
         headline,
@@ -122,8 +128,23 @@ def _why(placement: VMPlacement, headline: str) -> list[str]:
         lines.append(
             f"Prepared: {len(status.prepared.argv)} arguments in the VMPlacement's status.prepared"
         )
-    lines += list(status.why[2:10]) if status.trace else []
+    lines += _rejections(evaluation.codes if evaluation else [])
+    lines += [
+        f"{entry.time:%H:%M:%SZ} {entry.to.value}: {entry.message or entry.code}"
+        for entry in status.trace[-3:]
+    ]
     return [line.encode("ascii", "replace").decode()[:118] for line in lines][:12]
+
+
+def _rejections(causes: list[CodeCount]) -> list[str]:
+    """Tell, as a table, why the VM does not run elsewhere."""
+    if not causes:
+        return []
+    rows = [(one.sample_nodes[0], one.code, one.message) for one in causes]
+    node = max(len(row[0]) for row in rows)
+    code = max(len(row[1]) for row in rows)
+    table = [("NODE", "CODE", "WHY NOT THERE"), *rows]
+    return [f"{row[0]:<{node}}  {row[1]:<{code}}  {row[2]}" for row in table]
 
 
 def changed_fields(placement: VMPlacement, wanted_launch: dict[str, object]) -> list[str]:
