@@ -17,6 +17,8 @@ CAMEL_CASE = re.compile(r"[a-z][a-z0-9]*(?:[A-Z][a-z0-9]*)*")
 BAD_WORDS = re.compile(r"[Pp]hase|Timestamp|Reference|Duration")
 AS_IN_A_POD = {"tolerations", "nodeSelectorTerms"}
 """Kubernetes' own lists of objects of which no field is required."""
+CONDITION = {"lastTransitionTime", "message", "reason", "status", "type"}
+"""What Kubernetes' own Condition requires."""
 ROOT_FIELDS = {("apiVersion",), ("kind",), ("metadata",)}
 Schema = dict[str, Any]
 
@@ -119,14 +121,10 @@ def test_conditions_come_first_and_are_kept_by_type(plural: str) -> None:
     conditions = status["properties"]["conditions"]
     assert next(iter(status["properties"])) == "conditions"
     assert conditions["x-kubernetes-list-map-keys"] == ["type"]
-    assert {*conditions["items"]["properties"]} == {
-        "lastTransitionTime",
-        "message",
-        "observedGeneration",
-        "reason",
-        "status",
-        "type",
-    }
+    items = conditions["items"]
+    assert {*items["properties"]} == {*CONDITION, "observedGeneration"}
+    assert {*items["required"]} == CONDITION
+    assert {*items["properties"]["status"]["enum"]} == {"True", "False", "Unknown"}
 
 
 @pytest.mark.parametrize("plural", VERSIONS)
