@@ -68,7 +68,12 @@ async def run_operator(settings: OperatorSettings) -> None:
             world=world,
             elector=elector,
             reconciler=Reconciler(
-                client, world, EventRecorder(client, MANAGER, clock), clock, lambda: elector.epoch
+                client,
+                world,
+                EventRecorder(client, MANAGER, clock),
+                clock,
+                lambda: elector.epoch,
+                cache.absorb,
             ),
             judge=TruthJudge(client, clock),
             clock=clock,

@@ -28,6 +28,12 @@ class WorkloadCache:
             self.workloads[key] = raw
         self.changed.set()
 
+    def absorb(self, raw: Raw) -> None:
+        """Hold what we just wrote, before its event comes; that is no news to look at."""
+        key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+        if not self._is_older(key, raw):
+            self.workloads[key] = raw
+
     def replace_all(self, items: list[Raw], version: str) -> None:
         """Take in a whole list: what is not in it, and not newer than it, is gone."""
         newer = {key: raw for key, raw in self.workloads.items() if _version(raw) > int(version)}

@@ -3,7 +3,7 @@
 import logging
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -21,7 +21,7 @@ from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune.launch.resolve import resolve_launch
 from schedune.lifecycle.mirror import changed_fields, mirror
-from schedune.lifecycle.situation import Claim, Situation
+from schedune.lifecycle.situation import Claim, Situation, is_overdue
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import AlreadyExistsError, ConflictError, NotFoundError
 from schedune_kube.events import EventRecorder, Subject
@@ -33,7 +33,6 @@ from schedune_operator.status import Answer, render_status, says_the_same, statu
 from schedune_operator.world import World
 
 _LOG: Final = logging.getLogger(__name__)
-_ORPHAN_GRACE_S: Final = 30
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class Reconciler:
     events: EventRecorder
     clock: Callable[[], datetime]
     epoch: Callable[[], int]
+    absorb: Callable[[Raw], None]
 
     async def reconcile(self, key: Key, raw: Raw | None, fleet: Callable[[], Fleet]) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
@@ -91,7 +91,9 @@ class Reconciler:
         if placement.spec.mode is not workload.spec.launch_mode:
             changed.append("launchMode")
         history = list(held.history)
-        if self._is_finished(workload, placement, changed):
+        finished = self._is_finished(workload, placement, changed)
+        stops = workload.spec.run_state is RunState.STOPPED or placement.spec.stop is not None
+        if finished:
             history = await self._remember_then_delete(history, placement)
         elif (
             workload.spec.run_state is RunState.STOPPED
@@ -107,6 +109,8 @@ class Reconciler:
             silent_since=self.world.heartbeats.last_beat(node),
             is_silent=self.world.is_silent(node, self.clock()),
         )
+        if finished or stops:
+            situation = _on_its_way_out(situation, placement)
         return Answer(situation, held.evaluation, placement, history)
 
     async def _remember_then_delete(
@@ -128,6 +132,7 @@ class Reconciler:
         if placement.status.ended is None:
             return False
         by_order = placement.spec.stop is not None
+        by_order = by_order or placement.metadata.deletion_timestamp is not None
         return by_order or failed_before_guest(placement) or bool(changed)
 
     async def _end_orphan(self, placement: VMPlacement) -> None:
@@ -137,7 +142,8 @@ class Reconciler:
         if placement.spec.mode is not LaunchMode.EXECUTE or placement.status.ended is not None:
             await actions.delete(self.client, placement)
             return
-        await actions.order_stop(self.client, placement, "WorkloadGone", _ORPHAN_GRACE_S)
+        grace = placement.spec.launch.termination_grace_seconds
+        await actions.order_stop(self.client, placement, codes.WORKLOAD_GONE.reason, grace)
 
     # --- without a placement ---------------------------------------------------------
 
@@ -164,11 +170,10 @@ class Reconciler:
 
     def _nowhere(self, workload: VMWorkload, decision: Decision, held: VMWorkloadStatus) -> Answer:
         claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(decision))
-        scheduled = {one.type: one for one in held.conditions}.get("Scheduled")
-        unplaced = scheduled is not None and scheduled.status == "False"
-        since = scheduled.last_transition_time if scheduled and unplaced else decision.now
-        waited = (decision.now - since).total_seconds()
-        stalled = waited > workload.spec.scheduling_deadline_seconds
+        limit_s = workload.spec.scheduling_deadline_seconds
+        stalled = is_overdue(
+            held.conditions, workload.metadata.generation, limit_s, now=decision.now
+        )
         return _unplaced(decision, claim, held, stalled=stalled)
 
     async def _bind(
@@ -210,11 +215,12 @@ class Reconciler:
             return
         patch = status_patch(fresh, metadata["resourceVersion"])
         try:
-            await self.client.merge_patch(
+            stored = await self.client.merge_patch(
                 VMWORKLOADS, metadata["name"], patch, metadata["namespace"], subresource="status"
             )
         except (ConflictError, NotFoundError):
             return
+        self.absorb(stored)
         ready = answer.situation.ready
         if ready.row.reason != held.reason:
             subject = Subject(VMWORKLOADS, metadata["name"], metadata["namespace"], metadata["uid"])
@@ -246,6 +252,28 @@ def _refused(reasons: tuple[Reason, ...]) -> Answer:
     claim = Claim("False", first.row, message)
     return Answer(
         Situation(ready=claim, scheduled=claim, stalled=True, why=[*lines, first.row.remedy[:118]])
+    )
+
+
+def _on_its_way_out(situation: Situation, placement: VMPlacement) -> Situation:
+    """Tell that a placement makes room: its end is not the end of the workload."""
+    ended, node = placement.status.ended, placement.spec.node_name
+    if situation.ready.status == "Unknown":
+        return situation
+    if ended is None and placement.spec.mode is not LaunchMode.EXECUTE:
+        told = f"the one on {node} is for an earlier spec"
+        reason = Reason(codes.WAITING_FOR_PREVIOUS_VM, told)
+    elif ended is not None and failed_before_guest(placement):
+        reason = Reason(codes.BACKING_OFF, f"{ended.reason} on {node}", "after a pause")
+    else:
+        told = f"{ended.reason} on {node}" if ended else f"{placement.status.state} on {node}"
+        reason = Reason(codes.STOPPING, told)
+    return replace(
+        situation,
+        ready=Claim("False", reason.row, reason.message),
+        settled=False,
+        stalled=False,
+        why=[*textwrap.wrap(reason.message, WIDTH), *situation.why[1:]][:12],
     )
 
 

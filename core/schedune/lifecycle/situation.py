@@ -70,5 +70,24 @@ def conditions_of(
     ]
 
 
+def is_overdue(known: Iterable[Condition], generation: int, limit_s: int, *, now: datetime) -> bool:
+    """Say whether a workload without a node has waited longer than its deadline.
+
+    The wait begins when it became unplaced, or anew when a stalled one was changed; both
+    times are read from the conditions, so that a restart forgets nothing.
+    """
+    held = {one.type: one for one in known}
+    stalled = held.get("Stalled")
+    said = ("True", codes.NO_ELIGIBLE_NODE.reason, generation)
+    if stalled and (stalled.status, stalled.reason, stalled.observed_generation) == said:
+        return True
+    starts = [
+        condition.last_transition_time
+        for kind, status in (("Scheduled", "False"), ("Reconciling", "True"))
+        if (condition := held.get(kind)) is not None and condition.status == status
+    ]
+    return len(starts) == 2 and (now - max(starts)).total_seconds() > limit_s
+
+
 def _transition(held: Condition | None, status: str, now: datetime) -> datetime:
     return held.last_transition_time if held is not None and held.status == status else now
