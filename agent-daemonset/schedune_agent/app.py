@@ -12,7 +12,7 @@ from typing import Final
 from schedune_agent.facts import FactSource, Probes
 from schedune_agent.identity import IdentityError, NodeIdentity, read_identity
 from schedune_agent.ledger import Ledger
-from schedune_agent.placement_worker import Node
+from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts

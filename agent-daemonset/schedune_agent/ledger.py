@@ -28,8 +28,12 @@ class Ledger:
                 f"{max(0, vcpus)} vCPUs and {render_bytes(max(0, memory))}",
                 f"{claim.vcpus} vCPUs and {render_bytes(memory_of(claim))}",
             )
-        self.held[placement_uid] = claim
+        self.hold(placement_uid, claim)
         return None
+
+    def hold(self, placement_uid: str, claim: Claim) -> None:
+        """Count what runs already, whether it fits or not: it is there."""
+        self.held[placement_uid] = claim
 
     def release(self, placement_uid: str) -> None:
         """Give a claim back; idempotent."""

@@ -6,37 +6,23 @@ next thing. Killed anywhere, the next agent goes on from the record.
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
-from schedune.api.nodetruth import NodeCapacity, NodeTruthStatus
 from schedune.api.vmplacement import (
-    FINALIZER,
-    Ended,
-    Exit,
     PlacementState,
     Prepared,
-    ReadinessStatus,
     Refusal,
-    TraceEntry,
-    VMPlacement,
 )
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
-from schedune.codes.row import Reason, Row
+from schedune.codes.row import Reason
 from schedune.lifecycle.restart import pause_before, restarts
-from schedune.lifecycle.transitions import TERMINAL, check_move
-from schedune_agent.identity import NodeIdentity
-from schedune_agent.ledger import Ledger
+from schedune.lifecycle.transitions import TERMINAL
+from schedune_agent.placement_base import PlacementOnNode
 from schedune_agent.preparation import Preparation
-from schedune_agent.record import LaunchRecord, RecordedProcess, RecordStore
-from schedune_agent.report import project
-from schedune_agent.settings import AgentSettings
+from schedune_agent.record import RecordedProcess
 from schedune_agent.system import processes
 from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.argv import marker
 from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
 
 S = PlacementState
@@ -48,66 +34,8 @@ _MISSES_TO_DEGRADE: Final = 3
 _ANSWER_SECONDS: Final = 3.0
 
 
-@dataclass(frozen=True)
-class Node:
-    """What a worker knows of where it works."""
-
-    settings: AgentSettings
-    identity: NodeIdentity
-    records: RecordStore
-    ledger: Ledger
-    facts: Callable[[], NodeTruthStatus | None]
-    clock: Callable[[], datetime]
-    launches: bool
-    """False on a recorded node: validate and prepare only."""
-    contained: bool
-    """Whether VMs get control groups of their own."""
-
-
-class PlacementWorker:
+class PlacementWorker(PlacementOnNode):
     """Carries out one placement."""
-
-    def __init__(self, node: Node, placement: VMPlacement, record: LaunchRecord | None) -> None:
-        uid = placement.metadata.uid
-        self.placement = placement
-        self.record = record or LaunchRecord(
-            placement_uid=uid,
-            workload_uid=placement.spec.workload.uid,
-            namespace=placement.metadata.namespace,
-            name=placement.metadata.name,
-        )
-        self.prepared: Prepared | None = placement.status.prepared
-        self.cleaned = False
-        self._node = node
-        self._vm: QemuVm | None = None
-        self._paths = qemu.paths_of(node.settings.run_directory, uid)
-        self._group = uid if node.contained else None
-        self._found_again = record is not None
-        self._started_at = time.monotonic()
-        self._asked_at = 0.0
-        self._misses = 0
-
-    @property
-    def is_live(self) -> bool:
-        """Say whether a VM of this placement runs, or may run."""
-        return self.record.process is not None and self.record.ended is None
-
-    @property
-    def releasable(self) -> bool:
-        """Say whether the finalizer may go: deleted, and the VM proved ended and cleaned."""
-        wanted = self.placement.metadata.deletion_timestamp is not None
-        return (
-            wanted
-            and self.record.ended is not None
-            and FINALIZER in self.placement.metadata.finalizers
-        )
-
-    def status(self) -> dict[str, object]:
-        """Return what the placement's status should say."""
-        now = self._node.clock()
-        return project(
-            self.placement, self.record, str(self._paths.monitor), self.prepared, now
-        ).render()
 
     async def step(self) -> float:
         """Do the next thing; return after how many seconds to look again."""
@@ -116,6 +44,8 @@ class PlacementWorker:
             return HEARTBEAT_SECONDS
         if self.placement.spec.mode is not LaunchMode.EXECUTE:
             return self._prepare_only()
+        if self._record_lost:
+            return await self._recover_lost()
         if self._stop_wanted():
             return await self._stop()
         match self.record.state:
@@ -131,47 +61,6 @@ class PlacementWorker:
     def _stop_wanted(self) -> bool:
         metadata, spec = self.placement.metadata, self.placement.spec
         return metadata.deletion_timestamp is not None or spec.stop is not None
-
-    def _move(self, after: PlacementState, reason: Reason) -> None:
-        before = self.record.state
-        if before in TERMINAL and after is S.PENDING:
-            before = None
-        check_move(before, after)
-        self._note(after, reason, before)
-
-    def _note(self, after: PlacementState, reason: Reason, before: PlacementState | None) -> None:
-        """Write a move, or a remark, into the trace and onto the disk."""
-        entry = TraceEntry(
-            time=self._node.clock(),
-            from_=before,
-            to=after,
-            code=reason.row.code,
-            message=reason.message[:1024],
-        )
-        trace = [*self.record.trace, entry]
-        self._keep(state=after, trace=trace)
-        _LOG.info(
-            "placement.moved",
-            extra={"uid": self.record.placement_uid, "to": after.value, "code": reason.row.code},
-        )
-
-    def _keep(self, **changes: object) -> None:
-        self.record = self.record.model_copy(update=changes)
-        self._node.records.save(self.record)
-
-    def _end(self, row: Row) -> None:
-        """The placement is over: nothing of it runs, and nothing of it will."""
-        self._node.ledger.release(self.record.placement_uid)
-        self._keep(ended=Ended(time=self._node.clock(), reason=row.reason))
-        self._clean()
-
-    def _clean(self) -> None:
-        if not self.cleaned:
-            if self._vm is not None:
-                self._vm.close()
-                self._vm = None
-            qemu.clean(self._paths, self._group)
-            self.cleaned = True
 
     # --- admission and preparation -------------------------------------------------
 
@@ -251,21 +140,13 @@ class PlacementWorker:
         self._move(S.LAUNCHING, Reason(codes.LAUNCH_RECORDED))
         return 0.0
 
-    def _capacity(self) -> NodeCapacity | None:
-        facts = self._node.facts()
-        return facts.capacity if facts else None
-
     async def _start_or_find(self) -> float:
         """Start the VMM unless an earlier agent did: it is looked for by its marker."""
-        record, boot_id = self.record, self._node.identity.boot_id
+        found = False
         try:
-            mark = marker(record.placement_uid, self._node.settings.cluster_uid)
-            pids = list(processes.find_by_argument(mark))
-            process = (
-                qemu.record_process(pids[0], record.argv, self._paths, boot_id)
-                if pids
-                else qemu.start(record.argv, self._paths, boot_id, self._group)
-            )
+            self._find()
+            found = self._vm is not None
+            process = self._recorded() if found else self._start()
             self._keep(process=process)
             vm = self._take_started(process)
             await qemu.wait_for_monitor(vm.handle, self._paths)
@@ -277,18 +158,34 @@ class PlacementWorker:
             self._started_at = time.monotonic()
             await vm.resume()
         except VmmError as error:
+            if found:
+                return self._unanswered(error)
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         return 0.0
 
+    def _start(self) -> RecordedProcess:
+        boot_id = self._node.identity.boot_id
+        return qemu.start(self.record.argv, self._paths, boot_id, self._group)
+
+    def _recorded(self) -> RecordedProcess:
+        """Return the process that was found by its marker, as a record holds it."""
+        if self._vm is None:
+            raise VmmError("the process that was found is gone")
+        found = self._vm.handle.identity
+        return RecordedProcess(
+            pid=found.pid,
+            start_time=found.start_time,
+            boot_id=found.boot_id,
+            executable=found.executable,
+            argv_digest=found.argv_digest,
+        )
+
     def _take_started(self, process: RecordedProcess) -> QemuVm:
-        self._take(process.identity())
+        if self._vm is None:
+            self._take(process.identity())
         if self._vm is None:
             raise VmmError(f"QEMU ended at once: {qemu.last_words(self._paths)}")
         return self._vm
-
-    def _take(self, identity: processes.ProcessIdentity) -> None:
-        handle = processes.prove(identity, self._node.identity.boot_id)
-        self._vm = QemuVm(handle, self._paths, self.record.placement_uid) if handle else None
 
     async def _fail(self, reason: Reason) -> float:
         """A failure before the guest was ready: end what there is, then say so."""
@@ -309,11 +206,7 @@ class PlacementWorker:
         if self._vm is None:
             return 0.0
         if not self._vm.handle.is_alive:
-            code = self._vm.handle.reap()
-            told = f"exit code {code}" if code is not None else "exit code unknown"
-            return await self._ended(
-                GuestEnd(codes.VMM_KILLED), f"{told}; {qemu.last_words(self._paths)}"
-            )
+            return await self._ended(GuestEnd(codes.VMM_KILLED), qemu.last_words(self._paths))
         try:
             end = await self._vm.guest_end()
         except VmmError as error:
@@ -344,9 +237,7 @@ class PlacementWorker:
             self._vm = None
             self._unanswered(error)
             return False
-        self._node.ledger.reserve(
-            self.record.placement_uid, self.placement.spec.claim, self._capacity()
-        )
+        self._node.ledger.hold(self.record.placement_uid, self.placement.spec.claim)
         state = S.STARTING if self.record.state is S.UNKNOWN else self.record.state
         if self._found_again and state is not None:
             self._note(
@@ -362,6 +253,30 @@ class PlacementWorker:
         if self.record.state is not S.UNKNOWN:
             self._move(S.UNKNOWN, Reason(codes.RECOVERY_UNANSWERED, str(error)[:200]))
         return WATCH_SECONDS
+
+    async def _recover_lost(self) -> float:
+        """The record is lost, the status tells of a VM: find it, or prove that it is dead."""
+        vmm = self.placement.status.vmm
+        self._find()
+        if self._vm is not None:
+            self._record_lost = False
+            self._found_again = True
+            self._keep(process=self._recorded(), version=vmm.version if vmm else None)
+            return 0.0
+        boot_id = self._node.identity.boot_id
+        try:
+            held = processes.read_identity(vmm.pid, boot_id) if vmm else None
+        except PermissionError as error:
+            return self._unanswered(error)
+        if vmm and vmm.boot_id == boot_id and held and held.start_time == vmm.start_time:
+            told = f"pid {vmm.pid} of the lost record runs, but carries no marker"
+            if self.record.state is not S.UNKNOWN:
+                self._move(S.UNKNOWN, Reason(codes.RECORD_LOST, told))
+            return WATCH_SECONDS
+        self._record_lost = False
+        if self.record.state in TERMINAL or self._stop_wanted():
+            return 0.0
+        return await self._ended(GuestEnd(codes.EXIT_UNKNOWN), "its record was lost")
 
     async def _look_at_guest(self) -> float:
         """Climb the readiness ladder, and once at the top ask now and then."""
@@ -393,16 +308,13 @@ class PlacementWorker:
     async def _answer(self) -> str | None:
         return await self._vm.ask_guest(_ANSWER_SECONDS) if self._vm else None
 
-    def _reach(self, rung: str, boot_id: str | None) -> None:
-        if self.record.readiness is None or self.record.readiness.rung != rung:
-            since = self._node.clock()
-            self._keep(readiness=ReadinessStatus(rung=rung, since=since, guest_boot_id=boot_id))
-
     async def _ask_now_and_then(self) -> float:
         asks = self.placement.spec.launch.readiness.level == "Guest"
         if asks and time.monotonic() - self._asked_at > HEARTBEAT_SECONDS:
             self._asked_at = time.monotonic()
-            self._misses = 0 if await self._answer() else self._misses + 1
+            boot_id = await self._answer()
+            self._misses = 0 if boot_id else self._misses + 1
+            self._see_reboot(boot_id)
             if self._misses >= _MISSES_TO_DEGRADE and self.record.state is S.RUNNING:
                 self._move(
                     S.DEGRADED, Reason(codes.GUEST_SILENT, f"{self._misses} questions in a row")
@@ -413,26 +325,13 @@ class PlacementWorker:
 
     # --- the end -------------------------------------------------------------------
 
-    def _record_exit(self, end: GuestEnd, code: int | None = None) -> None:
-        self._keep(
-            process=None,
-            readiness=None,
-            last_exit=Exit(
-                reason=end.row.reason,
-                time=self._node.clock(),
-                console_tail=list(end.console),
-                exit_code=code if code is not None and code >= 0 else None,
-                signal=-code if code is not None and code < 0 else None,
-            ),
-        )
-
     async def _ended(self, end: GuestEnd, told: str) -> float:
         """An incarnation is proved over: another one, or the end of the placement."""
         was_starting = self.record.state is S.STARTING
-        if self._vm is not None:
-            self._vm.close()
-            self._vm = None
-        self._record_exit(end)
+        code = self._let_go()
+        if not told and code is not None:
+            told = f"exit code {code}"
+        self._record_exit(end, code)
         self._move(S.EXITED, Reason(end.row, told))
         policy = self.placement.spec.launch.restart_policy
         if was_starting and end.row in (codes.VMM_KILLED, codes.EXIT_UNKNOWN):
@@ -447,19 +346,15 @@ class PlacementWorker:
 
     async def _stop(self) -> float:
         """End the VM in order; the claim is given back when it is proved gone."""
+        self._find()
         state = self.record.state
-        if state in TERMINAL or state in (None, S.PENDING):
+        if state in TERMINAL or (state in (None, S.PENDING) and self._vm is None):
             if state not in TERMINAL:
                 self._move_to_terminated()
             self._end(codes.STOP_REQUESTED)
             return 0.0
         if state is not S.TERMINATING:
-            stop = self.placement.spec.stop
-            told = (
-                f"{stop.reason}: ordered by the operator" if stop else "the placement was deleted"
-            )
-            self._move(S.TERMINATING, Reason(codes.STOP_REQUESTED, told))
-        self._find()
+            self._begin_to_end()
         end = GuestEnd(codes.HOST_STOPPED)
         if self._vm is not None:
             try:
@@ -470,21 +365,20 @@ class PlacementWorker:
                     extra={"uid": self.record.placement_uid, "error": str(error)},
                 )
                 return WATCH_SECONDS
-        self._record_exit(end)
+        self._record_exit(end, self._let_go())
         self._move(S.TERMINATED, Reason(end.row, "by order"))
         self._end(end.row)
         return 0.0
 
-    def _find(self) -> None:
-        """Take hold of the process, recorded or started just before an agent was killed."""
-        if self._vm is None and self.record.process is not None:
-            self._take(self.record.process.identity())
-        if self._vm is None:
-            mark = marker(self.record.placement_uid, self._node.settings.cluster_uid)
-            for pid in processes.find_by_argument(mark):
-                found = processes.read_identity(pid, self._node.identity.boot_id)
-                if found is not None:
-                    self._take(found)
+    def _begin_to_end(self) -> None:
+        """Move to Terminating; a process that was found without a record moves there too."""
+        stop = self.placement.spec.stop
+        told = f"{stop.reason}: ordered by the operator" if stop else "the placement was deleted"
+        if self.record.state is None:
+            self._move(S.PENDING, Reason(codes.PREPARING))
+        if self.record.state is S.PENDING:
+            self._move(S.PREPARING, Reason(codes.PREPARING))
+        self._move(S.TERMINATING, Reason(codes.STOP_REQUESTED, told))
 
     def _move_to_terminated(self) -> None:
         if self.record.state is None:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from schedune.api.nodetruth import LiveVM
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
-from schedune_agent.placement_worker import Node, PlacementWorker
+from schedune_agent.placement_base import Node
+from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError, ConflictError, InvalidError, NotFoundError

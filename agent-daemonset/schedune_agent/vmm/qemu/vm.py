@@ -110,17 +110,7 @@ class QemuVm:
         row = _ENDED.get(await self.status())
         if row is None:
             return None
-        if row is codes.STOPPED_BY_GUEST and self._saw_reset():
-            row = codes.GUEST_REBOOTED
         return GuestEnd(row, await self.console())
-
-    def _saw_reset(self) -> bool:
-        """A guest's reboot differs from its power-off only in the event's reason."""
-        events = self._monitor.events if self._monitor else ()
-        reasons = [
-            one.get("data", {}).get("reason") for one in events if one.get("event") == "SHUTDOWN"
-        ]
-        return bool(reasons) and reasons[-1] == "guest-reset"
 
     async def console(self) -> tuple[str, ...]:
         """Return the last lines of the guest's console, escaped: it is the guest's text."""
