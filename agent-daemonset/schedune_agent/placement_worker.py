@@ -265,10 +265,11 @@ class PlacementWorker(PlacementOnNode):
             return 0.0
         boot_id = self._node.identity.boot_id
         try:
-            held = processes.read_identity(vmm.pid, boot_id) if vmm else None
+            this_boot = vmm is not None and vmm.boot_id == boot_id
+            held = processes.read_identity(vmm.pid, boot_id) if vmm and this_boot else None
         except PermissionError as error:
             return self._unanswered(error)
-        if vmm and vmm.boot_id == boot_id and held and held.start_time == vmm.start_time:
+        if vmm and held and held.start_time == vmm.start_time:
             told = f"pid {vmm.pid} of the lost record runs, but carries no marker"
             if self.record.state is not S.UNKNOWN:
                 self._move(S.UNKNOWN, Reason(codes.RECORD_LOST, told))

@@ -1,0 +1,56 @@
+"""Processes are recognised by who they are, never by number."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schedune_agent.system import processes
+from schedune_agent.system.child import run_child
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_a_process_is_proved_and_only_then_signalled() -> None:
+    with subprocess.Popen(["/bin/sleep", "60"]) as child:
+        found = processes.read_identity(child.pid, BOOT_ID)
+        assert found is not None
+        handle = processes.prove(found, BOOT_ID)
+        assert handle is not None
+        assert handle.is_alive
+        handle.send(signal.SIGKILL)
+        assert child.wait(5) == -signal.SIGKILL
+        handle.close()
+
+
+@pytest.mark.parametrize("field", ["start_time", "boot_id", "executable", "argv_digest"])
+def test_a_reused_number_is_not_the_process_that_was_recorded(field: str) -> None:
+    other = {"start_time": 1, "boot_id": "x", "executable": (0, 0), "argv_digest": "x"}
+    with subprocess.Popen(["/bin/sleep", "60"]) as child:
+        found = processes.read_identity(child.pid, BOOT_ID)
+        assert found is not None
+        assert processes.prove(replace(found, **{field: other[field]}), BOOT_ID) is None
+        child.kill()
+
+
+def test_a_zombie_is_no_living_process() -> None:
+    child = subprocess.Popen(["/bin/true"])
+    while Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        pass
+    assert processes.read_identity(child.pid, BOOT_ID) is None
+    child.wait()
+
+
+async def test_a_child_that_hangs_is_killed_at_its_deadline() -> None:
+    result = await run_child([sys.executable, "-c", "import time; time.sleep(60)"], deadline_s=0.3)
+    assert result.timed_out
+
+
+async def test_a_child_that_floods_is_kept_to_the_limit() -> None:
+    code = "import sys; sys.stdout.write('x' * 10**7)"
+    result = await run_child([sys.executable, "-c", code], deadline_s=20, limit=1000)
+    assert result.exit_code == 0
+    assert len(result.stdout) == 1000
