@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from schedune.api.vmworkload import Backend
+from schedune.codes import eligibility as codes
 from schedune.codes.row import Reason
 from schedune.eligibility import CHECKS
 from schedune.eligibility.finding import Finding
@@ -68,7 +69,7 @@ class Decision:
     def causes(self, index: int) -> tuple[Cause, ...]:
         """Return the causes against a node: those of the backend with the fewest."""
         options = [self._causes_of(index, backend) for backend in self.intent.backends]
-        return min(options, key=len)
+        return min(options, key=_distance)
 
     def _causes_of(self, index: int, backend: Backend) -> tuple[Cause, ...]:
         held = [
@@ -89,6 +90,12 @@ class Decision:
             bound = finding.bound(index) if finding.bound else None
             causes.append(Cause(finding.testify(index), finding.atom, bound, followers))
         return tuple(causes)
+
+
+def _distance(causes: tuple[Cause, ...]) -> tuple[bool, int]:
+    """Order backends by how far they are: one without an adapter is farthest, nobody helps it."""
+    without_adapter = any(one.reason.row is codes.BACKEND_NOT_SUPPORTED_YET for one in causes)
+    return without_adapter, len(causes)
 
 
 def decide(fleet: Fleet, intent: Intent, *, now: datetime) -> Decision:
