@@ -228,7 +228,7 @@ def _operator(state: State, layout: Layout) -> list[str]:
         "kubernetes": _kubernetes(layout, state.folder / "operator.token"),
         "leasePollSeconds": 1,
         "tickSeconds": 1,
-        "sweepSeconds": 30,
+        "sweepSeconds": 10,
         "leader": {
             "durationSeconds": 6,
             "renewDeadlineSeconds": 4,

@@ -1,5 +1,7 @@
 """kopf's edge: events are translated and handed over, nothing else happens here."""
 
+import itertools
+
 import kopf
 
 from schedune.api.base import GROUP, VERSION
@@ -66,6 +68,10 @@ def make_registry(credentials: Credentials) -> kopf.OperatorRegistry:
         settings.persistence.progress_storage = NoProgress()
         settings.scanning.disabled = True
         settings.posting.enabled = False
+        # After an outage the watch is back within a second, not after a pause that grew.
+        settings.networking.error_backoffs = itertools.repeat(1.0)
+        settings.networking.request_timeout = 10.0
+        settings.networking.connect_timeout = 5.0
 
     @kopf.on.event(GROUP, VERSION, "vmworkloads", registry=registry)
     async def on_workload(event: kopf.RawEvent, memo: WorkloadCache, **_: object) -> None:

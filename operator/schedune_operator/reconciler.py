@@ -186,10 +186,7 @@ class Reconciler:
         try:
             created = await self.client.create(VMPLACEMENTS, body, namespace)
         except AlreadyExistsError:
-            message = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(
-                observed="its placement still exists"
-            )
-            return _unplaced(decision, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, message), held)
+            return await self._name_is_taken(workload, decision, held)
         self.world.placements.absorb(created)
         placement = self.world.placement((namespace, workload.metadata.name))
         node = decision.fleet.nodes[row].name
@@ -204,6 +201,20 @@ class Reconciler:
             why=why_lines(decision),
         )
         return Answer(situation, evaluation_of(decision, placed=True), placement, held.history)
+
+    async def _name_is_taken(
+        self, workload: VMWorkload, decision: Decision, held: VMWorkloadStatus
+    ) -> Answer:
+        """A placement of this name exists that our mirror does not hold: look at it itself."""
+        metadata = workload.metadata
+        raw = await self.client.get(VMPLACEMENTS, metadata.name, metadata.namespace)
+        self.world.placements.absorb(raw)
+        _LOG.warning("mirror.missed-a-placement", extra={"workload": metadata.name})
+        placement = self.world.placement((metadata.namespace, metadata.name))
+        if placement is not None:
+            return _waiting_for(placement, held)
+        told = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed="its placement still exists")
+        return _unplaced(decision, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told), held)
 
     # --- telling ---------------------------------------------------------------------
 
