@@ -22,6 +22,7 @@ REQUEST_SECONDS: Final = 10.0
 WATCH_SILENCE_SECONDS: Final = 90.0
 """The server sends a bookmark about once a minute; silence beyond this is a dead stream."""
 _LINE_LIMIT: Final = 8 * 2**20
+_GOODBYE_SECONDS: Final = 0.25
 
 
 class KubeClient:
@@ -52,6 +53,9 @@ class KubeClient:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+            # aiohttp closes TLS transports in the background, also those of cancelled watches:
+            # left to a closing event loop they would stay open.
+            await asyncio.sleep(_GOODBYE_SECONDS)
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Raw:
         """Return one object."""
