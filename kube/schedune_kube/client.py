@@ -21,7 +21,6 @@ CONNECTIONS: Final = 32
 REQUEST_SECONDS: Final = 10.0
 WATCH_SILENCE_SECONDS: Final = 90.0
 """The server sends a bookmark about once a minute; silence beyond this is a dead stream."""
-_LINE_LIMIT: Final = 8 * 2**20
 _GOODBYE_SECONDS: Final = 0.25
 
 
