@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from schedune_agent.app import run_agents
-from schedune_agent.record import RecordError
 from schedune_agent.settings import AgentSettings, SettingsError, read_settings
 from schedune_kube.log import set_up_logging
 
@@ -56,7 +55,7 @@ def _run(settings: list[AgentSettings]) -> None:
     set_up_logging()
     try:
         asyncio.run(run_agents(settings))
-    except* (SettingsError, RecordError) as group:
+    except* SettingsError as group:
         for error in group.exceptions:
             click.echo(f"schedune-agent: {error}", err=True)
         raise SystemExit(2) from None

@@ -69,9 +69,22 @@ async def _run_agent(settings: AgentSettings) -> None:
             launches=settings.facts_file is None,
             contained=contained,
         )
-        runner = PlacementRunner(client, node, on_live_change=lambda: publisher.nudge())  # noqa: PLW0108 - made below
-        source = _source(settings, identity, contained=contained)
-        publisher = TruthPublisher(client, settings, identity, source, runner.live_vms, clock)
+        runner = PlacementRunner(
+            client,
+            node,
+            on_live_change=lambda: publisher.nudge(),  # noqa: PLW0108 - made below
+            withdraw=lambda uid: publisher.withdraw(uid),  # noqa: PLW0108 - made below
+        )
+        publisher = TruthPublisher(
+            client,
+            settings,
+            identity,
+            _source(settings, identity, contained=contained),
+            live_vms=runner.live_vms,
+            orphans=runner.orphans,
+            clock=clock,
+        )
+        runner.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(publisher.run())
             await publisher.known.wait()

@@ -2,28 +2,28 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from schedune.api.nodetruth import NodeCapacity, NodeTruthStatus
+from schedune.api.nodetruth import NodeTruthStatus
 from schedune.api.vmplacement import (
     FINALIZER,
     Ended,
     Exit,
     PlacementState,
     Prepared,
-    ReadinessStatus,
     TraceEntry,
     VMPlacement,
 )
+from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
-from schedune.lifecycle.transitions import TERMINAL, check_move
+from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
-from schedune_agent.record import LaunchRecord, RecordStore
+from schedune_agent.record import MOST_TRACE, LaunchRecord, RecordError, RecordStore
 from schedune_agent.report import project
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes
@@ -32,7 +32,14 @@ from schedune_agent.vmm.qemu.argv import marker
 from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm
 
 S = PlacementState
+Move = tuple[PlacementState, Reason]
+WATCH_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 10.0
 _LOG: Final = logging.getLogger(__name__)
+
+
+class SplitError(Exception):
+    """Several processes claim to be one VM, and no record says which is."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,17 @@ class PlacementOnNode:
     def __init__(self, node: Node, placement: VMPlacement, record: LaunchRecord | None) -> None:
         uid = placement.metadata.uid
         self.placement = placement
-        self.record = record or _fresh_record(placement)
+        self.record = _with_claim(record or _fresh_record(placement), placement)
         self.prepared: Prepared | None = placement.status.prepared
-        self.cleaned = False
+        self.trouble: Reason | None = None
+        """Why the record cannot be written; while it is set, nothing new is on disk."""
         self._node = node
         self._vm: QemuVm | None = None
         self._paths = qemu.paths_of(node.settings.run_directory, uid)
         self._group = uid if node.contained else None
+        self._is_clean = False
         self._found_again = record is not None
-        self._record_lost = record is None and placement.status.vmm is not None
+        self._has_record = record is not None
         self._started_at = time.monotonic()
         self._asked_at = 0.0
         self._misses = 0
@@ -73,7 +82,7 @@ class PlacementOnNode:
     @property
     def is_live(self) -> bool:
         """Say whether a VM of this placement runs, or may run."""
-        return self.record.process is not None and self.record.ended is None
+        return self.record.may_run
 
     @property
     def releasable(self) -> bool:
@@ -82,108 +91,151 @@ class PlacementOnNode:
         told = self.placement.status.ended is not None and self.record.ended is not None
         return wanted and told and FINALIZER in self.placement.metadata.finalizers
 
+    def hold_claim(self) -> None:
+        """Count what was admitted before: an earlier agent's word is kept."""
+        if self.record.holds_claim and self.record.claim is not None:
+            self._node.ledger.hold(self.record.placement_uid, self.record.claim)
+
+    def let_go(self) -> None:
+        """Leave the VM alone; it runs on."""
+        if self._vm is not None:
+            self._vm.close()
+            self._vm = None
+
     def status(self) -> dict[str, object]:
         """Return what the placement's status should say."""
-        now = self._node.clock()
         return project(
-            self.placement, self.record, str(self._paths.monitor), self.prepared, now
+            self.placement,
+            self.record,
+            str(self._paths.monitor),
+            self.prepared,
+            self._node.clock(),
+            self.trouble,
         ).render()
 
-    def _move(self, after: PlacementState, reason: Reason) -> None:
-        before = self.record.state
-        if before in TERMINAL and after is S.PENDING:
-            before = None
-        check_move(before, after)
-        self._note(after, reason, before)
+    @property
+    def _is_lost(self) -> bool:
+        """Say whether a VM may run of which there is no record."""
+        return not self._has_record or self.record.lost_process is not None
 
-    def _note(self, after: PlacementState, reason: Reason, before: PlacementState | None) -> None:
-        """Write a move, or a remark, into the trace and onto the disk."""
-        entry = TraceEntry(
-            time=self._node.clock(),
-            from_=before,
-            to=after,
-            code=reason.row.code,
-            message=reason.message[:1024],
-        )
-        trace = [*self.record.trace, entry]
-        self._keep(state=after, trace=trace)
-        _LOG.info(
-            "placement.moved",
-            extra={"uid": self.record.placement_uid, "to": after.value, "code": reason.row.code},
-        )
+    def _stop_wanted(self) -> bool:
+        metadata, spec = self.placement.metadata, self.placement.spec
+        return metadata.deletion_timestamp is not None or spec.stop is not None
+
+    # --- the record ----------------------------------------------------------------
+
+    def _move(self, after: PlacementState, reason: Reason, **changes: object) -> None:
+        self._walk((after, reason), **changes)
+
+    def _walk(self, *moves: Move, **changes: object) -> None:
+        """Move along the table and put it on disk, all of it at once or nothing."""
+        state, now, entries = self.record.state, self._node.clock(), []
+        for after, reason in moves:
+            before = None if state in TERMINAL and after is S.PENDING else state
+            entries.append(move(before, after, reason, now))
+            state = after
+        self._write_down(entries, **changes)
+
+    def _note(self, reason: Reason, **changes: object) -> None:
+        """Write a remark that moves nothing into the trace and onto the disk."""
+        if self.record.state is not None:
+            entry = note(self.record.state, reason, self._node.clock())
+            self._write_down([entry], **changes)
+
+    def _write_down(self, entries: Sequence[TraceEntry], **changes: object) -> None:
+        trace = [*self.record.trace, *entries][-MOST_TRACE:]
+        state = entries[-1].to if entries else self.record.state
+        self._keep(state=state, trace=trace, **changes)
+        for entry in entries:
+            _LOG.info(
+                "placement.moved",
+                extra={
+                    "uid": self.record.placement_uid,
+                    "to": entry.to.value,
+                    "code": entry.code,
+                },
+            )
 
     def _keep(self, **changes: object) -> None:
-        self.record = self.record.model_copy(update=changes)
-        self._node.records.save(self.record)
+        """Put changes on disk, and only then go by them."""
+        record = self.record.model_copy(update=changes)
+        try:
+            self._node.records.save(record)
+        except RecordError as error:
+            self.trouble = Reason(codes.RECORD_UNWRITABLE, str(error))
+            raise
+        self.record, self.trouble = record, None
 
-    def _end(self, row: Row) -> None:
+    def _end(self, row: Row, *moves: Move, **changes: object) -> None:
         """The placement is over: nothing of it runs, and nothing of it will."""
+        ended = Ended(time=self._node.clock(), reason=row.reason)
+        self._walk(*moves, ended=ended, **changes)
         self._node.ledger.release(self.record.placement_uid)
-        self._keep(ended=Ended(time=self._node.clock(), reason=row.reason))
         self._clean()
 
     def _clean(self) -> None:
-        if not self.cleaned:
-            if self._vm is not None:
-                self._vm.close()
-                self._vm = None
-            qemu.clean(self._paths, self._group)
-            self.cleaned = True
+        if not self._is_clean:
+            self.let_go()
+            self._is_clean = qemu.clean(self._paths, self._group)
+
+    # --- the process ---------------------------------------------------------------
 
     def _take(self, identity: processes.ProcessIdentity) -> None:
         handle = processes.prove(identity, self._node.identity.boot_id)
         self._vm = QemuVm(handle, self._paths, self.record.placement_uid) if handle else None
 
     def _find(self) -> None:
-        """Take hold of the process, recorded or started just before an agent was killed."""
+        """Take hold of the process, recorded or started just before an agent was killed.
+
+        Raises:
+            PermissionError: there is one that may not be looked at; it is not gone.
+            SplitError: several carry the marker; an order to end the VM is for all of them.
+        """
         if self._vm is None and self.record.process is not None:
             self._take(self.record.process.identity())
-        if self._vm is None:
-            mark = marker(self.record.placement_uid, self._node.settings.cluster_uid)
-            for pid in processes.find_by_argument(mark):
-                found = processes.read_identity(pid, self._node.identity.boot_id)
-                if found is not None:
-                    self._take(found)
+        if self._vm is not None:
+            return
+        mark = marker(self.record.placement_uid, self._node.settings.cluster_uid)
+        found = [self._identity(pid) for pid in processes.find_by_argument(mark)]
+        marked = [one for one in found if one is not None]
+        if len(marked) > 1 and not self._stop_wanted():
+            pids = ", ".join(str(one.pid) for one in marked)
+            raise SplitError(f"the processes {pids} all carry its marker; which is the VM?")
+        if marked:
+            self._take(marked[0])
 
-    def _capacity(self) -> NodeCapacity | None:
-        facts = self._node.facts()
-        return facts.capacity if facts else None
+    def _identity(self, pid: int) -> processes.ProcessIdentity | None:
+        return processes.read_identity(pid, self._node.identity.boot_id)
 
-    def _let_go(self) -> int | None:
-        """Leave an ended process: collect its exit code, so that no zombie stays."""
-        if self._vm is None:
-            return None
-        code = self._vm.handle.reap()
-        self._vm.close()
-        self._vm = None
-        return code
+    def _reap(self) -> int | None:
+        """Collect the exit code of an ended process, so that no zombie stays."""
+        return self._vm.handle.reap() if self._vm is not None else None
 
-    def _record_exit(self, end: GuestEnd, code: int | None = None) -> None:
-        self._keep(
-            process=None,
-            readiness=None,
-            last_exit=Exit(
-                reason=end.row.reason,
-                time=self._node.clock(),
-                console_tail=list(end.console),
-                exit_code=code if code is not None and code >= 0 else None,
-                signal=-code if code is not None and code < 0 else None,
-            ),
+    def _exit(self, end: GuestEnd, code: int | None = None) -> Exit:
+        return Exit(
+            reason=end.row.reason,
+            time=self._node.clock(),
+            console_tail=list(end.console),
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
         )
 
-    def _reach(self, rung: str, boot_id: str | None) -> None:
-        if self.record.readiness is None or self.record.readiness.rung != rung:
-            since = self._node.clock()
-            self._keep(readiness=ReadinessStatus(rung=rung, since=since, guest_boot_id=boot_id))
+    def _gone(self, end: GuestEnd, code: int | None) -> dict[str, object]:
+        """Return what a record says of an incarnation that is proved over."""
+        return {
+            "process": None,
+            "lost_process": None,
+            "readiness": None,
+            "guest_end": None,
+            "last_exit": self._exit(end, code),
+        }
 
-    def _see_reboot(self, boot_id: str | None) -> None:
-        """A guest's reboot stays in its process; a new boot id is how it shows."""
-        held = self.record.readiness
-        if boot_id and held is not None and held.guest_boot_id not in (None, boot_id):
-            now = self._node.clock()
-            self._keep(readiness=ReadinessStatus(rung="R4", since=now, guest_boot_id=boot_id))
-            state = self.record.state or S.RUNNING
-            self._note(state, Reason(codes.GUEST_REBOOTED), state)
+
+def _with_claim(record: LaunchRecord, placement: VMPlacement) -> LaunchRecord:
+    """Fill in the claim, also of a record from before it was kept; a dry run has none."""
+    if record.claim is not None or placement.spec.mode is not LaunchMode.EXECUTE:
+        return record
+    return record.model_copy(update={"claim": placement.spec.claim})
 
 
 def _fresh_record(placement: VMPlacement) -> LaunchRecord:
@@ -196,6 +248,7 @@ def _fresh_record(placement: VMPlacement) -> LaunchRecord:
         name=placement.metadata.name,
         state=status.state,
         incarnation=max(1, status.incarnation),
+        lost_process=status.vmm,
         trace=status.trace,
         readiness=status.readiness,
         last_exit=status.last_exit,

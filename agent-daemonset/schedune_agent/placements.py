@@ -2,23 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schedune.api.nodetruth import LiveVM
+from schedune.api.nodetruth import LiveVM, Orphan
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
+from schedune_agent.orphans import Orphans
 from schedune_agent.placement_base import Node
-from schedune_agent.placement_worker import PlacementWorker
-from schedune_agent.record import LaunchRecord
+from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError, ConflictError, InvalidError, NotFoundError
 from schedune_kube.reflector import Key, Reflector
 from schedune_kube.resources import VMPLACEMENTS
 
 _LOG: Final = logging.getLogger(__name__)
-_AFTER_ERROR_SECONDS: Final = 2.0
+_SWEEP_SECONDS: Final = 15.0
 _STATUS_FIELDS: Final = [
     field.alias or name for name, field in VMPlacementStatus.model_fields.items()
 ]
@@ -27,13 +27,21 @@ _STATUS_FIELDS: Final = [
 class PlacementRunner:
     """Runs one worker for every placement that is bound to this node."""
 
-    def __init__(self, client: KubeClient, node: Node, on_live_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        node: Node,
+        *,
+        on_live_change: Callable[[], None],
+        withdraw: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._client = client
         self._node = node
         self._on_live_change = on_live_change
+        self._withdraw = withdraw
         self._workers: dict[str, PlacementWorker] = {}
         self._wakes: dict[str, asyncio.Event] = {}
-        self._records: dict[str, LaunchRecord] = {}
+        self._orphans = Orphans(node)
         self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
         self._reflector = Reflector(
             client,
@@ -44,7 +52,7 @@ class PlacementRunner:
 
     def live_vms(self) -> Sequence[LiveVM]:
         """Return the VMs that run here, or may; records without a placement count too."""
-        records = {**self._records, **{uid: one.record for uid, one in self._workers.items()}}
+        workers = {uid: one.record for uid, one in self._workers.items()}
         return [
             LiveVM(
                 placement_uid=uid,
@@ -52,22 +60,45 @@ class PlacementRunner:
                 namespace=record.namespace,
                 name=record.name,
             )
-            for uid, record in sorted(records.items())
-            if record.process is not None and record.ended is None
+            for uid, record in sorted({**self._orphans.records, **workers}.items())
+            if record.may_run
         ]
 
-    async def run(self) -> None:
-        """Work for ever; the records of the last agent are read before anything else.
+    def orphans(self) -> Sequence[Orphan]:
+        """Return the processes that no placement accounts for."""
+        return self._orphans.found
 
-        Raises:
-            RecordError: a record cannot be read: nothing may be launched beside it.
-        """
-        self._records = self._node.records.load_all()
+    def load(self) -> None:
+        """Read what earlier agents left, before anything is published or admitted."""
+        self._orphans.load()
+
+    async def run(self) -> None:
+        """Work for ever. What runs already is counted before anything new is admitted."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reflector.run())
+            await self._reflector.synced.wait()
+            while not self._arrived.empty():
+                self._take_in(self._arrived.get_nowait(), group)
+            self._sweep()
+            group.create_task(self._sweep_for_ever())
             while True:
-                raw = await self._arrived.get()
-                self._take_in(raw, group)
+                self._take_in(await self._arrived.get(), group)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Look for VMs without a placement; tell of them when that has changed."""
+        before = self.live_vms(), self._orphans.found
+        listed = {raw["metadata"]["uid"] for raw in self._reflector.store.values()}
+        try:
+            self._orphans.sweep(listed | self._workers.keys())
+        except OSError as error:
+            _LOG.warning("orphans.not-swept", extra={"error": str(error)})
+        if before != (self.live_vms(), self._orphans.found):
+            self._on_live_change()
 
     def _on_change(self, key: Key, raw: Raw | None) -> None:
         """Hand over; an object that is gone wakes its worker, which looks for it."""
@@ -93,7 +124,11 @@ class PlacementRunner:
             worker.placement = placement
             self._wakes[uid].set()
             return
-        worker = PlacementWorker(self._node, placement, self._records.pop(uid, None))
+        record = self._orphans.records.pop(uid, None)
+        worker = PlacementWorker(self._node, placement, record)
+        worker.hold_claim()
+        if record is None and worker.is_live:
+            self._on_live_change()
         self._workers[uid], self._wakes[uid] = worker, asyncio.Event()
         group.create_task(self._work(uid, worker), name=f"placement-{uid}")
 
@@ -107,10 +142,10 @@ class PlacementRunner:
                 await self._report(worker)
             except ApiError as error:
                 _LOG.warning("placement.not-reported", extra={"uid": uid, "error": str(error)})
-                pause = _AFTER_ERROR_SECONDS
+                pause = AFTER_ERROR_SECONDS
             except Exception:  # noqa: BLE001 - the top of a loop
                 _LOG.exception("placement.step-failed", extra={"uid": uid})
-                pause = _AFTER_ERROR_SECONDS
+                pause = AFTER_ERROR_SECONDS
             if worker.is_live != was_live:
                 self._on_live_change()
             if pause > 0:
@@ -119,22 +154,30 @@ class PlacementRunner:
                         await self._wakes[uid].wait()
                 except TimeoutError:
                     continue
-        self._workers.pop(uid)
-        self._wakes.pop(uid)
-        self._node.records.remove(uid)
+        self._leave(uid, worker)
+
+    def _leave(self, uid: str, worker: PlacementWorker) -> None:
+        """The object is gone for good; whether its VM is too, is looked for, never assumed."""
+        if worker.is_live:
+            _LOG.warning("placement.vanished", extra={"uid": uid})
+        worker.let_go()
+        del self._workers[uid], self._wakes[uid]
+        self._orphans.records[uid] = worker.record
+        self._sweep()
 
     def _is_gone(self, uid: str, worker: PlacementWorker) -> bool:
-        """Say whether the object is gone for good, and nothing of it runs."""
+        """Say whether the object is gone for good: its UID never comes back."""
         metadata = worker.placement.metadata
         held = self._reflector.store.get((metadata.namespace, metadata.name))
         absent = held is None or held["metadata"]["uid"] != uid
-        if absent and worker.is_live:
-            _LOG.warning("placement.vanished", extra={"uid": uid})
-            return False
         return absent and self._reflector.synced.is_set()
 
     async def _report(self, worker: PlacementWorker) -> None:
-        """Write the status if it says anything new, then let go of what is ended."""
+        """Write the status if it says anything new, then let go of what is ended.
+
+        The truth without the VM is published first: whoever sees the object gone must not
+        read of a VM that lives.
+        """
         status = worker.status()
         placement = worker.placement
         metadata = placement.metadata
@@ -145,6 +188,7 @@ class PlacementRunner:
             }
             await self._patch(worker, patch, "status")
         if worker.releasable:
+            await self._withdraw(metadata.uid)
             kept = [one for one in worker.placement.metadata.finalizers if one != FINALIZER]
             version = worker.placement.metadata.resource_version
             await self._patch(

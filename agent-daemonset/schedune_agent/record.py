@@ -4,29 +4,46 @@ Whatever the agent made can be found again from it; what is not in it, the agent
 not make. The placement's status is a projection of the record.
 """
 
+import contextlib
+import logging
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from pydantic import Field, ValidationError
 
 from schedune.api.base import StatusModel
 from schedune.api.vmplacement import (
+    Claim,
     Ended,
     Exit,
     PlacementState,
     ReadinessStatus,
     Refusal,
     TraceEntry,
+    VMMProcess,
 )
+from schedune.lifecycle.restart import pause_before
 from schedune_agent.system.processes import ProcessIdentity
 
 _FILE: Final = "record.json"
+_ASIDE: Final = "record.json.unreadable"
+_LOG: Final = logging.getLogger(__name__)
+_S: Final = PlacementState
+_BEFORE_ADMISSION: Final = frozenset({None, _S.PENDING})
+MAY_RUN: Final = frozenset({
+    _S.LAUNCHING, _S.STARTING, _S.RUNNING, _S.DEGRADED, _S.TERMINATING, _S.UNKNOWN,
+})  # fmt: skip
+"""States in which a VMM may exist, recorded or started just before an agent was killed."""
+_READY: Final = frozenset({_S.RUNNING, _S.DEGRADED})
+_LONG_RUN: Final = timedelta(minutes=10)
+_TOLD_IN: Final = timedelta(seconds=1)
 MOST_TRACE: Final = 64
 
 
 class RecordError(Exception):
-    """A record that cannot be read: what it stood for is unknown, not gone."""
+    """A record that is not on disk for sure: nothing may go on from it."""
 
 
 class RecordedProcess(StatusModel):
@@ -37,6 +54,17 @@ class RecordedProcess(StatusModel):
     boot_id: str
     executable: tuple[int, int]
     argv_digest: str
+
+    @classmethod
+    def of(cls, found: ProcessIdentity) -> Self:
+        """Return a proved process as a record holds it."""
+        return cls(
+            pid=found.pid,
+            start_time=found.start_time,
+            boot_id=found.boot_id,
+            executable=found.executable,
+            argv_digest=found.argv_digest,
+        )
 
     def identity(self) -> ProcessIdentity:
         """Return it as the system package compares it."""
@@ -52,16 +80,74 @@ class LaunchRecord(StatusModel):
     workload_uid: str
     namespace: str
     name: str
+    claim: Claim | None = None
+    """What it holds of the node; None: nothing, or an older agent wrote this."""
     state: PlacementState | None = None
     incarnation: int = 1
+    quick_ends: int = 0
+    """Ends in a row that came before ten minutes of readiness: the pause grows with them."""
     argv: list[str] = Field(default_factory=list)
     process: RecordedProcess | None = None
+    lost_process: VMMProcess | None = None
+    """Of whom the status told when the record was lost, until found or proved dead."""
     version: str | None = None
     readiness: ReadinessStatus | None = None
     trace: list[TraceEntry] = Field(default_factory=list)
+    guest_end: Exit | None = None
+    """How this incarnation's guest ended, kept before its VMM is ended."""
     last_exit: Exit | None = None
     ended: Ended | None = None
     refusal: Refusal | None = None
+
+    @property
+    def may_run(self) -> bool:
+        """Say whether a VM of it runs, or may: unknown is not gone."""
+        told = self.process is not None or self.lost_process is not None
+        return self.ended is None and (told or self.state in MAY_RUN)
+
+    @property
+    def holds_claim(self) -> bool:
+        """Say whether its claim was admitted and is not given back."""
+        return self.ended is None and self.state not in _BEFORE_ADMISSION
+
+    @property
+    def first_ready(self) -> datetime | None:
+        """When this incarnation was first ready, as far as the trace goes back."""
+        found = None
+        for entry in reversed(self.trace):
+            if entry.to is _S.PENDING:
+                break
+            if entry.to in _READY:
+                found = entry.time
+        return found
+
+    @property
+    def was_ready(self) -> bool:
+        """Say whether this incarnation's guest has been ready once."""
+        return self.state in _READY or self.first_ready is not None
+
+    def count_quick_end(self, exit_reason: str, now: datetime) -> int:
+        """Return ``quick_ends`` after an end now: a long run begins the count anew."""
+        if not pause_before(1, exit_reason):
+            return self.quick_ends
+        ready = self.first_ready
+        is_quick = ready is None or now - ready < _LONG_RUN
+        return (self.quick_ends if is_quick else 0) + 1
+
+    def pause_left(self, now: datetime) -> float:
+        """Return the seconds until the next incarnation may start.
+
+        A fact of the record, so that no wake and no restart of the agent shortens it. Times
+        are told in whole seconds, hence one more; a clock that was set back ends the pause.
+        """
+        last = self.last_exit
+        if self.state is not _S.EXITED or last is None:
+            return 0.0
+        pause = timedelta(seconds=pause_before(max(1, self.quick_ends), last.reason))
+        if not pause:
+            return 0.0
+        left = last.time.replace(microsecond=0) + _TOLD_IN + pause - now
+        return left.total_seconds() if timedelta() < left <= pause + _TOLD_IN else 0.0
 
 
 class RecordStore:
@@ -73,29 +159,38 @@ class RecordStore:
     def load_all(self) -> dict[str, LaunchRecord]:
         """Return every readable record by placement UID.
 
-        Raises:
-            RecordError: one is unreadable; names the file.
+        An unreadable one is kept beside its place and counts as lost: its VM is found
+        again by the placement's status and the marker, or reported as an orphan.
         """
-        if not self._root.is_dir():
-            return {}
-        return {path.parent.name: _read(path) for path in self._root.glob(f"*/{_FILE}")}
+        found = {}
+        for path in self._root.glob(f"*/{_FILE}"):
+            try:
+                found[path.parent.name] = LaunchRecord.model_validate_json(path.read_bytes())
+            except (OSError, ValidationError) as error:
+                _LOG.error("record.unreadable", extra={"path": str(path), "error": str(error)})
+                with contextlib.suppress(OSError):
+                    path.replace(path.with_name(_ASIDE))
+        return found
 
     def save(self, record: LaunchRecord) -> None:
-        """Write a record so that a crash leaves the old one or the new one, whole."""
+        """Write a record so that a crash leaves the old one or the new one, whole.
+
+        Raises:
+            RecordError: it is not on disk for sure; names the file.
+        """
         folder = self._root / record.placement_uid
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = folder / f"{_FILE}.new"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, record.model_dump_json(by_alias=True).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        fresh.replace(folder / _FILE)
-        _sync_folder(folder)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, mode=0o700)
+                _sync_folder(self._root)
+            _write(folder / _FILE, record.model_dump_json(by_alias=True).encode())
+        except OSError as error:
+            raise RecordError(
+                f"{folder / _FILE} cannot be written: {error.strerror or error}"
+            ) from error
 
     def remove(self, placement_uid: str) -> None:
-        """Forget an ended placement."""
+        """Forget a placement of which nothing runs."""
         folder = self._root / placement_uid
         for path in folder.glob("*"):
             path.unlink()
@@ -103,13 +198,19 @@ class RecordStore:
             folder.rmdir()
 
 
-def _read(path: Path) -> LaunchRecord:
+def _write(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        return LaunchRecord.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise RecordError(
-            f"{path} cannot be read; move it away once its VM is proved ended: {error}"
-        ) from error
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+    fresh.replace(path)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

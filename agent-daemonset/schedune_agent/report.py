@@ -12,7 +12,7 @@ from schedune.api.vmplacement import (
     VMPlacementStatus,
 )
 from schedune.codes import execution as codes
-from schedune.codes.row import Row
+from schedune.codes.row import Reason, Row
 from schedune.codes.table import TABLE
 from schedune_agent.record import MOST_TRACE, LaunchRecord
 
@@ -27,24 +27,15 @@ def project(
     socket: str,
     prepared: Prepared | None,
     now: datetime,
+    trouble: Reason | None,
 ) -> VMPlacementStatus:
-    """Return the status that the record stands for."""
-    process = record.process
+    """Return the status that the record stands for; trouble: why it may be out of date."""
     known = {one.type: one for one in placement.status.conditions}
-    vmm = None
-    if process is not None:
-        vmm = VMMProcess(
-            pid=process.pid,
-            start_time=process.start_time,
-            boot_id=process.boot_id,
-            version=record.version,
-            control_socket=socket,
-            survival="OutlivesAgent",
-        )
+    vmm = _vmm(record, socket)
     return VMPlacementStatus(
         conditions=[
             _keep_transition(one, known.get(one.type))
-            for one in _conditions(placement, record, now)
+            for one in _conditions(placement, record, now, trouble)
         ],
         ended=record.ended,
         incarnation=record.incarnation,
@@ -56,7 +47,21 @@ def project(
         state=record.state,
         trace=record.trace[-MOST_TRACE:],
         vmm=vmm,
-        why=_why(placement, record, vmm),
+        why=_why(placement, record, vmm, trouble),
+    )
+
+
+def _vmm(record: LaunchRecord, socket: str) -> VMMProcess | None:
+    process = record.process
+    if process is None:
+        return record.lost_process
+    return VMMProcess(
+        pid=process.pid,
+        start_time=process.start_time,
+        boot_id=process.boot_id,
+        version=record.version,
+        control_socket=socket,
+        survival="OutlivesAgent",
     )
 
 
@@ -66,9 +71,11 @@ def _keep_transition(fresh: Condition, known: Condition | None) -> Condition:
     return fresh.model_copy(update={"last_transition_time": known.last_transition_time})
 
 
-def _conditions(placement: VMPlacement, record: LaunchRecord, now: datetime) -> list[Condition]:
+def _conditions(
+    placement: VMPlacement, record: LaunchRecord, now: datetime, trouble: Reason | None
+) -> list[Condition]:
     state = record.state
-    row, message = _last(record)
+    row, message = (trouble.row, trouble.message) if trouble else _last(record)
 
     def condition(kind: str, status: str, reason: Row) -> Condition:
         return Condition(
@@ -79,6 +86,9 @@ def _conditions(placement: VMPlacement, record: LaunchRecord, now: datetime) -> 
     admitted = "Unknown" if state in _BEFORE_ADMISSION else "False" if record.refusal else "True"
     launched = "Unknown" if state is _S.UNKNOWN else "True" if state in _LIVE else "False"
     ready = "Unknown" if state is _S.UNKNOWN else "True" if state is _S.RUNNING else "False"
+    if trouble and ready == "True":
+        # What was seen since cannot be written down: the record is an old proof.
+        ready = "Unknown"
     return [
         condition("Admitted", admitted, row),
         condition("Launched", launched, row),
@@ -93,7 +103,9 @@ def _last(record: LaunchRecord) -> tuple[Row, str]:
     return TABLE.get(entry.code, codes.PREPARING), entry.message
 
 
-def _why(placement: VMPlacement, record: LaunchRecord, vmm: VMMProcess | None) -> list[str]:
+def _why(
+    placement: VMPlacement, record: LaunchRecord, vmm: VMMProcess | None, trouble: Reason | None
+) -> list[str]:
     rung = record.readiness.rung if record.readiness else "-"
     spec = placement.spec
     lines = [f"{spec.backend.value} on {spec.node_name}: {record.state}, readiness {rung}"]
@@ -101,6 +113,8 @@ def _why(placement: VMPlacement, record: LaunchRecord, vmm: VMMProcess | None) -
         lines.append(
             f"pid {vmm.pid}, QEMU {vmm.version or '-'}, control socket {vmm.control_socket}"
         )
+    if trouble is not None:
+        lines.append(f"{trouble.row.code}: {trouble.message}"[:200])
     lines.append("TIME      STATE        CODE")
     lines += [
         f"{entry.time:%H:%M:%S}  {entry.to.value:<11}  {entry.code}: {entry.message}"[:118]

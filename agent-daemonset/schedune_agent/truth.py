@@ -18,6 +18,7 @@ from schedune.api.nodetruth import (
     NodeCapacity,
     NodeTruth,
     NodeTruthStatus,
+    Orphan,
 )
 from schedune_agent.facts import FactSource, agent_conditions, digest_facts, why_lines
 from schedune_agent.identity import NodeIdentity
@@ -41,7 +42,9 @@ class TruthPublisher:
         settings: AgentSettings,
         identity: NodeIdentity,
         source: FactSource,
+        *,
         live_vms: Callable[[], Sequence[LiveVM]],
+        orphans: Callable[[], Sequence[Orphan]],
         clock: Callable[[], datetime],
     ) -> None:
         self.facts: NodeTruthStatus | None = None
@@ -52,7 +55,10 @@ class TruthPublisher:
         self._identity = identity
         self._source = source
         self._live_vms = live_vms
+        self._orphans = orphans
         self._clock = clock
+        self._taken: NodeTruthStatus | None = None
+        self._one_at_a_time = asyncio.Lock()
         self._held_digest = ""
         self._held_body: Raw = {}
         self._wake = asyncio.Event()
@@ -60,6 +66,16 @@ class TruthPublisher:
     def nudge(self) -> None:
         """Publish soon: live VMs changed."""
         self._wake.set()
+
+    async def withdraw(self, placement_uid: str) -> None:
+        """Return once the API server holds a truth that names no such VM as live.
+
+        Raises:
+            ApiError: it may still hold one that does.
+        """
+        live = self._held_body.get("status", {}).get("liveVMs", [])
+        if not self._held_body or any(one["placementUID"] == placement_uid for one in live):
+            await self._publish(self._taken or await self._source.take_facts())
 
     async def run(self) -> None:
         """Probe, publish and renew, each in its own rhythm, for ever."""
@@ -70,7 +86,7 @@ class TruthPublisher:
     async def _probe_for_ever(self) -> None:
         while True:
             self._wake.clear()
-            facts = await self._source.take_facts()
+            facts = self._taken = await self._source.take_facts()
             try:
                 self.facts = await self._publish(facts)
             except ApiError as error:
@@ -84,6 +100,10 @@ class TruthPublisher:
                 continue
 
     async def _publish(self, facts: NodeTruthStatus) -> NodeTruthStatus:
+        async with self._one_at_a_time:
+            return await self._write(facts)
+
+    async def _write(self, facts: NodeTruthStatus) -> NodeTruthStatus:
         """Write the facts if the API server does not hold them already."""
         held = await self._held()
         declared = held.spec.capacity
@@ -93,6 +113,8 @@ class TruthPublisher:
         digest = digest_facts(facts)
         body = self._body(facts, digest, live, held)
         if held.status.digest != digest or _without_times(body) != _without_times(self._held_body):
+            # Whether a write that fails arrived is not known: until the next, nothing is held.
+            self._held_body = {}
             await self._client.apply(NODETRUTHS, self._identity.name, body, subresource="status")
             _LOG.info("truth.published", extra={"digest": digest})
         vouched = self._held_digest == digest
@@ -126,6 +148,7 @@ class TruthPublisher:
                 "conditions": [_keep_transition(one, known.get(one.type)) for one in fresh],
                 "digest": digest,
                 "live_vms": live,
+                "orphans": list(self._orphans()),
                 "why": why_lines(facts, live),
             }
         )

@@ -59,11 +59,13 @@ def _make(group: Path) -> None:
             own.write_text(parent.read_text())
 
 
-def remove_groups(name: str, root: Path = ROOT) -> None:
-    """Remove the groups of an ended VM; one that is still busy stays."""
-    for hierarchy in hierarchies(root):
+def remove_groups(name: str, root: Path = ROOT) -> bool:
+    """Remove the groups of an ended VM; one that is still busy stays. Say whether all went."""
+    groups = [hierarchy / PARENT / name for hierarchy in hierarchies(root)]
+    for group in groups:
         with contextlib.suppress(OSError):
-            (hierarchy / PARENT / name).rmdir()
+            group.rmdir()
+    return not any(group.exists() for group in groups)
 
 
 def enter(doors: list[int]) -> None:

@@ -171,9 +171,13 @@ def spawn(argv: Sequence[str], *, folder: Path, log: Path, groups: Sequence[Path
 
 def find_by_argument(argument: str) -> Iterator[int]:
     """Find processes whose command line has exactly this argument."""
-    wanted = argument.encode()
+    return (pid for pid, argv in list_command_lines() if argument in argv)
+
+
+def list_command_lines() -> Iterator[tuple[int, list[str]]]:
+    """Return every process with its command line, as far as it may be read."""
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if wanted in (entry / "cmdline").read_bytes().split(b"\0"):
-                    yield int(entry.name)
+                argv = (entry / "cmdline").read_bytes().decode(errors="surrogateescape")
+                yield int(entry.name), argv.split("\0")

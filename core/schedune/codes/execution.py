@@ -49,6 +49,11 @@ LAUNCH_RECORDED: Final = _row(
     "the launch record is on disk",
     "Written before anything else exists.",
 )
+RECORD_UNWRITABLE: Final = _row(
+    "ERR_RECORD_UNWRITABLE", "RecordUnwritable", "nothing goes on without the launch record: {observed}",
+    "The launch record cannot be put on the node's disk.",
+    "make room on the node's disk, or repair it", Actor.ADMINISTRATOR,
+)  # fmt: skip
 VMM_STARTED: Final = _row(
     "VMM_STARTED",
     "VMMStarted",

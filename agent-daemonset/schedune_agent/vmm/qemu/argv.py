@@ -6,20 +6,26 @@ QEMU's option lists would read an option out of them.
 """
 
 import json
+import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from schedune.api.quantity import parse_bytes
-from schedune.api.vmplacement import Launch
+from schedune.api.quantity import parse_bytes, render_bytes
+from schedune.api.vmplacement import Claim, Launch
 from schedune.api.vmworkload import Acceleration, Architecture
+from schedune.launch.overhead import qemu_overhead
 from schedune_agent.system.sockets import LONGEST_PATH
 
 READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
 _NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
 """From it and a placement's UID the machine's UUID is derived."""
+_UID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+"""Any process may carry anything: what is no UID is no marker."""
 
 
 class ArgvError(ValueError):
@@ -64,6 +70,26 @@ def machine_uuid(placement_uid: str) -> str:
 def marker(placement_uid: str, cluster_uid: str) -> str:
     """Return the argument that marks a process as this placement's VM of this cluster."""
     return f"name=opt/io.schedune/placement,string={cluster_uid}/{placement_uid}"
+
+
+def placement_of(argv: Sequence[str], cluster_uid: str) -> str | None:
+    """Return the placement whose marker a command line carries, if it is of this cluster."""
+    start = marker("", cluster_uid)
+    uids = (part.removeprefix(start) for part in argv if part.startswith(start))
+    return next((uid for uid in uids if _UID.fullmatch(uid)), None)
+
+
+def read_claim(argv: Sequence[str]) -> Claim | None:
+    """Return what a VM holds by its own command line; None: it does not say."""
+    # The first of each name counts: behind them comes text of the user's.
+    options = dict(reversed(list(pairwise(argv))))
+    vcpus, memory = options.get("-smp", ""), options.get("-m", "").removesuffix("M")
+    if not (vcpus.isdecimal() and memory.isdecimal()):
+        return None
+    emulated = options.get("-machine", "").endswith("accel=tcg")
+    acceleration = Acceleration.EMULATED if emulated else Acceleration.KVM
+    overhead = render_bytes(qemu_overhead(int(vcpus), acceleration))
+    return Claim(vcpus=int(vcpus), memory=f"{memory}Mi", overhead_memory=overhead)
 
 
 def render_argv(

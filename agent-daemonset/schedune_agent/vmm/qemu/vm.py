@@ -21,7 +21,10 @@ from schedune_agent.vmm.qemu.ready import ask_guest
 _SOCKET_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.2
+_EXEC_SECONDS: Final = 0.002
+_LISTEN_SECONDS: Final = 0.02
 _CONSOLE_LINES: Final = 20
+_PRELAUNCH: Final = "prelaunch"
 _ENDED: Final = {"shutdown": codes.STOPPED_BY_GUEST, "guest-panicked": codes.GUEST_PANICKED}
 
 
@@ -53,14 +56,32 @@ class QemuVm:
         Raises:
             VmmError: nobody answers, or somebody else does.
         """
-        try:
-            monitor = await self._connected()
-            told = (await monitor.execute("query-uuid"))["UUID"]
-        except QmpError as error:
-            raise VmmError(str(error)) from error
+        answer = await self.ask("query-uuid")
+        told = answer.get("UUID") if isinstance(answer, dict) else None
         if told != machine_uuid(self._uid):
+            self.forget_monitor()
             raise VmmError(f"the monitor belongs to the VM {told}")
-        self.version = monitor.version
+
+    async def await_monitor(self) -> None:
+        """Wait until QEMU, just started, answers: its socket exists before it listens there.
+
+        Raises:
+            VmmError: it ended first, or did not answer in time.
+        """
+        deadline = time.monotonic() + _SOCKET_SECONDS
+        while True:
+            try:
+                await self._connected()
+            except QmpError as error:
+                if not self.handle.is_alive:
+                    raise VmmError(
+                        f"QEMU ended before it listened: {last_words(self._paths)}"
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise VmmError(str(error)) from error
+            else:
+                return
+            await asyncio.sleep(_LISTEN_SECONDS)
 
     async def _connected(self) -> QmpClient:
         if self._monitor is None:
@@ -68,7 +89,7 @@ class QemuVm:
             if monitor.peer_pid != self.handle.identity.pid:
                 monitor.close()
                 raise QmpError(f"{self._paths.monitor} is served by pid {monitor.peer_pid}")
-            self._monitor = monitor
+            self._monitor, self.version = monitor, monitor.version
         return self._monitor
 
     async def ask(self, command: str) -> object:
@@ -98,8 +119,16 @@ class QemuVm:
         Raises:
             VmmError: QEMU did not answer.
         """
-        if await self.status() == "prelaunch":
+        if await self.status() == _PRELAUNCH:
             await self.ask("cont")
+
+    async def is_running(self) -> bool:
+        """Say whether the VMM says that the guest runs.
+
+        Raises:
+            VmmError: QEMU did not answer.
+        """
+        return await self.status() == "running"
 
     async def guest_end(self) -> GuestEnd | None:
         """Say how the guest ended; None: it has not.
@@ -153,8 +182,8 @@ class QemuVm:
         while self.handle.is_alive:
             try:
                 end = await self.guest_end()
-                if end is not None:
-                    return end
+                if end is not None or await self.status() == _PRELAUNCH:
+                    return end  # a guest that never ran hears no power button
                 if not asked:
                     await self.ask("system_powerdown")
                     asked = True
@@ -177,54 +206,40 @@ class QemuVm:
         self.handle.close()
 
 
-def start(argv: Sequence[str], paths: VmPaths, boot_id: str, group: str | None) -> RecordedProcess:
+async def start(
+    argv: Sequence[str], paths: VmPaths, boot_id: str, group: str | None
+) -> RecordedProcess:
     """Start QEMU, paused, and return who it is.
 
     Raises:
         VmmError: it could not be started, or ended at once; with QEMU's own words.
     """
-    paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for stale in (paths.monitor, paths.ready):
-        stale.unlink(missing_ok=True)
     try:
+        paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for stale in (paths.monitor, paths.ready):
+            stale.unlink(missing_ok=True)
         groups = cgroup.make_groups(group) if group else []
         pid = processes.spawn(argv, folder=paths.run, log=paths.log, groups=groups)
     except OSError as error:
         raise VmmError(f"{argv[0]} could not be started: {error}") from error
-    return record_process(pid, argv, paths, boot_id)
+    return await _await_exec(pid, argv, paths, boot_id)
 
 
-def record_process(pid: int, argv: Sequence[str], paths: VmPaths, boot_id: str) -> RecordedProcess:
-    """Return who a process is, once it executes QEMU.
+async def _await_exec(
+    pid: int, argv: Sequence[str], paths: VmPaths, boot_id: str
+) -> RecordedProcess:
+    """Return who a new process is, once /proc shows the command line that it was given.
 
-    Raises:
-        VmmError: it is gone already.
+    The kernel shows it a moment after it lets go of the parent.
     """
-    found = processes.read_identity(pid, boot_id)
-    if found is None or found.argv_digest != processes.digest_argv(argv):
-        raise VmmError(f"QEMU ended at once: {last_words(paths)}")
-    return RecordedProcess(
-        pid=found.pid,
-        start_time=found.start_time,
-        boot_id=boot_id,
-        executable=found.executable,
-        argv_digest=found.argv_digest,
-    )
-
-
-async def wait_for_monitor(handle: ProcessHandle, paths: VmPaths) -> None:
-    """Wait until QEMU listens.
-
-    Raises:
-        VmmError: it ended first, or did not listen in time.
-    """
-    deadline = time.monotonic() + _SOCKET_SECONDS
-    while not paths.monitor.exists():
-        if not handle.is_alive:
-            raise VmmError(f"QEMU ended before it listened: {last_words(paths)}")
+    wanted, deadline = processes.digest_argv(argv), time.monotonic() + _STEP_SECONDS
+    while (found := processes.read_identity(pid, boot_id)) is not None:
+        if found.argv_digest == wanted:
+            return RecordedProcess.of(found)
         if time.monotonic() > deadline:
-            raise VmmError(f"QEMU did not listen within {_SOCKET_SECONDS:.0f} s")
-        await asyncio.sleep(0.02)
+            raise VmmError(f"pid {pid} does not execute {argv[0]}")
+        await asyncio.sleep(_EXEC_SECONDS)
+    raise VmmError(f"QEMU ended at once: {last_words(paths)}")
 
 
 def last_words(paths: VmPaths) -> str:
@@ -236,11 +251,11 @@ def last_words(paths: VmPaths) -> str:
     return tail.decode(errors="replace").strip().replace("\n", "; ") or "it said nothing"
 
 
-def clean(paths: VmPaths, group: str | None) -> None:
-    """Remove what an ended VM left: its run directory and its control groups."""
+def clean(paths: VmPaths, group: str | None) -> bool:
+    """Remove what an ended VM left, its run directory and its control groups; say whether."""
     shutil.rmtree(paths.run, ignore_errors=True)
-    if group:
-        cgroup.remove_groups(group)
+    groups_gone = cgroup.remove_groups(group) if group else True
+    return groups_gone and not paths.run.exists()
 
 
 def paths_of(run_directory: Path, placement_uid: str) -> VmPaths:

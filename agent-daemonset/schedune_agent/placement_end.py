@@ -1,0 +1,129 @@
+"""How it ends: an incarnation by itself, a start that failed, a placement by order.
+
+Each end is written down whole, after it is proved: a crash leaves either a VM that is
+still to be ended, or an end with all that follows from it.
+"""
+
+import contextlib
+import logging
+from typing import Final
+
+from schedune.codes import execution as codes
+from schedune.codes.row import Reason
+from schedune.lifecycle.restart import restarts
+from schedune.lifecycle.transitions import TERMINAL
+from schedune_agent.placement_base import WATCH_SECONDS, Move, PlacementOnNode, S
+from schedune_agent.record import RecordError
+from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
+
+_LOG: Final = logging.getLogger(__name__)
+_BY_GUEST: Final = {row.reason: row for row in (codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED)}
+_UNSEEN: Final = (codes.VMM_KILLED, codes.EXIT_UNKNOWN)
+
+
+class PlacementEnd(PlacementOnNode):
+    """A placement that can come to its end."""
+
+    async def _end_vmm(self, vm: QemuVm, end: GuestEnd) -> float:
+        """The guest has ended and its VMM waits: remember how, then end the VMM too."""
+        if self.record.guest_end is None:
+            self._keep(guest_end=self._exit(end))
+        await vm.stop(0.0)
+        return self._ended(end, "")
+
+    def _seen_end(self) -> GuestEnd | None:
+        """Return how the guest ended, if an agent saw it before the VMM was gone."""
+        seen = self.record.guest_end
+        row = _BY_GUEST.get(seen.reason) if seen else None
+        return GuestEnd(row, tuple(seen.console_tail)) if seen and row else None
+
+    def _ended(self, end: GuestEnd, told: str) -> float:
+        """An incarnation is proved over: another one, or the end of the placement."""
+        code = self._reap()
+        if not told and code is not None:
+            told = f"exit code {code}"
+        move = (S.EXITED, Reason(end.row, told))
+        gone = self._gone(end, code)
+        policy, reason = self.placement.spec.launch.restart_policy, end.row.reason
+        if not self.record.was_ready and end.row in _UNSEEN:
+            self._end(codes.EXITED_EARLY, move, **gone)
+        elif restarts(policy, reason):
+            quick_ends = self.record.count_quick_end(reason, self._node.clock())
+            following = self.record.incarnation + 1
+            self._walk(move, incarnation=following, quick_ends=quick_ends, **gone)
+            self.let_go()
+        else:
+            self._end(end.row, move, **gone)
+        return 0.0
+
+    async def _fail(self, reason: Reason) -> float:
+        """A failure before the guest was ready: end what there is, then say so."""
+        self._find()
+        end = GuestEnd(reason.row)
+        if self._vm is not None and self._vm.handle.is_alive:
+            end = GuestEnd(reason.row, await self._vm.console())
+            await self._vm.stop(0.0)
+        self._end(reason.row, (S.FAILED, reason), **self._gone(end, self._reap()))
+        return 0.0
+
+    async def _stop(self) -> float:
+        """End the VM in order; the claim is given back when it is proved gone."""
+        self._find()
+        if self._vm is None and self.record.state in TERMINAL:
+            self._end(codes.STOP_REQUESTED)
+            return 0.0
+        if self._vm is None and self.record.state in (None, S.PENDING):
+            reason = Reason(codes.STOP_REQUESTED, "before anything was started")
+            self._end(reason.row, *self._moves_to_pending(), (S.TERMINATED, reason))
+            return 0.0
+        with contextlib.suppress(RecordError):
+            # On a full disk the VM is ended all the same: that may be what makes room.
+            self._walk(*self._moves_to_terminating())
+        try:
+            end, code = await self._stop_all()
+        except VmmError as error:
+            _LOG.error(
+                "placement.stop-failed",
+                extra={"uid": self.record.placement_uid, "error": str(error)},
+            )
+            return WATCH_SECONDS
+        moves = self._moves_to_terminating()
+        done = (S.TERMINATED, Reason(end.row, "by order"))
+        self._end(end.row, *moves, done, **self._gone(end, code))
+        return 0.0
+
+    async def _stop_all(self) -> tuple[GuestEnd, int | None]:
+        """End every process of this placement: the recorded one, and any with its marker.
+
+        Raises:
+            VmmError: one does not end.
+        """
+        end, code = self._seen_end() or GuestEnd(codes.HOST_STOPPED), None
+        while self._vm is not None:
+            end = await self._vm.stop(self._grace())
+            code = self._reap()
+            self.let_go()
+            self._find()
+        return end, code
+
+    def _moves_to_pending(self) -> list[Move]:
+        if self.record.state is None or self.record.state in TERMINAL:
+            return [(S.PENDING, Reason(codes.PREPARING))]
+        return []
+
+    def _moves_to_terminating(self) -> list[Move]:
+        """Return the moves; a process that was found without a record moves there too."""
+        if self.record.state is S.TERMINATING:
+            return []
+        stop = self.placement.spec.stop
+        told = f"{stop.reason}: ordered by the operator" if stop else "the placement was deleted"
+        moves = self._moves_to_pending()
+        if moves or self.record.state is S.PENDING:
+            moves.append((S.PREPARING, Reason(codes.PREPARING)))
+        return [*moves, (S.TERMINATING, Reason(codes.STOP_REQUESTED, told))]
+
+    def _grace(self) -> float:
+        spec = self.placement.spec
+        return float(
+            spec.stop.grace_seconds if spec.stop else spec.launch.termination_grace_seconds
+        )

@@ -1,0 +1,144 @@
+"""From the object to a VMM: admitted, validated, written down, started.
+
+The record is written before each effect, so that whatever exists can be found again.
+"""
+
+import time
+from typing import Final
+
+from schedune.api.vmplacement import PlacementState, Prepared, Refusal
+from schedune.api.vmworkload import LaunchMode
+from schedune.codes import execution as codes
+from schedune.codes.row import Reason
+from schedune.lifecycle.transitions import TERMINAL
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
+from schedune_agent.placement_recovery import PlacementRecovery
+from schedune_agent.preparation import Preparation
+from schedune_agent.record import RecordedProcess
+from schedune_agent.vmm.qemu import vm as qemu
+from schedune_agent.vmm.qemu.vm import QemuVm, VmmError
+
+_PREPARING: Final = Reason(codes.PREPARING)
+
+
+class PlacementLaunch(PlacementRecovery):
+    """A placement that can be launched, or prepared only."""
+
+    # --- admission and preparation -------------------------------------------------
+
+    def _admit(self) -> float:
+        left = self.record.pause_left(self._node.clock())
+        if left > 0:
+            return left
+        if self.record.state is not S.PENDING:
+            first = self.record.state is None
+            following = Reason(codes.RESTARTING, str(self.record.incarnation))
+            self._move(S.PENDING, _PREPARING if first else following)
+        refused = self._refusal()
+        if refused is not None:
+            self._refuse(S.TERMINATED, refused)
+            return 0.0
+        self._move(S.PREPARING, Reason(codes.ADMITTED, self._claim_text()))
+        return 0.0
+
+    def _refusal(self) -> Reason | None:
+        spec, identity = self.placement.spec, self._node.identity
+        if spec.node_uid != identity.uid:
+            return Reason(codes.NODE_REPLACED, identity.uid, spec.node_uid)
+        if not self._node.launches:
+            return Reason(codes.EXECUTION_REFUSED_RECORDED_NODE, identity.name, "a real node")
+        return self._reserve()
+
+    def _reserve(self) -> Reason | None:
+        facts = self._node.facts()
+        return self._node.ledger.reserve(
+            self.record.placement_uid, self.placement.spec.claim, facts.capacity if facts else None
+        )
+
+    def _claim_text(self) -> str:
+        claim = self.placement.spec.claim
+        return f"{claim.vcpus} vCPUs, {claim.memory} + {claim.overhead_memory}"
+
+    def _refuse(self, state: PlacementState, reason: Reason) -> None:
+        """End a placement of which nothing was started."""
+        refusal = Refusal(
+            code=reason.row.code, observed=reason.observed[:256], required=reason.required[:256]
+        )
+        self._end(reason.row, (state, reason), refusal=refusal)
+
+    def _prepare_only(self) -> float:
+        """Validate, and for a dry run leave what would be run; nothing is executed."""
+        if self.record.state in TERMINAL:
+            return HEARTBEAT_SECONDS
+        if self.record.state is None:
+            self._walk((S.PENDING, _PREPARING), (S.PREPARING, _PREPARING))
+        shows = self.placement.spec.mode is LaunchMode.DRY_RUN and self.prepared is None
+        if self.record.state is S.VALIDATED and not shows:
+            return HEARTBEAT_SECONDS
+        objection = self._preparation().objection()
+        if objection is not None:
+            self._refuse(S.FAILED, objection)
+            return 0.0
+        if shows:
+            self.prepared = Prepared(argv=self._preparation().argv())
+        if self.record.state is not S.VALIDATED:
+            self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
+        return HEARTBEAT_SECONDS
+
+    def _preparation(self) -> Preparation:
+        return Preparation(self.placement, self._node.settings, self._paths.run, self._node.facts())
+
+    # --- launch --------------------------------------------------------------------
+
+    async def _launch(self) -> float:
+        if self.record.state is S.LAUNCHING:
+            return await self._start_or_find()
+        objection = self._reserve() or self._preparation().objection()
+        if objection is not None:
+            self._refuse(S.FAILED, objection)
+            return 0.0
+        if self.record.state is S.PREPARING:
+            self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
+        argv = self._preparation().argv()
+        self._move(S.LAUNCHING, Reason(codes.LAUNCH_RECORDED), argv=argv)
+        return 0.0
+
+    async def _start_or_find(self) -> float:
+        """Start the VMM unless an earlier agent did: it is looked for by its marker."""
+        self._find()
+        found = self._vm is not None
+        if not found and not self.record.argv:
+            return self._write_argv()
+        try:
+            vm = self._vm or self._take_started(await self._start())
+            self._keep(process=RecordedProcess.of(vm.handle.identity))
+            await vm.await_monitor()
+            await vm.verify()
+            told = f"pid {vm.handle.identity.pid}, QEMU {vm.version}"
+            self._move(S.STARTING, Reason(codes.VMM_STARTED, told), version=vm.version)
+            self._started_at = time.monotonic()
+            await vm.resume()
+        except VmmError as error:
+            if found:
+                return self._unanswered(error)
+            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+        return 0.0
+
+    def _write_argv(self) -> float:
+        """Put together again what a lost record held; nothing of it runs."""
+        objection = self._preparation().objection()
+        if objection is not None:
+            self._refuse(S.FAILED, objection)
+        else:
+            self._keep(argv=self._preparation().argv())
+        return 0.0
+
+    async def _start(self) -> RecordedProcess:
+        boot_id = self._node.identity.boot_id
+        return await qemu.start(self.record.argv, self._paths, boot_id, self._group)
+
+    def _take_started(self, process: RecordedProcess) -> QemuVm:
+        self._take(process.identity())
+        if self._vm is None:
+            raise VmmError(f"QEMU ended at once: {qemu.last_words(self._paths)}")
+        return self._vm

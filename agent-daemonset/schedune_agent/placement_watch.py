@@ -1,0 +1,125 @@
+"""Watching a VM that was started: how it is, and whether its guest is as ready as was asked."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from schedune.api.vmplacement import ReadinessStatus, TraceEntry
+from schedune.codes import execution as codes
+from schedune.codes.row import Reason
+from schedune.lifecycle.transitions import move, note
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
+from schedune_agent.placement_recovery import PlacementRecovery
+from schedune_agent.vmm.qemu import vm as qemu
+from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
+
+_WAIT_FOR_GUEST_SECONDS: Final = 0.3
+_MISSES_TO_DEGRADE: Final = 3
+_ANSWER_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows, now, that a VM is as ready as was asked."""
+
+    rung: str
+    told: str
+    boot_id: str | None = None
+
+
+class PlacementWatch(PlacementRecovery):
+    """A placement whose VM is watched."""
+
+    async def _watch(self) -> float:
+        """Look at the VM; one that was just found again is asked before it counts as ready."""
+        is_found = self._vm is None or self.record.state is S.UNKNOWN
+        if is_found:
+            pause = await self._adopt()
+            if pause is not None:
+                return pause
+        vm = self._vm
+        if vm is None:
+            return 0.0
+        if not vm.handle.is_alive:
+            end = self._seen_end() or GuestEnd(codes.VMM_KILLED)
+            return self._ended(end, qemu.last_words(self._paths))
+        try:
+            guest_end = await vm.guest_end()
+            if guest_end is None:
+                climbs = is_found or self.record.state is S.STARTING
+                return await (self._climb(vm) if climbs else self._ask_now_and_then(vm))
+        except VmmError as error:
+            return self._unanswered(error)
+        return await self._end_vmm(vm, guest_end)
+
+    async def _proof(self, vm: QemuVm) -> Proof | None:
+        """Return what proves the readiness that was asked for; None: nothing does, now.
+
+        Raises:
+            VmmError: the VMM does not answer.
+        """
+        if not await vm.is_running():
+            return None
+        if self.placement.spec.launch.readiness.level == "Backend":
+            return Proof("R2", "the VMM says that the guest runs (R2)")
+        if self.record.readiness is None:
+            self._keep(readiness=ReadinessStatus(rung="R2", since=self._node.clock()))
+        boot_id = await vm.ask_guest(_ANSWER_SECONDS)
+        told = f"the guest answered a nonce (R4), its boot id is {boot_id}"
+        return Proof("R4", told, boot_id) if boot_id else None
+
+    async def _climb(self, vm: QemuVm) -> float:
+        """Look for the proof: only with it does a VM begin, or go on, to count as ready."""
+        self._asked_at, self._misses = time.monotonic(), 0
+        proof = await self._proof(vm)
+        if proof is not None:
+            self._see_ready(proof)
+            return WATCH_SECONDS
+        if self.record.was_ready:
+            self._see_silence("not when it was asked after it was found again")
+            return WATCH_SECONDS
+        if self.record.state is S.UNKNOWN:
+            self._started_at = time.monotonic()
+            self._move(S.STARTING, Reason(codes.VMM_STARTED, "the VMM answers again"))
+        wanted = self.placement.spec.launch.readiness
+        if time.monotonic() - self._started_at > wanted.timeout_seconds:
+            asked = "the guest answered no nonce"
+            seen = asked if wanted.level == "Guest" else "the VMM does not say that it runs"
+            limit = f"{wanted.timeout_seconds} s"
+            return await self._fail(Reason(codes.READY_TIMEOUT, seen, limit))
+        return _WAIT_FOR_GUEST_SECONDS
+
+    async def _ask_now_and_then(self, vm: QemuVm) -> float:
+        if time.monotonic() - self._asked_at <= HEARTBEAT_SECONDS:
+            return WATCH_SECONDS
+        self._asked_at = time.monotonic()
+        proof = await self._proof(vm)
+        self._misses = 0 if proof else self._misses + 1
+        if proof is not None:
+            self._see_ready(proof)
+        elif self._misses >= _MISSES_TO_DEGRADE:
+            self._see_silence(f"{self._misses} questions in a row")
+        return WATCH_SECONDS
+
+    def _see_silence(self, told: str) -> None:
+        """A guest that was ready gives no proof: it is Degraded, and is never ended for it."""
+        moves: list[Move] = [(S.DEGRADED, Reason(codes.GUEST_SILENT, told))]
+        if self.record.state in (S.STARTING, S.UNKNOWN):
+            # The table has no shorter way; both moves are written, and told, as one.
+            moves.insert(0, (S.RUNNING, Reason(codes.VMM_STARTED, "the VMM answers again")))
+        if self.record.state is not S.DEGRADED:
+            self._walk(*moves)
+
+    def _see_ready(self, proof: Proof) -> None:
+        """Write down what the proof changes; a new boot id is how a reboot shows."""
+        now, state, entries = self._node.clock(), self.record.state, list[TraceEntry]()
+        if state is not S.RUNNING:
+            entries.append(move(state, S.RUNNING, Reason(codes.GUEST_READY, proof.told), now))
+        held = self.record.readiness
+        if held and proof.boot_id and held.guest_boot_id not in (None, proof.boot_id):
+            entries.append(note(S.RUNNING, Reason(codes.GUEST_REBOOTED), now))
+        fresh = ReadinessStatus(rung=proof.rung, since=now, guest_boot_id=proof.boot_id)
+        if held is not None and (held.rung, held.guest_boot_id) == (proof.rung, proof.boot_id):
+            fresh = held
+        if entries or fresh != held:
+            self._write_down(entries, readiness=fresh)
