@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schedune.codes import eligibility, execution, intent, probes, summary
+from schedune.codes import eligibility, execution, intent, launch, placement, probes, summary
 from schedune.codes.row import Row
 
 
 def _rows() -> dict[str, Row]:
-    modules = (intent, eligibility, summary, execution, probes)
+    modules = (intent, eligibility, placement, launch, summary, execution, probes)
     return {
         value.code: value
         for module in modules
