@@ -84,6 +84,12 @@ CAPABILITY_STALE: Final = _row(
     "check the probe of that name in the node's NodeTruth",
     "A capability that the intent needs was observed longer ago than it may be believed.",
 )  # fmt: skip
+LIVE_VM: Final = _row(
+    "REJECT_LIVE_VM", "LiveVM", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
+    "a VM of this workload still runs on {observed}: a second one waits for {required}",
+    "wait for it to end; if its placement is gone, see the orphans of that node",
+    "A node's truth lists a live VM of this workload; there is never a second one.",
+)  # fmt: skip
 ANTI_AFFINITY: Final = _row(
     "REJECT_ANTI_AFFINITY", "AntiAffinity", Actor.USER, Precedence.NOT_NOW,
     "{observed} runs in the same {subject}; the workload keeps away from it",

@@ -1,5 +1,6 @@
 """Fold an explanation into ``status.evaluation``: bounded, and saying where it was cut."""
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,6 +22,8 @@ from schedune.decision.digest import input_digest
 from schedune.decision.explanation import Count, Explanation
 from schedune.decision.sentence import would_change
 
+LARGEST: Final = 32 * 1024
+LARGEST_PLACED: Final = 2 * 1024
 SAMPLES: Final = 3
 MOST_CANDIDATES: Final = 5
 MOST_NEAREST: Final = 5
@@ -51,14 +54,15 @@ def evaluation_of(explanation: Explanation, *, placed: bool = False) -> Evaluati
     }
     if placed:
         hidden = ["codes", "nearest"] if len(explanation.rejected) else []
-        return Evaluation(
+        told = Evaluation(
             candidates=_candidates(explanation, 1, cut),
             codes=_story(explanation),
             signatures=_signatures(explanation, MOST_PLACED, cut),
             truncated=[*cut, *hidden],
             **common,
         )
-    return Evaluation(
+        return _fitted(told, LARGEST_PLACED)
+    told = Evaluation(
         candidates=_candidates(explanation, MOST_CANDIDATES, cut),
         codes=_codes(explanation, cut),
         nearest=_nearest(explanation, cut),
@@ -67,6 +71,26 @@ def evaluation_of(explanation: Explanation, *, placed: bool = False) -> Evaluati
         truncated=cut,
         **common,
     )
+    return _fitted(told, LARGEST)
+
+
+_SHORTER: Final = (
+    ("signatures", 16), ("nearest", 3), ("signatures", 8), ("cores", 4), ("relaxations", 4),
+    ("codes", 16), ("nearest", 1), ("signatures", 3), ("codes", 3), ("signatures", 1),
+    ("codes", 2), ("signatures", 0), ("nearest", 0),
+)  # fmt: skip
+"""In which order lists are cut, and to what, until an explanation fits."""
+
+
+def _fitted(told: Evaluation, largest: int) -> Evaluation:
+    """Cut lists, in a fixed order, until the JSON form is no larger than allowed."""
+    for name, most in _SHORTER:
+        if len(json.dumps(told.render(), ensure_ascii=False).encode()) <= largest:
+            break
+        if len(getattr(told, name)) > most:
+            cut = sorted({*told.truncated, name})
+            told = told.model_copy(update={name: getattr(told, name)[:most], "truncated": cut})
+    return told
 
 
 def _names(explanation: Explanation, rows: Sequence[int]) -> list[str]:

@@ -103,7 +103,7 @@ class Matrix:
     def pairs(self) -> Words:
         """The distinct sets of atoms of all pairs of rejected nodes, smallest first."""
         rows = np.concatenate([self.masks[backend][self.rejected] for backend in self.backends])
-        distinct = unique_rows(rows)[0] if len(rows) else rows
+        distinct = distinct_rows(rows)
         count = np.bitwise_count(distinct).sum(axis=1)
         order = np.lexsort((*distinct.T[::-1], count))
         return distinct[order]
@@ -154,15 +154,32 @@ def _without_roots(finding: Finding, decision: Decision) -> Mask:
     return held
 
 
+def distinct_rows(rows: Words) -> Words:
+    """Return every different row of words once."""
+    if rows.shape[1] == 1:
+        return np.unique(rows[:, 0])[:, None]
+    return unique_rows(rows)[0]
+
+
 def unique_rows(rows: Words) -> tuple[Words, Rows, Column]:
     """Return distinct rows of words, which of them each row is, and how often each occurs.
 
     Word by word: sorting whole rows as bytes is several times slower.
     """
-    codes = np.zeros(len(rows), np.int64)
-    for word in range(rows.shape[1]):
-        _, here = np.unique(rows[:, word], return_inverse=True)
-        width = int(here.max(initial=0)) + 1
-        _, codes = np.unique(codes * width + here, return_inverse=True)
-    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    return rows[first], np.asarray(codes, np.intp), np.asarray(counts, np.int64)
+    keys: np.ndarray = rows[:, 0]
+    if rows.shape[1] > 1:
+        keys = np.zeros(len(rows), np.int64)
+        for word in range(rows.shape[1]):
+            keys = _refined(keys, rows[:, word])
+    _, first, which, counts = np.unique(
+        keys, return_index=True, return_inverse=True, return_counts=True
+    )
+    return rows[first], np.asarray(which, np.intp), np.asarray(counts, np.int64)
+
+
+def _refined(codes: Column, words: np.ndarray) -> Column:
+    """Return codes that tell apart what the earlier ones or this word tell apart."""
+    _, here = np.unique(words, return_inverse=True)
+    width = int(here.max(initial=0)) + 1
+    _, codes = np.unique(codes * width + here, return_inverse=True)
+    return np.asarray(codes, np.int64)

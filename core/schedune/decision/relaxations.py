@@ -185,10 +185,16 @@ def _order(way: Way) -> tuple[bool, int, int, tuple[str, ...]]:
 
 
 def _front(points: np.ndarray) -> list[int]:
-    """Return the positions that no other point betters in every number (Pareto), best first."""
+    """Return the positions that no other point betters in every number (Pareto), best first.
+
+    Of equal points the first counts.
+    """
     order = np.lexsort((*(-points.T[::-1]),))
+    ordered = points[order]
+    fresh = np.ones(len(ordered), np.bool_)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     kept: list[int] = []
-    for at in order.tolist():
+    for at in order[fresh].tolist():
         if not any((points[held] >= points[at]).all() for held in kept):
             kept.append(at)
     return kept

@@ -52,7 +52,7 @@ class Standings:
 
     def choose(self, intent: Intent, now: datetime) -> Choice | None:
         """Return where the VM goes; None: no node is eligible."""
-        if not _is_shareable(intent):
+        if not _is_shareable(intent) or intent.uid in self._fleet.live:
             decision = decide(self._fleet, intent, now=now, policy=self._policy)
             return self._choice(dict(decision.launchable), decision.scores)
         standing = self._standing(intent, now)

@@ -45,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     artifacts.check_artifacts,
     disks.check_bridges,
     disks.check_persistent_disks,
+    company.check_live,
     company.check_anti_affinity,
     company.check_spread,
     failures.check_recent_failures,

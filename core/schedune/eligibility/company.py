@@ -39,6 +39,22 @@ def selected(fleet: Fleet, intent: Intent, selector: WorkloadSelector) -> Iterat
             yield claim
 
 
+def check_live(question: Question) -> Iterable[Finding]:
+    """Object everywhere while a VM of this very workload still runs somewhere."""
+    view = question.view
+    held = sorted(view.fleet.live.get(question.intent.uid, ())) if question.intent.uid else []
+    if not held:
+        return
+    names = ", ".join(held)
+    yield Finding(
+        "liveVM",
+        placement.LIVE_VM,
+        view.every(),
+        lambda at: Reason(placement.LIVE_VM, names, "its end"),
+        change=lambda at: f"the VM on {names} has ended",
+    )
+
+
 def check_anti_affinity(question: Question) -> Iterable[Finding]:
     """Object to every node of a place that holds a workload to keep away from."""
     view, intent = question.view, question.intent

@@ -28,6 +28,7 @@ from schedune.fleet.profile import (
 _MOST_KEYED: Final = 512
 """Columns made on demand (a label, an artefact, a capability) that are kept."""
 _LONGEST_LOG: Final = 65_536
+_DIGEST_BYTES: Final = 32
 NOTHING: Final = Facts()
 
 _NUMBERS: Final[dict[str, Callable[[NodeProfile], int]]] = {
@@ -90,7 +91,12 @@ class Fleet:
         self._keyed: dict[tuple[str, Hashable], Coded[Any]] = {}
         self._keyed_numbers: dict[tuple[str, Hashable], Column] = {}
         self.claims = Claims(self.row, claims)
-        self._digests: list[bytes | None] = [None] * len(self.nodes)
+        self._digests = np.zeros((len(self.nodes), _DIGEST_BYTES), np.uint8)
+        self._undigested = set(range(len(self.nodes)))
+        self.live: dict[str, set[str]] = {}
+        """Names of the nodes on which a VM of a workload runs, by the workload's UID."""
+        for node in self.nodes:
+            self._count_live(node, present=True)
         self._log: list[int] = []
         self._dropped = 0
         self.shape = object()
@@ -122,8 +128,10 @@ class Fleet:
             self._put(row, profile)
 
     def _put(self, row: int, profile: NodeProfile) -> None:
+        self._count_live(self.nodes[row], present=False)
+        self._count_live(profile, present=True)
         self.nodes[row] = profile
-        self._digests[row] = None
+        self._undigested.add(row)
         for name, read in _NUMBERS.items():
             self.numbers[name][row] = read(profile)
         for name, value in _CODED.items():
@@ -133,6 +141,13 @@ class Fleet:
         for (kind, key), column in self._keyed_numbers.items():
             column[row] = _KEYED_NUMBERS[kind](profile, key)
         self._note(row)
+
+    def _count_live(self, node: NodeProfile, *, present: bool) -> None:
+        for uid in node.facts.live if node.facts else ():
+            names = self.live.setdefault(uid, set())
+            (names.add if present else names.discard)(node.name)
+            if not names:
+                del self.live[uid]
 
     def remove(self, name: str) -> None:
         """Forget a node; claims on it wait for it to come back."""
@@ -160,10 +175,10 @@ class Fleet:
 
     def content_digest(self) -> bytes:
         """Digest what is known of every node, row by row; a changed row is digested anew."""
-        for row, node in enumerate(self.nodes):
-            if self._digests[row] is None:
-                self._digests[row] = _digest(node)
-        return b"".join(one or b"" for one in self._digests)
+        for row in self._undigested:
+            self._digests[row] = np.frombuffer(_digest(self.nodes[row]), np.uint8)
+        self._undigested.clear()
+        return hashlib.sha256(self._digests.tobytes()).digest()
 
     # --- columns on demand -----------------------------------------------------------
 

@@ -104,6 +104,8 @@ class Facts:
     failed_probes: tuple[str, ...] = ()
     persistent_disks: tuple[tuple[str, str, str], ...] = ()
     """Namespace, workload and disk."""
+    live: frozenset[str] = frozenset()
+    """UIDs of the workloads of which a VM runs here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,7 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
         persistent_disks=tuple(
             (one.namespace, one.workload, one.disk) for one in status.persistent_disks
         ),
+        live=frozenset(one.workload_uid for one in status.live_vms),
     )
 
 

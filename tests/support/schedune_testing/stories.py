@@ -158,6 +158,9 @@ BOUND = {"history": [{"attempt": 1, "nodeName": "m", "placementUID": "p0"}]}
 HOLDER = node("m", facts("m", **WITH_DISK, persistentDisks=[{
     "namespace": "default", "namespaceUID": "u", "workload": "vm", "disk": "root", "sizeBytes": 1,
 }]))  # fmt: skip
+RUNNING = node("m", facts("m", liveVMs=[{
+    "placementUID": "p0", "workloadUID": "u", "namespace": "default", "name": "vm",
+}]))  # fmt: skip
 OLD = datetime(2026, 11, 24, 11, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 STORIES: Mapping[str, Story] = {
@@ -251,6 +254,7 @@ STORIES: Mapping[str, Story] = {
         beside=(node("m", age_s=900),),
         alone=False,
     ),
+    "REJECT_LIVE_VM": Story(node("n"), beside=(RUNNING,), alone=False),
     "REJECT_ANTI_AFFINITY": Story(ZONED, ANTI, claims=(NEIGHBOUR,), alone=False),
     "REJECT_TOPOLOGY_SPREAD": Story(
         ZONED, SPREAD, claims=(NEIGHBOUR,), beside=(node("m", labels={"zone": "b"}),), alone=False
