@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from schedune.api.base import ApiModel
-from schedune.api.choices import Backend
+from schedune.api.choices import Backend, DiskFormat
 
 Weight = Annotated[int, Field(ge=0, le=100)]
 Version = Annotated[str, Field(max_length=32, pattern=r"^\d+\.\d+(\.\d+)?$")]
@@ -51,12 +51,15 @@ class VersionFloor(ApiModel):
     """The version."""
     line: Annotated[str, Field(max_length=16, pattern=r"^\d+\.\d+$")] | None = None
     """Holds for this release line only, for example 1.14; unset: for all others."""
+    disk_format: DiskFormat | None = None
+    """Holds for launches with such a disk only; unset: for all."""
 
 
 def _floors() -> list[VersionFloor]:
-    """Return the versions below which a known hole lets a guest out (runtimes.md 3, 4)."""
+    """Return the versions below which a guest breaks out or a disk breaks (runtimes.md 3, 4)."""
     return [
         VersionFloor(name=Backend.CLOUD_HYPERVISOR, minimum="51.2"),
+        VersionFloor(name=Backend.CLOUD_HYPERVISOR, minimum="52.0", disk_format=DiskFormat.QCOW2),
         VersionFloor(name=Backend.FIRECRACKER, minimum="1.14.4", line="1.14"),
         VersionFloor(name=Backend.FIRECRACKER, minimum="1.15.1"),
     ]

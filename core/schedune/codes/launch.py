@@ -98,11 +98,16 @@ FIRECRACKER_CGROUPS_MISSING: Final = _launch(
     "The capability firecracker_cgroups_ready is not Supported, and the backend needs it.",
 )  # fmt: skip
 VERSION_UNPARSEABLE: Final = _launch(
-    "ERR_LAUNCH_RUNTIME_VERSION_UNPARSEABLE", "BackendVersionUnparseable", Actor.ADMINISTRATOR,
-    Precedence.NOT_YET_KNOWN,
-    "{subject} calls its version '{observed}', which is no version (needs {required})",
-    "run the binary with --version on the node",
-    "A version is demanded and what the binary says of itself holds no number of the form 1.2.",
+    "ERR_LAUNCH_RUNTIME_VERSION_UNPARSEABLE", "BackendVersionUnparseable", Actor.USER, Precedence.MISCONFIGURED,
+    "no version can be read out of {observed} (compared with {required}, for {subject})",
+    "write spec.backend.versions as MAJOR.MINOR or MAJOR.MINOR.PATCH, or run the binary with --version on the node",
+    "The version that the binary told, or the one that is demanded, holds no number.",
+)  # fmt: skip
+BACKEND_CLASS: Final = _launch(
+    "ERR_LAUNCH_BACKEND_NOT_SUPPORTED", "BackendNotForClass", Actor.USER, Precedence.MISCONFIGURED,
+    "{subject} runs {required}, the workload is a {observed}",
+    "prefer another backend, or make a workload of that runtimeClass",
+    "The backend cannot run the workload's runtimeClass at all.",
 )  # fmt: skip
 VERSION_BELOW_FLOOR: Final = _launch(
     "ERR_LAUNCH_RUNTIME_VERSION_BELOW_FLOOR", "BackendVersionBelowFloor", Actor.ADMINISTRATOR,

@@ -7,12 +7,12 @@ from schedune.api.quantity import render_bytes
 from schedune.api.scheduling_policy import VersionFloor
 from schedune.api.vmworkload import Acceleration
 from schedune.codes import launch as codes
-from schedune.codes.row import Reason, Row
+from schedune.codes.row import Reason
 from schedune.fleet.profile import BackendProfile
 from schedune.launch.capabilities import State
 from schedune.launch.needs import BackendNeeds
 from schedune.launch.traits import TRAITS, Traits
-from schedune.launch.version import parse_version
+from schedune.launch.version import judge_version, parse_version
 
 
 def judge_request(need: BackendNeeds) -> Iterator[Reason]:
@@ -23,6 +23,9 @@ def judge_request(need: BackendNeeds) -> Iterator[Reason]:
         yield Reason(
             codes.BACKEND_NOT_SUPPORTED_YET, need.backend.value, usable, need.backend.value
         )
+    if launch.runtime_class not in traits.classes:
+        classes = " or ".join(sorted(traits.classes))
+        yield Reason(codes.BACKEND_CLASS, launch.runtime_class.value, classes, traits.label)
     if launch.acceleration is Acceleration.EMULATED and not traits.emulates:
         yield Reason(codes.EMULATION_IMPOSSIBLE, "KVM only", "Emulated", traits.label)
     if traits.most_vcpus is not None and launch.vcpus > traits.most_vcpus:
@@ -48,7 +51,7 @@ def _judge_devices(need: BackendNeeds, traits: Traits) -> Iterator[Reason]:
         wanted = ", ".join(sorted(traits.networks))
         yield Reason(codes.NETWORK_TYPE_INVALID, kind, wanted, traits.label)
     for form in sorted({one for one in launch.disk_formats if one not in traits.disk_formats}):
-        wanted = ", ".join(traits.disk_formats)
+        wanted = ", ".join(sorted(traits.disk_formats))
         yield Reason(codes.STORAGE_FORMAT_INVALID, form.value, wanted, traits.label)
     sizes = traits.page_sizes
     if launch.page_size and sizes is not None and launch.page_size not in sizes:
@@ -85,58 +88,34 @@ def _absent(traits: Traits, architecture: str, said: State) -> Reason:
 
 
 def _judge_version(need: BackendNeeds, binary: BackendProfile, traits: Traits) -> Iterator[Reason]:
-    said = binary.version or binary.version_line
-    floor = _floor(need, said)
-    since = {
-        form: version
-        for form, version in sorted(traits.disk_formats.items())
-        if version and form in need.launch.disk_formats
-    }
-    demands = [need.version.exact, need.version.minimum, floor and floor.minimum, *since.values()]
-    wanted = next((one for one in demands if one), None)
-    if wanted is None:
-        return
-    found = parse_version(said)
-    if found is None:
-        row = codes.VERSION_UNPARSEABLE if said else codes.VERSION_UNKNOWN
-        yield Reason(row, said or "unknown", wanted, traits.label)
-        return
-    yield from _compare(need, found, said, floor, traits)
-    for form, version in since.items():
-        if found < (parse_version(version) or found):
-            wanted = f"{version} or newer"
-            yield Reason(codes.STORAGE_FORMAT_INVALID, form.value, wanted, traits.label)
-
-
-def _compare(
-    need: BackendNeeds,
-    found: tuple[int, int, int],
-    said: str,
-    floor: VersionFloor | None,
-    traits: Traits,
-) -> Iterator[Reason]:
-    def objection(row: Row, wanted: str) -> Reason:
-        return Reason(row, said, wanted, traits.label)
-
+    """Judge what the intent demands, then what the policy does."""
+    said, label = binary.version or binary.version_line, traits.label
     minimum, exact = need.version.minimum, need.version.exact
-    for text in (minimum, exact):
-        if text and parse_version(text) is None:
-            yield objection(codes.VERSION_UNPARSEABLE, text)
-    if minimum and found < (parse_version(minimum) or found):
-        yield objection(codes.VERSION_TOO_OLD, minimum)
-    if exact and found != (parse_version(exact) or found):
-        yield objection(codes.VERSION_MISMATCH, exact)
-    if floor is not None and found < (parse_version(floor.minimum) or found):
-        yield objection(codes.VERSION_BELOW_FLOOR, floor.minimum)
+    yield from judge_version(said, subject=label, minimum=minimum, exact=exact)
+    for floor in _floors(need, said):
+        for reason in judge_version(said, subject=label, minimum=floor.minimum):
+            yield _below(floor, reason) if reason.row is codes.VERSION_TOO_OLD else reason
 
 
-def _floor(need: BackendNeeds, said: str) -> VersionFloor | None:
-    """Return the floor for this binary's release line, else the general one."""
+def _below(floor: VersionFloor, reason: Reason) -> Reason:
+    if floor.disk_format is None:
+        return Reason(codes.VERSION_BELOW_FLOOR, reason.observed, floor.minimum, reason.subject)
+    wanted = f"{floor.minimum} or newer"
+    return Reason(codes.STORAGE_FORMAT_INVALID, floor.disk_format.value, wanted, reason.subject)
+
+
+def _floors(need: BackendNeeds, said: str) -> Iterator[VersionFloor]:
+    """Give the floor for this binary's release line, else the general one, and the formats'."""
     mine = [one for one in need.floors if one.name is need.backend]
     found = parse_version(said) if said else None
     line = f"{found[0]}.{found[1]}" if found else None
-    by_line = {one.line: one for one in mine}
-    return by_line.get(line) or by_line.get(None)
+    by_line = {one.line: one for one in mine if one.disk_format is None}
+    general = by_line.get(line) or by_line.get(None)
+    if general is not None:
+        yield general
+    for one in mine:
+        if one.disk_format in need.launch.disk_formats:
+            yield one
 
 
 def _judge_features(

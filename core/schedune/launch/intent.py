@@ -153,6 +153,7 @@ def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
             files.append(ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, is_path))
     pages = spec.resources.hugepages
     return LaunchNeeds(
+        runtime_class=spec.runtime_class,
         acceleration=spec.acceleration,
         vcpus=spec.resources.vcpus,
         artifacts=tuple(files),

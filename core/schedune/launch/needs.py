@@ -6,7 +6,7 @@ from schedune.api.nodetruth import ArtifactKind
 from schedune.api.quantity import parse_bytes
 from schedune.api.scheduling_policy import VersionFloor
 from schedune.api.vmplacement import Launch
-from schedune.api.vmworkload import Acceleration, Backend, DiskFormat
+from schedune.api.vmworkload import Acceleration, Backend, DiskFormat, RuntimeClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class VersionNeed:
 class LaunchNeeds:
     """One launch, without where and with which backend."""
 
+    runtime_class: RuntimeClass
     acceleration: Acceleration
     vcpus: int
     artifacts: tuple[ArtifactNeed, ...]
@@ -83,6 +84,7 @@ def needs_of_launch(launch: Launch) -> LaunchNeeds:
                 ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, disk.artifact is None)
             )
     return LaunchNeeds(
+        runtime_class=launch.runtime_class,
         acceleration=launch.acceleration,
         vcpus=launch.vcpus,
         artifacts=tuple(files),

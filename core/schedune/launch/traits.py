@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from schedune.api.vmworkload import Backend, DiskFormat
+from schedune.api.vmworkload import Backend, DiskFormat, RuntimeClass
 from schedune.codes import launch as codes
 from schedune.codes.row import Row
 
 _MEBI: Final = 2**20
+_BOTH: Final = frozenset(RuntimeClass)
 TUN: Final = "firecracker_tun_ready"
 CGROUPS: Final = "firecracker_cgroups_ready"
 """Capabilities, by the names of the original."""
@@ -27,8 +28,10 @@ class Traits:
     """The capability by which a node says whether the binary is there."""
     missing: Row
     emulates: bool
-    disk_formats: Mapping[DiskFormat, str | None]
-    """Formats that it uses safely, and from which version on."""
+    classes: frozenset[RuntimeClass]
+    """Runtime classes that it runs."""
+    disk_formats: frozenset[DiskFormat]
+    """Formats that it reads."""
     networks: frozenset[str]
     boots_firmware: bool
     kernel_formats: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -52,7 +55,8 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         capability="qemu_binary_present",
         missing=codes.BACKEND_MISSING,
         emulates=True,
-        disk_formats={DiskFormat.RAW: None, DiskFormat.QCOW2: None},
+        classes=_BOTH,
+        disk_formats=frozenset(DiskFormat),
         networks=frozenset({"User", "Tap"}),
         boots_firmware=True,
         machines={"amd64": "q35", "arm64": "virt"},
@@ -63,7 +67,8 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         capability="cloud_hypervisor_binary_present",
         missing=codes.CLOUD_HYPERVISOR_MISSING,
         emulates=False,
-        disk_formats={DiskFormat.RAW: None, DiskFormat.QCOW2: "52.0"},
+        classes=_BOTH,
+        disk_formats=frozenset(DiskFormat),
         networks=frozenset({"Tap"}),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"ELF", "BzImage"}), "arm64": frozenset({"Image"})},
@@ -73,7 +78,8 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         capability="firecracker_binary_present",
         missing=codes.FIRECRACKER_MISSING,
         emulates=False,
-        disk_formats={DiskFormat.RAW: None},
+        classes=frozenset({RuntimeClass.MICRO_VM}),
+        disk_formats=frozenset({DiskFormat.RAW}),
         networks=frozenset({"Tap"}),
         boots_firmware=False,
         kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},

@@ -287,6 +287,11 @@ STORIES: Mapping[str, Story] = {
     "BACKEND_NOT_SUPPORTED_YET": Story(
         with_vmm("CloudHypervisor", "52.0"), only("CloudHypervisor")
     ),
+    "ERR_LAUNCH_BACKEND_NOT_SUPPORTED": Story(
+        with_vmm("Firecracker", "1.15.2", TUN, CGROUPS),
+        microvm(runtimeClass="VirtualMachine"),
+        ALL_BACKENDS,
+    ),
     "ERR_LAUNCH_ACCELERATION_UNAVAILABLE": Story(
         with_qemu(accelerations=["Emulated"]), only("QEMU")
     ),
