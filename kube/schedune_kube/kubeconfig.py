@@ -31,11 +31,12 @@ def from_kubeconfig(path: Path | None = None, context: str | None = None) -> Cre
         )
     except (config.ConfigException, OSError) as error:
         raise KubeconfigError(f"kubeconfig {path or 'of the environment'}: {error}") from error
-    bearer = loaded.get_api_key_with_prefix("authorization") or ""
+    # The library calls a token BearerToken, and older versions of it authorization.
+    bearer = loaded.get_api_key_with_prefix("BearerToken", "authorization") or ""
     return Credentials(
         server=loaded.host,
         ca_file=_path(loaded.ssl_ca_cert),
-        token=bearer.removeprefix("Bearer ") or None,
+        token=bearer.removeprefix("Bearer ").strip() or None,
         client_certificate=_path(loaded.cert_file),
         client_key=_path(loaded.key_file),
     )

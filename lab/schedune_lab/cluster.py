@@ -1,114 +1,115 @@
-"""Set a fresh API server up: definitions, rights, nodes, the agents' pods."""
+"""A lab's cluster, its own or a given one: how it is reached, and what is installed on it."""
 
+import asyncio
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import yaml
+
+from schedune_kube.client import KubeClient
+from schedune_kube.kubeconfig import KubeconfigError, from_kubeconfig
+from schedune_kube.resources import CRDS
+from schedune_lab.objects import Additions, Manifest
 from schedune_lab.progress import LabError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FLEET: Final = ROOT / "examples" / "fleet"
-NAMESPACE: Final = "schedune-system"
-FLEET_LABEL: Final = "demo.schedune.io/fleet"
-_TAINT: Final = "node.kubernetes.io/not-ready"
 _WAIT_S: Final = 60.0
 
 
 @dataclass(frozen=True)
 class Setup:
-    """kubectl with the rights of the set-up; thrown away when the set-up is done."""
+    """The rights of the set-up: the lab itself gets its own, which are fewer."""
 
     kubectl: Path
     kubeconfig: Path
+    context: str | None = None
 
-    def run(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl.
+    def client(self) -> KubeClient:
+        """Return a client with these rights.
 
         Raises:
-            LabError: it failed; with its own words.
+            LabError: the kubeconfig is missing or not usable.
         """
-        argv = [str(self.kubectl), "--kubeconfig", str(self.kubeconfig), *arguments]
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+        try:
+            credentials = from_kubeconfig(self.kubeconfig, self.context)
+        except KubeconfigError as error:
+            raise LabError(str(error)) from error
+        return KubeClient(credentials, field_manager="schedune-lab-set-up")
+
+    def version(self) -> str:
+        """Ask the API server for its version, for example v1.37.2.
+
+        Raises:
+            LabError: it gave none; with kubectl's words.
+        """
+        argv = [str(self.kubectl), "--kubeconfig", str(self.kubeconfig)]
+        argv += ["--context", self.context] if self.context else []
+        argv += ["--request-timeout=10s", "get", "--raw", "/version"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise LabError(f"kubectl {' '.join(arguments)} failed: {done.stderr.strip()[-1500:]}")
-        return done.stdout
+            raise LabError(
+                f"no API server answers by way of {self.kubeconfig}: {done.stderr.strip()[-800:]}"
+            )
+        return str(json.loads(done.stdout)["gitVersion"])
 
-    def apply(self, *paths: Path) -> None:
-        """Apply files or folders."""
-        files = [argument for path in paths for argument in ("-f", str(path))]
-        self.run("apply", "--server-side", *files)
 
-    def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Create one object and return it."""
-        found = json.loads(self.run("create", "-o", "json", "-f", "-", stdin=json.dumps(manifest)))
-        return dict(found)
+@dataclass(frozen=True)
+class Access:
+    """Where the API server is, what proves it, and the rights to set it up."""
 
-    def uid(self, kind: str, name: str) -> str:
-        """Return an object's UID."""
-        return self.run("get", kind, name, "-o", "jsonpath={.metadata.uid}")
+    server: str
+    authority: Path
+    setup: Setup
+    secrets: tuple[Path, ...] = ()
+    """Files of the lab's that give the rights of the set-up: thrown away when it is done."""
+
+
+def manifests() -> list[Manifest]:
+    """Return what a user installs, and the rights of the lab's own people."""
+    files = [
+        *sorted((ROOT / "crds").glob("*.yaml")),
+        *(ROOT / "manifests" / name for name in ("namespaces.yaml", "rbac.yaml", "policies.yaml")),
+        Path(__file__).with_name("lab_rbac.yaml"),
+    ]
+    return [one for file in files for one in yaml.safe_load_all(file.read_text()) if one]
 
 
 def install(setup: Setup) -> None:
-    """Bring in what a user installs, and the rights of the lab's own people."""
-    setup.apply(ROOT / "crds")
-    setup.run("wait", "--for=condition=Established", "crd", "--all", f"--timeout={_WAIT_S:.0f}s")
-    setup.apply(ROOT / "manifests" / "namespaces.yaml")
-    setup.apply(ROOT / "manifests" / "rbac.yaml", ROOT / "manifests" / "policies.yaml")
-    setup.apply(Path(__file__).with_name("lab_rbac.yaml"))
+    """Install on a cluster that nobody has to clean up: it ends with its tests."""
+
+    async def run() -> None:
+        async with setup.client() as client:
+            await install_with(Additions(client))
+
+    asyncio.run(run())
 
 
-def add_node(setup: Setup, name: str, architecture: str, fleet: str) -> str:
-    """Make a Node as a kubelet would, Ready and without taints; return its UID."""
-    labels = {
-        "kubernetes.io/arch": architecture,
-        "kubernetes.io/hostname": name,
-        FLEET_LABEL: fleet,
-    }
-    setup.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
-    ready = {"type": "Ready", "status": "True", "reason": "LabNode", "message": "kept by the lab"}
-    patch = json.dumps({"status": {"conditions": [ready]}})
-    setup.run("patch", "node", name, "--subresource=status", "--type=strategic", "-p", patch)
-    setup.run("patch", "node", name, "--type=json", "-p", '[{"op":"remove","path":"/spec/taints"}]')
-    return setup.uid("node", name)
+async def install_with(additions: Additions) -> None:
+    """Install what is missing, the definitions first, and wait until they are served."""
+    wanted = manifests()
+    definitions = [one for one in wanted if one["kind"] == CRDS.kind]
+    for manifest in definitions:
+        await additions.add(manifest)
+    await _wait_until_served(additions.client, definitions)
+    for manifest in wanted:
+        if manifest not in definitions:
+            await additions.add(manifest)
 
 
-def add_pod(setup: Setup, name: str, service_account: str, node: str) -> str:
-    """Make the pod to which a token is bound; nobody runs it. Return its UID."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "serviceAccountName": service_account,
-            "nodeName": node,
-            "automountServiceAccountToken": False,
-            "containers": [{"name": "schedune", "image": "schedune.invalid/lab:none"}],
-        },
-    }
-    return str(setup.create(body)["metadata"]["uid"])
+async def _wait_until_served(client: KubeClient, definitions: list[Manifest]) -> None:
+    deadline = time.monotonic() + _WAIT_S
+    for manifest in definitions:
+        name = manifest["metadata"]["name"]
+        while not _is_established(await client.get(CRDS, name)):
+            if time.monotonic() > deadline:
+                raise LabError(f"the definition {name} is not established after {_WAIT_S:.0f} s")
+            await asyncio.sleep(0.1)
 
 
-def wait_for_truths(setup: Setup, nodes: Sequence[str], limit_s: float = _WAIT_S) -> None:
-    """Wait until every node's facts are there and fresh.
-
-    Raises:
-        LabError: one is missing; names it.
-    """
-    deadline = time.monotonic() + limit_s
-    missing = list(nodes)
-    while missing:
-        found = json.loads(setup.run("get", "nodetruths", "-o", "json"))["items"]
-        fresh = {one["metadata"]["name"] for one in found if _is_fresh(one)}
-        missing = [name for name in nodes if name not in fresh]
-        if missing and time.monotonic() > deadline:
-            raise LabError(f"no fresh NodeTruth of {', '.join(missing)} after {limit_s:.0f} s")
-        time.sleep(0.3)
-
-
-def _is_fresh(truth: Mapping[str, Any]) -> bool:
-    conditions = truth.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Fresh" and one["status"] == "True" for one in conditions)
+def _is_established(definition: Manifest) -> bool:
+    conditions = (definition.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from schedune_lab.certificates import Authority, Pair, write_service_account_keys
+from schedune_lab.certificates import Authority, write_service_account_keys
 from schedune_lab.kubeconfig import write_kubeconfig
 from schedune_lab.ports import free_ports
 from schedune_lab.progress import LabError
@@ -63,6 +63,11 @@ class Layout:
     def admin_kubeconfig(self) -> Path:
         """system:masters: for the set-up only."""
         return self.folder / "set-up.kubeconfig"
+
+    @property
+    def admin_secrets(self) -> tuple[Path, ...]:
+        """Everything by which one can be system:masters."""
+        return self.admin_kubeconfig, self.pki / "admin.crt", self.pki / "admin.key"
 
     @property
     def kubectl(self) -> Path:
@@ -204,13 +209,3 @@ def check_etcd_is_ours(layout: Layout) -> None:
         raise LabError(
             f"the etcd on port {layout.etcd_port} is not new: it holds {count} keys of others"
         )
-
-
-def sign_user(
-    authority: Authority, layout: Layout, file: str, user: str, *groups: str
-) -> tuple[Pair, Path]:
-    """Make a user's certificate and kubeconfig."""
-    pair = authority.sign_client(file, user, *groups)
-    path = layout.folder / f"{file}.kubeconfig"
-    write_kubeconfig(path, layout.server, layout.authority, pair=pair)
-    return pair, path

@@ -5,7 +5,8 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,27 @@ def identify(pid: int) -> Identity | None:
 def is_alive(identity: Identity) -> bool:
     """Say whether exactly this process still runs."""
     return identity.boot_id == boot_id() and start_time(identity.pid) == identity.start_time
+
+
+def commands() -> Iterator[tuple[Identity, list[str]]]:
+    """Yield the processes of our user, each with its command line."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = folder.stat().st_uid == os.getuid()
+            command = (folder / "cmdline").read_bytes() if ours else b""
+        except OSError:
+            continue
+        identity = identify(int(folder.name)) if command else None
+        if identity is not None:
+            yield identity, [os.fsdecode(one) for one in command.split(b"\0")[:-1]]
+
+
+def running(argv: Sequence[str]) -> list[Identity]:
+    """Return the processes that run exactly this command line.
+
+    It names files of one lab, so it finds what was started and not yet written down.
+    """
+    return [identity for identity, words in commands() if words == list(argv)]
 
 
 def start(
@@ -93,6 +115,13 @@ def end(identity: Identity, grace_s: float = 10.0) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def end_together(identities: Sequence[Identity], grace_s: float = 10.0) -> list[Identity]:
+    """End processes at the same time; return those that do not end."""
+    with ThreadPoolExecutor(max_workers=len(identities) or 1) as pool:
+        gone = pool.map(lambda one: end(one, grace_s), identities)
+        return [one for one, is_gone in zip(identities, gone, strict=True) if not is_gone]
 
 
 def wait_gone(identity: Identity, limit_s: float) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from schedune_lab.objects import Added
 from schedune_lab.processes import Identity, is_alive
 
 _SUPERVISOR: Final = "supervisor.json"
@@ -28,12 +29,44 @@ class Part:
 
 @dataclass(frozen=True)
 class Token:
-    """A token file that the supervisor keeps valid."""
+    """A token file that the supervisor keeps valid; bound to a pod where one is named."""
 
     file: str
     service_account: str
-    pod: str
-    pod_uid: str
+    pod: str = ""
+    pod_uid: str = ""
+
+
+@dataclass(frozen=True)
+class KeptNode:
+    """A Node without a kubelet, for which the supervisor does what a kubelet would."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class GivenCluster:
+    """An existing cluster: by which kubeconfig it was reached, and that it is the same one."""
+
+    kubeconfig: str
+    context: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a lab was made of."""
+
+    lab: str
+    kubectl: str
+    runs: str
+    supervisor: Sequence[str]
+    kubernetes: str = ""
+    server: str = ""
+    given: GivenCluster | None = None
+    complete: bool = False
+    """Whether the set-up came to its end: only then is there something to find."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +91,33 @@ class State:
         """Return which token files shall be kept valid."""
         return [Token(**one) for one in self._read("tokens.json") or []]
 
-    def write_facts(self, facts: dict[str, object]) -> None:
-        """Remember what the lab was made of."""
-        self._write("lab.json", facts)
+    def write_nodes(self, nodes: Sequence[KeptNode]) -> None:
+        """Say for which Nodes somebody has to speak."""
+        self._write("nodes.json", [asdict(one) for one in nodes])
 
-    def facts(self) -> dict[str, object] | None:
+    def nodes(self) -> list[KeptNode]:
+        """Return for which Nodes somebody has to speak."""
+        return [KeptNode(**one) for one in self._read("nodes.json") or []]
+
+    def write_added(self, added: Sequence[Added]) -> None:
+        """Remember what the lab made on its cluster."""
+        self._write("added.json", [asdict(one) for one in added])
+
+    def added(self) -> list[Added]:
+        """Return what the lab made on its cluster, in the order of its making."""
+        return [Added(**one) for one in self._read("added.json") or []]
+
+    def write_facts(self, facts: Facts) -> None:
+        """Remember what the lab was made of."""
+        self._write("lab.json", asdict(facts))
+
+    def facts(self) -> Facts | None:
         """Return what the lab was made of; None: there is none."""
         found = self._read("lab.json")
-        return found if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            return None
+        given = found.pop("given")
+        return Facts(**found, given=GivenCluster(**given) if given else None)
 
     def write_identity(self, part: str, identity: Identity, restarts: int) -> None:
         """Remember which process a part is."""
@@ -78,6 +130,18 @@ class State:
         if not isinstance(found, dict):
             return None
         return Identity(found["pid"], found["start_time"], found["boot_id"]), int(found["restarts"])
+
+    def alive(self, part: str) -> Identity | None:
+        """Return which process a part is; None: it does not run."""
+        found = self.identity(part)
+        return found[0] if found is not None and is_alive(found[0]) else None
+
+    def all_run(self) -> bool:
+        """Say whether every part runs that was not stopped on purpose."""
+        names = [part.name for part in self.parts()]
+        return bool(names) and all(
+            self.alive(name) is not None or self.stop_file(name).exists() for name in names
+        )
 
     def running_parts(self) -> list[str]:
         """Return the parts that have a recorded process, in the order of their start."""

@@ -4,7 +4,6 @@ Started by ``schedune lab up``, told by files in the lab's directory, ended by S
 upon which it ends what it started. Killed, it leaves records by which ``down`` does so.
 """
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -15,23 +14,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from schedune_kube.client import KubeClient
-from schedune_kube.errors import ApiError
-from schedune_kube.kubeconfig import from_kubeconfig
-from schedune_kube.resources import SERVICEACCOUNTS
-from schedune_lab.processes import end, identify
+from schedune_lab.processes import end_together, identify
 from schedune_lab.processes import start as start_process
-from schedune_lab.progress import say
-from schedune_lab.state import Part, State, Token
+from schedune_lab.state import Part, State
+from schedune_lab.upkeep import start_upkeep
 
-NAMESPACE: Final = "schedune-system"
 _LOOK_S: Final = 0.25
-_TOKEN_LIFETIME_S: Final = 3600
-_RENEW_S: Final = 900.0
-_RETRY_S: Final = 5.0
 _SHORTEST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
 _HEALTHY_S: Final = 20.0
+_ENDED_LAST: Final[tuple[str, ...]] = ("kube-apiserver", "etcd")
 
 
 class Supervisor:
@@ -43,7 +35,6 @@ class Supervisor:
         self._started: dict[str, float] = {}
         self._pause: dict[str, float] = {}
         self._restarts: dict[str, int] = {}
-        self._renew_at = 0.0
         self._ending = False
 
     def run(self) -> None:
@@ -53,8 +44,6 @@ class Supervisor:
         while not self._ending:
             for part in self._state.parts():
                 self._look_at(part)
-            if time.monotonic() >= self._renew_at:
-                self._renew_at = time.monotonic() + self._renew()
             time.sleep(_LOOK_S)
         self._end_all()
 
@@ -86,45 +75,16 @@ class Supervisor:
         if identity is not None:
             self._state.write_identity(part.name, identity, self._restarts.get(part.name, 0))
 
-    def _renew(self) -> float:
-        """Write fresh tokens; return after how many seconds to do it again."""
-        tokens = self._state.tokens()
-        if not tokens:
-            return _LOOK_S
-        try:
-            asyncio.run(renew_tokens(self._state.folder / "lab.kubeconfig", tokens))
-        except (ApiError, OSError) as error:
-            say(f"tokens were not renewed: {error}")
-            return _RETRY_S
-        return _RENEW_S
-
     def _end_all(self) -> None:
-        for name in reversed(list(self._children)):
-            found = self._state.identity(name)
-            if found is not None:
-                end(found[0])
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._children[name].wait(timeout=1)
-
-
-async def renew_tokens(kubeconfig: Path, tokens: list[Token]) -> None:
-    """Ask for tokens bound to their pods and put each into its file, whole."""
-    async with KubeClient(from_kubeconfig(kubeconfig), field_manager="schedune-lab") as client:
-        for token in tokens:
-            bound = {"apiVersion": "v1", "kind": "Pod", "name": token.pod, "uid": token.pod_uid}
-            request = {
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenRequest",
-                "spec": {"expirationSeconds": _TOKEN_LIFETIME_S, "boundObjectRef": bound},
-            }
-            made = await client.create_subresource(
-                SERVICEACCOUNTS, token.service_account, "token", request, NAMESPACE
-            )
-            path = Path(token.file)
-            fresh = path.with_suffix(".new")
-            fresh.touch(mode=0o600)
-            fresh.write_text(made["status"]["token"])
-            fresh.replace(path)
+        """End what uses the API server, then the API server, then its store."""
+        first = [name for name in self._children if name not in _ENDED_LAST]
+        last = [[name] for name in _ENDED_LAST if name in self._children]
+        for names in (first, *last):
+            found = [self._state.identity(name) for name in names]
+            end_together([one[0] for one in found if one is not None])
+            for name in names:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._children[name].wait(timeout=1)
 
 
 def main() -> None:
@@ -133,6 +93,7 @@ def main() -> None:
     identity = identify(os.getpid())
     if identity is not None:
         state.write_supervisor(identity)
+    start_upkeep(state)
     Supervisor(state).run()
 
 

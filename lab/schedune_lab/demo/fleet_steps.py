@@ -34,6 +34,7 @@ _WHY: Final = "{range .status.why[*]}{@}{'\\n'}{end}"
 def show_fleet(lab: DemoLab, kubectl: Kubectl, _report: Report) -> None:
     """Every node tells what it is; then one falls silent and its facts grow stale."""
     nodes = (*RECORDED, lab.node)
+    lab.start_agent(SILENT)  # an earlier demo on this lab left it stopped
     for node in nodes:
         wait_for(f"the facts of {node} are fresh", partial(_is_fresh, kubectl, node), _FRESH_S)
     click.echo(f"Now the agent of {SILENT} is stopped: nobody vouches for its facts any more.\n")
@@ -54,7 +55,7 @@ def _is_fresh(kubectl: Kubectl, node: str) -> bool:
 
 def place_payments(_lab: DemoLab, kubectl: Kubectl, report: Report) -> None:
     """One node of four can run it; the others hear why not. The launch is prepared, not run."""
-    kubectl.show("apply", "-f", str(EXAMPLES / "payments.yaml"))
+    kubectl.apply(EXAMPLES / "payments.yaml", "payments")
     kubectl.show("wait", "--for=condition=Ready", "vmworkload/payments", "--timeout=60s")
     kubectl.show("describe", "vmworkload", "payments")
     workload = kubectl.read("vmworkload", "payments")
@@ -97,7 +98,7 @@ def _shell_lines(argv: list[str]) -> list[str]:
 
 def ask_the_impossible(_lab: DemoLab, kubectl: Kubectl, _report: Report) -> None:
     """No node can run it: the answer is what would have to change, in numbers."""
-    kubectl.show("apply", "-f", str(EXAMPLES / "impossible.yaml"))
+    kubectl.apply(EXAMPLES / "impossible.yaml", "warehouse")
     wait_for(
         "the impossible intent is judged",
         lambda: status_of(kubectl.read("vmworkload", "warehouse")).get("evaluation"),

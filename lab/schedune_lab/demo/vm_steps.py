@@ -37,7 +37,7 @@ def run_vm(lab: DemoLab, kubectl: Kubectl, report: Report) -> None:
     manifest["spec"]["acceleration"] = acceleration
     path = lab.state / "hello.yaml"
     path.write_text(yaml.safe_dump(manifest, sort_keys=False))
-    kubectl.show("apply", "-f", str(path))
+    kubectl.apply(path, "hello")
     kubectl.show("wait", "--for=condition=Ready", "vmworkload/hello", f"--timeout={_BOOT_S}s")
     kubectl.show("get", "vmworkloads,vmplacements,nodetruths")
     placement = kubectl.read("vmplacement", "hello")

@@ -9,6 +9,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 import click
 
+from schedune_lab.objects import LAB_LABEL
+
 Object = Mapping[str, Any]
 _T = TypeVar("_T")
 _PAUSE_S: Final = 0.4
@@ -43,6 +45,16 @@ class DemoLab(Protocol):
         ...
 
     @property
+    def id(self) -> str:
+        """What the lab writes on everything that it makes."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether the cluster is not the lab's own: others may have made things there."""
+        ...
+
+    @property
     def node(self) -> str:
         """Name of this machine's Node."""
         ...
@@ -68,6 +80,7 @@ class Kubectl:
     """Runs the lab's kubectl as an ordinary user, before the reader's eyes or quietly."""
 
     def __init__(self, lab: DemoLab) -> None:
+        self._lab = lab
         self._argv = [str(lab.kubectl), "--kubeconfig", str(lab.user_kubeconfig)]
 
     def show(self, *arguments: str) -> str:
@@ -84,6 +97,21 @@ class Kubectl:
         if done.returncode:
             raise StepError(f"kubectl {' '.join(arguments)} failed: {done.stderr.strip()[-400:]}")
         return done.stdout
+
+    def apply(self, path: Path, name: str) -> None:
+        """Apply the manifest of a VMWorkload, and mark it as one that goes with the lab.
+
+        Raises:
+            StepError: somebody else has one of that name, or the command failed.
+        """
+        found = self.read("vmworkload", name)
+        label = (found or {}).get("metadata", {}).get("labels", {}).get(LAB_LABEL)
+        if found is not None and self._lab.shared and label != self._lab.id:
+            raise StepError(
+                f"VMWorkload {name} in namespace default is not the demo's: rename or delete it"
+            )
+        self.show("apply", "-f", str(path))
+        self._run("label", "vmworkload", name, "--overwrite", f"{LAB_LABEL}={self._lab.id}")
 
     def read(self, kind: str, name: str) -> Object | None:
         """Return an object; None where there is none.
