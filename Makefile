@@ -1,7 +1,7 @@
 PYTHON ?= python3
 RUN := .venv/bin
 
-.PHONY: help setup demo lab test check crds clean
+.PHONY: help setup demo lab test bench check crds clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -19,6 +19,9 @@ lab: setup ## Start the lab and leave it running (end it with: .venv/bin/schedun
 test: setup ## Run the tests: pure ones, a real API server, real VMs
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest
+
+bench: setup ## Measure the decision engine against a plain loop, in one run
+	@PYTHONPATH=tests/support $(RUN)/python bench/engine.py
 
 check: setup ## Format, lint, types, directions of dependencies
 	@$(RUN)/ruff format --check .

@@ -22,7 +22,7 @@ from schedune.codes import probes as codes
 from schedune.codes import summary
 from schedune.codes.row import Reason, Row
 from schedune.codes.table import TABLE
-from schedune.fleet.fleet import KVM_CAPABILITY
+from schedune.launch.capabilities import KVM
 from schedune_agent import __version__
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.probes import host
@@ -142,7 +142,7 @@ class Probes:
 
 def _kvm_capability(answer: KvmAnswer, now: datetime) -> Capability:
     return Capability(
-        name=KVM_CAPABILITY,
+        name=KVM,
         state=answer.state,
         reason_code=answer.row.code,
         source="/dev/kvm",
@@ -201,7 +201,7 @@ def _constraints(answer: KvmAnswer) -> list[Constraint]:
 
 def agent_conditions(facts: NodeTruthStatus, now: datetime, generation: int) -> list[Condition]:
     """Return the conditions that the agent owns."""
-    kvm = next((one for one in facts.capabilities if one.name == KVM_CAPABILITY), None)
+    kvm = next((one for one in facts.capabilities if one.name == KVM), None)
     state = kvm.state if kvm else CapabilityState.UNKNOWN
     status = {CapabilityState.SUPPORTED: "True", CapabilityState.UNKNOWN: "Unknown"}.get(
         state, "False"
@@ -224,7 +224,7 @@ def agent_conditions(facts: NodeTruthStatus, now: datetime, generation: int) -> 
 
 def why_lines(facts: NodeTruthStatus, live: Sequence[LiveVM]) -> list[str]:
     """Render the facts that decide as a small table."""
-    kvm = next((one for one in facts.capabilities if one.name == KVM_CAPABILITY), None)
+    kvm = next((one for one in facts.capabilities if one.name == KVM), None)
     offered, cpu, identity = facts.capacity, facts.cpu, facts.identity
     rows = [
         ("PROCESSOR", f"{cpu.architecture}, {cpu.cores} CPUs, {cpu.model}" if cpu else "unknown"),

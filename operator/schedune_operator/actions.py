@@ -5,29 +5,30 @@ from typing import Any
 from schedune.api.base import API_VERSION
 from schedune.api.vmplacement import FINALIZER, Evidence, VMPlacement, VMPlacementSpec, WorkloadRef
 from schedune.api.vmworkload import Architecture, LaunchMode, VMWorkload
-from schedune.decision.decide import Decision
 from schedune.decision.digest import digest_of
-from schedune.decision.explain import evaluation_of
-from schedune.launch.resolve import claim_for, resolve_launch
+from schedune.decision.evaluation import evaluation_of
+from schedune.decision.explanation import Explanation
+from schedune.decision.reservation import claim_for
+from schedune.launch.resolve import resolve_launch
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ConflictError, NotFoundError
 from schedune_kube.resources import VMPLACEMENTS
 
 
 def placement_body(
-    workload: VMWorkload, decision: Decision, row: int, *, attempt: int, epoch: int
+    workload: VMWorkload, explanation: Explanation, row: int, *, attempt: int, epoch: int
 ) -> Raw:
     """Return the binding of a workload to the chosen node."""
-    node, backend = decision.fleet.nodes[row], decision.backend_on(row)
-    facts = decision.fleet.facts(row)
-    if facts is None or facts.cpu is None:
+    decision = explanation.decision
+    node, backend = decision.node(row), decision.backend_on(row)
+    if node.facts is None:
         raise LookupError(f"{node.name} was chosen without facts")
     spec = VMPlacementSpec(
         attempt=attempt,
         backend=backend,
-        claim=claim_for(decision.intent),
-        evidence=_evidence(decision, row, epoch),
-        launch=resolve_launch(decision.intent, Architecture(facts.cpu.architecture)),
+        claim=claim_for(decision, row),
+        evidence=_evidence(explanation, row, epoch),
+        launch=resolve_launch(decision.intent, Architecture(node.facts.architecture)),
         mode=workload.spec.launch_mode,
         node_name=node.name,
         node_uid=node.uid,
@@ -48,11 +49,11 @@ def placement_body(
     }
 
 
-def _evidence(decision: Decision, row: int, epoch: int) -> Evidence:
-    facts = decision.fleet.facts(row)
-    explained = evaluation_of(decision).model_dump(mode="json", exclude={"time"})
+def _evidence(explanation: Explanation, row: int, epoch: int) -> Evidence:
+    decision = explanation.decision
+    explained = evaluation_of(explanation).model_dump(mode="json", exclude={"time"})
     return Evidence(
-        truth_digest=(facts.digest if facts else None) or "",
+        truth_digest=decision.node(row).digest or "",
         decision_digest=digest_of(explained),
         score=int(decision.scores[row]),
         decision_time=decision.now,

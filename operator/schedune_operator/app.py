@@ -59,7 +59,8 @@ async def run_operator(settings: OperatorSettings) -> None:
         KubeClient(credentials, field_manager=MANAGER) as client,
         KubeClient(credentials, field_manager=MANAGER) as lease_client,
     ):
-        world = World(client, lambda _key, _raw: cache.changed.set())
+        world = World(client, cache.changed.set, cache.labels_of)
+        cache.on_note = world.note_placement
         elector = _elector(lease_client, settings)
         loop = SchedulingLoop(
             client=client,
@@ -74,6 +75,7 @@ async def run_operator(settings: OperatorSettings) -> None:
                 clock,
                 lambda: elector.epoch,
                 cache.absorb,
+                settings.policy,
             ),
             judge=TruthJudge(client, clock),
             clock=clock,

@@ -1,6 +1,7 @@
 """What the operator knows of the workloads, and which of them want to be looked at."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 
 from schedune_kube.client import Raw
 from schedune_kube.reflector import Key
@@ -12,6 +13,8 @@ class WorkloadCache:
     def __init__(self) -> None:
         self.workloads: dict[Key, Raw] = {}
         self.changed = asyncio.Event()
+        self.on_note: Callable[[Key], None] = lambda _key: None
+        """Told of every name that an event was about."""
 
     def __copy__(self) -> "WorkloadCache":
         """Be shared: kopf copies its memo for every object."""
@@ -26,7 +29,15 @@ class WorkloadCache:
                 del self.workloads[key]
         elif not self._is_older(key, raw):
             self.workloads[key] = raw
+        self.on_note(key)
         self.changed.set()
+
+    def labels_of(self, key: Key) -> Mapping[str, str]:
+        """Return the labels of a workload; none where it is not known."""
+        labels: Mapping[str, str] = (
+            self.workloads.get(key, {}).get("metadata", {}).get("labels") or {}
+        )
+        return labels
 
     def absorb(self, raw: Raw) -> None:
         """Hold what we just wrote, before its event comes; that is no news to look at."""

@@ -35,8 +35,11 @@ class Heartbeats:
         self._client = client
         self._known: dict[str, Heartbeat] = {}
 
-    async def poll(self, now: datetime) -> None:
-        """Look at all Leases once; a Lease that is gone vouches for nothing."""
+    async def poll(self, now: datetime) -> set[str]:
+        """Look at all Leases once; return the nodes whose Lease changed, came or went.
+
+        A Lease that is gone vouches for nothing.
+        """
         items, _ = await self._client.list(LEASES, LEASE_NAMESPACE, resource_version="0")
         known = {}
         for lease in items:
@@ -47,7 +50,10 @@ class Heartbeats:
             else:
                 seen = min(now, agent_wrote(lease) or now) if held is None else now
                 known[name] = _heartbeat(lease, version, seen)
+        changed = {name for name, beat in known.items() if self._known.get(name) is not beat}
+        changed |= self._known.keys() - known.keys()
         self._known = known
+        return changed
 
     def proof(self, node_name: str, digest: str | None) -> datetime | None:
         """Return when exactly these facts were last vouched for."""
@@ -72,7 +78,8 @@ class Heartbeats:
 
 def _heartbeat(lease: Raw, version: str, seen: datetime) -> Heartbeat:
     annotations = lease["metadata"].get("annotations") or {}
-    duration = lease["spec"].get("leaseDurationSeconds") or DEFAULT_LEASE_SECONDS
+    spec = lease.get("spec") or {}
+    duration = spec.get("leaseDurationSeconds") or DEFAULT_LEASE_SECONDS
     return Heartbeat(version, seen, annotations.get(DIGEST_ANNOTATION, ""), int(duration))
 
 

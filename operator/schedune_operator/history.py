@@ -1,6 +1,5 @@
 """Earlier placements: remembered on the workload, and what follows from them."""
 
-from datetime import datetime
 from typing import Final
 
 from schedune.api.vmplacement import VMPlacement
@@ -9,16 +8,7 @@ from schedune.codes import execution as codes
 from schedune.codes.table import TABLE
 
 MOST: Final = 16
-_LONGEST_PAUSE_S: Final = 300.0
-_BEFORE_GUEST: Final = frozenset(
-    row.reason
-    for row in (
-        codes.LEDGER_FULL, codes.NODE_REPLACED, codes.VALIDATION_REFUSED, codes.PREPARATION_FAILED,
-        codes.EXECUTION_REFUSED_RECORDED_NODE, codes.SPAWN_FAILED, codes.EXITED_EARLY,
-        codes.READY_TIMEOUT,
-    )
-)  # fmt: skip
-"""Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""
+_BEFORE_GUEST: Final = frozenset(TABLE[code].reason for code in codes.BEFORE_GUEST)
 _BY_REASON: Final = {row.reason: row.code for row in TABLE.values()}
 
 
@@ -54,22 +44,3 @@ def remember(history: list[Attempt], placement: VMPlacement) -> list[Attempt]:
 def next_attempt(history: list[Attempt]) -> int:
     """Return the number of the next attempt."""
     return max((one.attempt for one in history), default=0) + 1
-
-
-def back_off(history: list[Attempt], now: datetime) -> tuple[float, str]:
-    """Return the seconds still to wait after failures in a row, and the last one's code."""
-    failures = 0
-    for one in reversed(history):
-        if one.exit_reason not in _BEFORE_GUEST and one.code not in _REFUSALS:
-            break
-        failures += 1
-    if not failures or history[-1].end_time is None:
-        return 0.0, ""
-    pause = min(_LONGEST_PAUSE_S, 2.0**failures)
-    waited = (now - history[-1].end_time).total_seconds()
-    return max(0.0, pause - waited), history[-1].code or ""
-
-
-_REFUSALS: Final = frozenset(
-    row.code for row in TABLE.values() if row.stage.value == "LaunchValidation"
-)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from schedune.fleet.fleet import Fleet
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.leader import Elector
@@ -66,9 +65,12 @@ class SchedulingLoop:
         self.cache.changed.clear()
         try:
             await self._refresh()
-            await self.judge.judge(self.world.fleet())
+            await self.judge.judge(self.world.records())
         except ApiError as error:
             _LOG.warning("loop.interrupted", extra={"error": str(error)})
+            return
+        except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
+            _LOG.exception("loop.failed")
             return
         keys = sorted({*self.cache.workloads, *self.world.placements.store})
         for key in keys:
@@ -80,7 +82,7 @@ class SchedulingLoop:
         """Reconcile one workload; an error of one stops no other."""
         raw = self.cache.workloads.get(key)
         try:
-            await self.reconciler.reconcile(key, raw, self._fleet)
+            await self.reconciler.reconcile(key, raw)
         except ApiError as error:
             _LOG.warning(
                 "workload.interrupted", extra={"workload": "/".join(key), "error": str(error)}
@@ -88,14 +90,11 @@ class SchedulingLoop:
         except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
             _LOG.exception("workload.failed", extra={"workload": "/".join(key)})
 
-    def _fleet(self) -> Fleet:
-        return self.world.fleet()
-
     async def _refresh(self) -> None:
         """Poll heartbeats and sweep for what a watch may have lost, each in its rhythm."""
         now = time.monotonic()
         if now - self._polled_at >= self.settings.lease_poll_seconds:
-            await self.world.heartbeats.poll(self.clock())
+            await self.world.poll(self.clock())
             self._polled_at = now
         if now - self._swept_at >= self.settings.sweep_seconds:
             items, version = await self.client.list(VMWORKLOADS)

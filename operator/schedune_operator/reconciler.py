@@ -9,16 +9,18 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, LaunchMode, RunState, VMWorkload, VMWorkloadStatus
+from schedune.codes import placement as placement_codes
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason
-from schedune.decision.decide import Decision, decide
-from schedune.decision.explain import evaluation_of
+from schedune.decision.decide import decide
+from schedune.decision.evaluation import evaluation_of
+from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline
 from schedune.decision.why import WIDTH, why_lines
-from schedune.fleet.fleet import Fleet
-from schedune.launch.intent import Intent, parse_intent, read_workload
+from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune.launch.resolve import resolve_launch
 from schedune.lifecycle.mirror import changed_fields, mirror
 from schedune.lifecycle.situation import Claim, Situation, is_overdue
@@ -28,7 +30,7 @@ from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
 from schedune_operator import actions
-from schedune_operator.history import back_off, failed_before_guest, next_attempt, remember
+from schedune_operator.history import failed_before_guest, next_attempt, remember
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
 from schedune_operator.world import World
 
@@ -45,8 +47,9 @@ class Reconciler:
     clock: Callable[[], datetime]
     epoch: Callable[[], int]
     absorb: Callable[[Raw], None]
+    policy: SchedulingPolicy
 
-    async def reconcile(self, key: Key, raw: Raw | None, fleet: Callable[[], Fleet]) -> None:
+    async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
         placement = self.world.placement(key)
         if raw is None:
@@ -60,7 +63,7 @@ class Reconciler:
         if isinstance(workload, tuple):
             await self._tell(raw, held, _refused(workload))
             return
-        answer = await self._answer(workload, held, placement, fleet)
+        answer = await self._answer(workload, held, placement)
         await self._tell(raw, held, answer)
 
     async def _answer(
@@ -68,9 +71,8 @@ class Reconciler:
         workload: VMWorkload,
         held: VMWorkloadStatus,
         placement: VMPlacement | None,
-        fleet: Callable[[], Fleet],
     ) -> Answer:
-        intent = parse_intent(workload)
+        intent = unsupported_fields(workload.spec) or parse_intent(workload, held)
         if placement is not None and placement.spec.workload.uid != workload.metadata.uid:
             await self._end_orphan(placement)
             return _waiting_for(placement, held)
@@ -79,7 +81,7 @@ class Reconciler:
             return Answer(refused.situation, held.evaluation, placement, held.history)
         if placement is not None:
             return await self._with_placement(workload, intent, held, placement)
-        return await self._without_placement(workload, intent, held, fleet())
+        return await self._without_placement(workload, intent, held)
 
     # --- with a placement ------------------------------------------------------------
 
@@ -148,7 +150,7 @@ class Reconciler:
     # --- without a placement ---------------------------------------------------------
 
     async def _without_placement(
-        self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus, fleet: Fleet
+        self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus
     ) -> Answer:
         if workload.spec.run_state is RunState.STOPPED:
             told = codes.STOPPED.sentence
@@ -158,63 +160,64 @@ class Reconciler:
                 Situation(ready=ready, scheduled=off, launched=off, settled=True, why=[told]),
                 None, None, held.history,
             )  # fmt: skip
-        now = self.clock()
-        decision = decide(fleet, intent, now=now)
-        wait_s, code = back_off(held.history, now)
-        if wait_s > 0:
-            message = Reason(codes.BACKING_OFF, code, f"within {int(wait_s) + 1} s").message
-            return _unplaced(decision, Claim("False", codes.BACKING_OFF, message), held)
+        decision = decide(self.world.fleet(), intent, now=self.clock(), policy=self.policy)
+        explanation = Explanation(decision)
         if decision.chosen is None:
-            return self._nowhere(workload, decision, held)
-        return await self._bind(workload, decision, decision.chosen, held)
+            return self._nowhere(workload, explanation, held)
+        return await self._bind(workload, explanation, decision.chosen, held)
 
-    def _nowhere(self, workload: VMWorkload, decision: Decision, held: VMWorkloadStatus) -> Answer:
-        claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(decision))
+    def _nowhere(
+        self, workload: VMWorkload, explanation: Explanation, held: VMWorkloadStatus
+    ) -> Answer:
+        waits = _backing_off(explanation)
+        if waits is not None:
+            return _unplaced(explanation, Claim("False", codes.BACKING_OFF, waits.message), held)
+        claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(explanation))
         limit_s = workload.spec.scheduling_deadline_seconds
-        stalled = is_overdue(
-            held.conditions, workload.metadata.generation, limit_s, now=decision.now
-        )
-        return _unplaced(decision, claim, held, stalled=stalled)
+        generation, now = workload.metadata.generation, explanation.decision.now
+        stalled = is_overdue(held.conditions, generation, limit_s, now=now)
+        return _unplaced(explanation, claim, held, stalled=stalled)
 
     async def _bind(
-        self, workload: VMWorkload, decision: Decision, row: int, held: VMWorkloadStatus
+        self, workload: VMWorkload, explanation: Explanation, row: int, held: VMWorkloadStatus
     ) -> Answer:
         """Create the placement: its name makes sure that there is only one."""
+        decision = explanation.decision
         attempt = next_attempt(list(held.history))
-        body = actions.placement_body(workload, decision, row, attempt=attempt, epoch=self.epoch())
-        namespace = workload.metadata.namespace
-        try:
-            created = await self.client.create(VMPLACEMENTS, body, namespace)
-        except AlreadyExistsError:
-            return await self._name_is_taken(workload, decision, held)
-        self.world.placements.absorb(created)
-        placement = self.world.placement((namespace, workload.metadata.name))
-        node = decision.fleet.nodes[row].name
-        told = f"{node} chosen (score {decision.scores[row]}); {headline(decision)}"
-        _LOG.info(
-            "workload.placed",
-            extra={"workload": workload.metadata.name, "node": decision.fleet.nodes[row].name},
+        body = actions.placement_body(
+            workload, explanation, row, attempt=attempt, epoch=self.epoch()
         )
+        namespace = workload.metadata.namespace
+        node = decision.node(row).name
+        told = f"{node} chosen (score {decision.scores[row]}); {headline(explanation)}"
         situation = Situation(
             ready=Claim("False", codes.WAITING_FOR_AGENT, told),
             scheduled=Claim("True", codes.PLACED, told),
-            why=why_lines(decision),
+            why=why_lines(explanation),
         )
-        return Answer(situation, evaluation_of(decision, placed=True), placement, held.history)
+        evaluation = evaluation_of(explanation, placed=True)
+        try:
+            created = await self.client.create(VMPLACEMENTS, body, namespace)
+        except AlreadyExistsError:
+            return await self._name_is_taken(workload, explanation, held)
+        self.world.absorb(created)
+        placement = self.world.placement((namespace, workload.metadata.name))
+        _LOG.info("workload.placed", extra={"workload": workload.metadata.name, "node": node})
+        return Answer(situation, evaluation, placement, held.history)
 
     async def _name_is_taken(
-        self, workload: VMWorkload, decision: Decision, held: VMWorkloadStatus
+        self, workload: VMWorkload, explanation: Explanation, held: VMWorkloadStatus
     ) -> Answer:
         """A placement of this name exists that our mirror does not hold: look at it itself."""
         metadata = workload.metadata
         raw = await self.client.get(VMPLACEMENTS, metadata.name, metadata.namespace)
-        self.world.placements.absorb(raw)
+        self.world.absorb(raw)
         _LOG.warning("mirror.missed-a-placement", extra={"workload": metadata.name})
         placement = self.world.placement((metadata.namespace, metadata.name))
         if placement is not None:
             return _waiting_for(placement, held)
         told = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed="its placement still exists")
-        return _unplaced(decision, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told), held)
+        return _unplaced(explanation, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told), held)
 
     # --- telling ---------------------------------------------------------------------
 
@@ -305,13 +308,23 @@ def _waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:
 
 
 def _unplaced(
-    decision: Decision, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
+    explanation: Explanation, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
 ) -> Answer:
     situation = Situation(
         ready=claim,
         scheduled=Claim("False", claim.row, claim.message),
         launched=Claim("False", claim.row, ""),
         stalled=stalled,
-        why=why_lines(decision),
+        why=why_lines(explanation),
     )
-    return Answer(situation, evaluation_of(decision), None, held.history)
+    return Answer(situation, evaluation_of(explanation), None, held.history)
+
+
+def _backing_off(explanation: Explanation) -> Reason | None:
+    """Return why the wait is short, where a recent failure is all that stands against a node."""
+    for row in explanation.rejected[:1].tolist():
+        causes = explanation.causes(row)
+        if [cause.reason.row for cause in causes] == [placement_codes.RECENT_FAILURE]:
+            reason = causes[0].reason
+            return Reason(codes.BACKING_OFF, reason.subject, f"within {reason.required}")
+    return None

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from schedune.api.base import field_name
+from schedune.api.scheduling_policy import SchedulingPolicy
 
 
 class SettingsError(Exception):
@@ -58,6 +59,8 @@ class OperatorSettings(_Settings):
     """How often workloads are listed anew, for what a watch lost."""
     leader: LeaderSettings = Field(default_factory=LeaderSettings)
     """Leader election."""
+    policy: SchedulingPolicy = Field(default_factory=SchedulingPolicy)
+    """How nodes are judged and scored."""
 
 
 def read_settings(path: Path | None) -> OperatorSettings:

@@ -1,7 +1,7 @@
 """The operator's part of a NodeTruth: Fresh and Ready, written on transitions only."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,6 @@ from schedune.api.base import API_VERSION, Condition
 from schedune.api.nodetruth import HealthState, NodeTruth
 from schedune.codes import eligibility, summary
 from schedune.codes.row import Reason
-from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import NodeRecord
 from schedune.lifecycle.situation import Claim
 from schedune_kube.client import KubeClient
@@ -27,9 +26,9 @@ class TruthJudge:
     client: KubeClient
     clock: Callable[[], datetime]
 
-    async def judge(self, fleet: Fleet) -> None:
+    async def judge(self, nodes: Iterable[NodeRecord]) -> None:
         """Write what changed; a Fresh that only grew older is no change."""
-        for node in fleet.nodes:
+        for node in nodes:
             if node.truth is not None:
                 await self._judge(node, node.truth)
 

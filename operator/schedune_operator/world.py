@@ -1,63 +1,108 @@
-"""The world as the operator sees it now, made into the values that the core decides on."""
+"""The world as the operator sees it now: mirrors, and the fleet that the core decides on.
+
+The fleet is kept, not made anew: what changed since it was last asked for touches its own
+rows. It changes only when ``fleet()`` is called, so that a decision and its explanation
+see the same.
+"""
 
 import logging
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
 
 from schedune.api.nodetruth import NodeTruth
-from schedune.api.quantity import QuantityError, parse_bytes
+from schedune.api.quantity import QuantityError
 from schedune.api.vmplacement import VMPlacement
-from schedune.api.vmworkload import LaunchMode
 from schedune.fleet.fleet import Fleet
-from schedune.fleet.node import ClaimRecord, NodeRecord, Taint
+from schedune.fleet.node import NodeRecord, Taint
+from schedune.fleet.profile import Interner, facts_of
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.reflector import Key, OnChange, Reflector
+from schedune_kube.reflector import Key, Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
+from schedune_operator.claims import claim_of
 from schedune_operator.freshness import Heartbeats, agent_wrote
 
 _LOG: Final = logging.getLogger(__name__)
+LabelsOf = Callable[[Key], Mapping[str, str]]
 
 
 class World:
-    """Mirrors of Nodes, NodeTruths and VMPlacements, and the heartbeats."""
+    """Mirrors of Nodes, NodeTruths and VMPlacements, the heartbeats, and the fleet."""
 
-    def __init__(self, client: KubeClient, on_change: OnChange) -> None:
-        self.nodes = Reflector(client, NODES, on_change=on_change)
-        self.truths = Reflector(client, NODETRUTHS, on_change=on_change)
-        self.placements = Reflector(client, VMPLACEMENTS, on_change=on_change)
+    def __init__(
+        self, client: KubeClient, on_change: Callable[[], None], labels_of: LabelsOf
+    ) -> None:
+        self.nodes = Reflector(client, NODES, on_change=self._note_node)
+        self.truths = Reflector(client, NODETRUTHS, on_change=self._note_node)
+        self.placements = Reflector(client, VMPLACEMENTS, on_change=self._note_placement)
         self.heartbeats = Heartbeats(client)
+        self._on_change = on_change
+        self._labels_of = labels_of
+        self._fleet = Fleet(())
+        self._truths: dict[str, tuple[str, NodeTruth | None]] = {}
+        self._touched_nodes: set[str] = set()
+        self._touched_placements: set[Key] = set()
+        self._claimed: dict[Key, str] = {}
 
     async def wait_until_synced(self) -> None:
         """Return once every mirror holds a whole list."""
         for mirror in (self.nodes, self.truths, self.placements):
             await mirror.synced.wait()
 
+    async def poll(self, now: datetime) -> None:
+        """Look at the heartbeats; those that beat make their rows younger."""
+        self._touched_nodes |= await self.heartbeats.poll(now)
+
+    def _note_node(self, key: Key, _raw: Raw | None) -> None:
+        self._touched_nodes.add(key[1])
+        self._on_change()
+
+    def _note_placement(self, key: Key, _raw: Raw | None) -> None:
+        self.note_placement(key)
+        self._on_change()
+
+    def note_placement(self, key: Key) -> None:
+        """Look at a placement's claim again: it, or the labels of its workload, changed."""
+        self._touched_placements.add(key)
+
+    def absorb(self, raw: Raw) -> None:
+        """Hold a placement that we just wrote or read, before the watch brings it."""
+        self.placements.absorb(raw)
+        self.note_placement((raw["metadata"]["namespace"], raw["metadata"]["name"]))
+
+    # --- what is known ---------------------------------------------------------------
+
     def placement(self, key: Key) -> VMPlacement | None:
         """Return the placement of a workload's name, whoever's it is."""
         raw = self.placements.store.get(key)
-        return _read_placement(raw) if raw is not None else None
+        if raw is None:
+            return None
+        try:
+            return VMPlacement.model_validate(raw)
+        except ValidationError as error:
+            _LOG.error("placement.unreadable", extra={"name": key[1], "error": str(error)})
+            return None
 
     def truth(self, name: str) -> NodeTruth | None:
         """Return what is known of a node; what cannot be read is not known."""
         raw = self.truths.store.get(("", name))
         if raw is None:
+            self._truths.pop(name, None)
             return None
-        try:
-            return _checked(NodeTruth.model_validate(raw))
-        except (ValidationError, QuantityError) as error:
-            _LOG.error("truth.unreadable", extra={"node": name, "error": str(error)})
-            return None
+        version = str(raw["metadata"]["resourceVersion"])
+        held = self._truths.get(name)
+        if held is None or held[0] != version:
+            held = self._truths[name] = (version, _read_truth(name, raw))
+        return held[1]
 
-    def fleet(self) -> Fleet:
-        """Return all nodes with what is left of each."""
-        return Fleet.of(
-            (self._node(raw) for raw in self.nodes.store.values()),
-            (claim for claim in map(_claim, self.placements.store.values()) if claim is not None),
-        )
+    def records(self) -> Iterator[NodeRecord]:
+        """Give every node as it is known now."""
+        for raw in self.nodes.store.values():
+            yield self._record(raw)
 
-    def _node(self, raw: Raw) -> NodeRecord:
+    def _record(self, raw: Raw) -> NodeRecord:
         name, spec = raw["metadata"]["name"], raw.get("spec") or {}
         truth = self.truth(name)
         digest = truth.status.digest if truth is not None else None
@@ -87,32 +132,46 @@ class World:
         """Say whether a node's heartbeat is overdue."""
         return self.heartbeats.is_silent(node_name, now)
 
+    # --- the fleet -------------------------------------------------------------------
 
-def _checked(truth: NodeTruth) -> NodeTruth:
-    """Return the truth if its numbers are numbers: one node's nonsense stops no decision."""
-    if truth.status.capacity is not None:
-        parse_bytes(truth.status.capacity.memory)
-    return truth
+    def fleet(self) -> Fleet:
+        """Return the fleet, brought up to date."""
+        if not len(self._fleet):
+            self._fleet = Fleet.of(self.records(), self._fleet.claims.held.values())
+            self._touched_nodes.clear()
+        for name in sorted(self._touched_nodes):
+            raw = self.nodes.store.get(("", name))
+            if raw is None:
+                self._fleet.remove(name)
+            else:
+                self._fleet.update(self._record(raw))
+        self._touched_nodes.clear()
+        for key in sorted(self._touched_placements):
+            self._count(key)
+        self._touched_placements.clear()
+        return self._fleet
+
+    def _count(self, key: Key) -> None:
+        """Bring the claim under one name up to date; another placement may bear it now."""
+        held = self._claimed.pop(key, None)
+        if held is not None:
+            self._fleet.release(held)
+        raw = self.placements.store.get(key)
+        claim = claim_of(raw, self._labels_of(key)) if raw is not None else None
+        if claim is not None:
+            self._fleet.reserve(claim)
+            self._claimed[key] = claim.placement_uid
 
 
-def _read_placement(raw: Raw) -> VMPlacement | None:
+def _read_truth(name: str, raw: Raw) -> NodeTruth | None:
+    """Read a truth whose numbers are numbers: one node's nonsense stops no decision."""
     try:
-        return VMPlacement.model_validate(raw)
-    except ValidationError as error:
-        _LOG.error(
-            "placement.unreadable", extra={"name": raw["metadata"]["name"], "error": str(error)}
-        )
+        truth = NodeTruth.model_validate(raw)
+        facts_of(truth, Interner())
+    except (ValidationError, QuantityError) as error:
+        _LOG.error("truth.unreadable", extra={"node": name, "error": str(error)})
         return None
-
-
-def _claim(raw: Raw) -> ClaimRecord | None:
-    """Return what a placement holds; dry runs and ended ones hold nothing."""
-    spec = raw["spec"]
-    if spec["mode"] != LaunchMode.EXECUTE.value or (raw.get("status") or {}).get("ended"):
-        return None
-    claim = spec["claim"]
-    memory = parse_bytes(claim["memory"]) + parse_bytes(claim["overheadMemory"])
-    return ClaimRecord(spec["nodeName"], raw["metadata"]["uid"], int(claim["vcpus"]), memory)
+    return truth
 
 
 def _is_ready(raw: Raw) -> bool | None:

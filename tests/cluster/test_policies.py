@@ -1,24 +1,19 @@
 """What the API server forbids: an agent speaks for its node only, nobody for the operator."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedune_kube.client import KubeClient
-from schedune_kube.credentials import Credentials
-from schedune_kube.errors import ForbiddenError, NotFoundError
+from schedune_kube.errors import ForbiddenError
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import (
     LEASES,
-    NODES,
     NODETRUTHS,
-    PODS,
-    SERVICEACCOUNTS,
     VMPLACEMENTS,
-    Resource,
 )
+from schedune_testing.accounts import bearing, ensure, token_of
 from schedune_testing.control_plane import OPERATOR, ControlPlane
 from schedune_testing.manifests import placement
 
@@ -33,53 +28,12 @@ async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
         yield client
 
 
-async def token_of(admin: KubeClient, node: str | None) -> str:
-    """Return a token of the agents' account, bound to a pod on the node if there is one."""
-    spec: Object = {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 3600}
-    if node is not None:
-        spec["boundObjectRef"] = await bound_pod(admin, node)
-    answer = await admin.create_subresource(
-        SERVICEACCOUNTS, "schedune-agent", "token", {"spec": spec}, SYSTEM
-    )
-    return str(answer["status"]["token"])
-
-
-async def bound_pod(admin: KubeClient, node: str) -> Object:
-    pod: Object = {
-        "metadata": {"name": f"agent-{node}", "namespace": SYSTEM},
-        "spec": {
-            "nodeName": node,
-            "serviceAccountName": "schedune-agent",
-            "containers": [{"name": "agent", "image": "none"}],
-        },
-    }
-    await ensure(admin, NODES, {"metadata": {"name": node}})
-    found = await ensure(admin, PODS, pod, SYSTEM)
-    uid = found["metadata"]["uid"]
-    return {"apiVersion": "v1", "kind": "Pod", "name": f"agent-{node}", "uid": uid}
-
-
-async def ensure(
-    admin: KubeClient, resource: Resource, body: Object, namespace: str | None = None
-) -> Object:
-    try:
-        return await admin.get(resource, body["metadata"]["name"], namespace)
-    except NotFoundError:
-        whole = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-        return await admin.create(resource, whole, namespace)
-
-
 @pytest.fixture
 async def agent(admin: KubeClient, control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
     """Speak as the agent of own-node."""
     token = await token_of(admin, "own-node")
-    async with KubeClient(as_agent(control_plane, token), field_manager="schedune-agent") as client:
+    async with KubeClient(bearing(control_plane, token), field_manager="schedune-agent") as client:
         yield client
-
-
-def as_agent(control_plane: ControlPlane, token: str) -> Credentials:
-    admin = from_kubeconfig(control_plane.admin_kubeconfig)
-    return Credentials(admin.server, ca_file=Path(control_plane.layout.authority), token=token)
 
 
 def truth(name: str) -> Object:
@@ -141,7 +95,7 @@ async def test_an_agent_renews_the_lease_of_its_own_node_only(agent: KubeClient)
 async def test_a_token_that_is_bound_to_no_pod_speaks_for_no_node(
     admin: KubeClient, control_plane: ControlPlane
 ) -> None:
-    credentials = as_agent(control_plane, await token_of(admin, None))
+    credentials = bearing(control_plane, await token_of(admin, None))
     async with KubeClient(credentials, field_manager="schedune-agent") as unbound:
         with pytest.raises(ForbiddenError, match="bound to its pod"):
             await unbound.create(NODETRUTHS, truth("own-node-too"))

@@ -8,7 +8,8 @@ import yaml
 
 from schedune.api.nodetruth import Identity, NodeTruth
 from schedune.decision.decide import Decision, decide
-from schedune.decision.explain import evaluation_of
+from schedune.decision.evaluation import evaluation_of
+from schedune.decision.explanation import Explanation
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import NodeRecord
 from schedune.launch.intent import Intent, parse_intent, read_workload
@@ -48,10 +49,10 @@ def test_payments_goes_to_arm_01_and_each_other_node_has_exactly_its_own_cause(
 ) -> None:
     decision = _decide("payments.yaml")
     assert decision.chosen is not None
-    assert decision.fleet.names[decision.chosen] == "arm-01"
+    assert decision.node(decision.chosen).name == "arm-01"
     rejected = {
         node: signature.codes
-        for signature in evaluation_of(decision, placed=placed).signatures
+        for signature in evaluation_of(Explanation(decision), placed=placed).signatures
         for node in signature.sample_nodes
     }
     assert rejected == {
@@ -62,7 +63,7 @@ def test_payments_goes_to_arm_01_and_each_other_node_has_exactly_its_own_cause(
 
 
 def test_the_impossible_intent_is_answered_with_the_numbers_that_would_pass() -> None:
-    evaluation = evaluation_of(_decide("impossible.yaml"))
+    evaluation = evaluation_of(Explanation(_decide("impossible.yaml")))
     assert evaluation.nodes_eligible == 0
     arm = next(one for one in evaluation.nearest if one.node_name == "arm-01")
     assert "vcpus <= 12" in arm.message
@@ -71,5 +72,7 @@ def test_the_impossible_intent_is_answered_with_the_numbers_that_would_pass() ->
 
 
 def test_the_placed_explanation_stays_within_two_kibibytes() -> None:
-    text = evaluation_of(_decide("payments.yaml"), placed=True).model_dump_json(exclude_none=True)
+    text = evaluation_of(Explanation(_decide("payments.yaml")), placed=True).model_dump_json(
+        exclude_none=True
+    )
     assert len(text.encode()) <= 2048

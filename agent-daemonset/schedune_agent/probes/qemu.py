@@ -10,7 +10,7 @@ from typing import Final
 
 from schedune.api.nodetruth import BackendFact
 from schedune.api.vmworkload import Acceleration, Backend
-from schedune.launch.needs import QEMU_DEVICES, QEMU_MACHINES
+from schedune.launch.traits import TRAITS
 from schedune_agent.system.child import run_child
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 
@@ -18,6 +18,7 @@ BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"
 SEARCH_PATH: Final = "/usr/local/bin:/usr/bin:/opt/schedune/bin:/usr/libexec"
 _VERSION: Final = re.compile(r"QEMU emulator version (\d+\.\d+\.\d+)", re.ASCII)
 _DEADLINE_S: Final = 5.0
+_TRAITS: Final = TRAITS[Backend.QEMU]
 
 _Key = tuple[int, int, int, int]
 
@@ -48,7 +49,7 @@ class QemuProbe:
         line = result.stdout.decode(errors="replace").partition("\n")[0].strip()[:256]
         version = _VERSION.match(line)
         machines, types = await ask_capabilities(path) if version else ([], [])
-        wanted = QEMU_MACHINES.get(self._architecture, "")
+        wanted = _TRAITS.machines.get(self._architecture, "")
         return BackendFact(
             name=Backend.QEMU,
             path=str(path),
@@ -59,7 +60,7 @@ class QemuProbe:
                 kind for kind, kind_type in _ACCELERATIONS.items() if kind_type in types
             ],
             machine_types=[wanted] if wanted in machines else [],
-            features=[device for device in QEMU_DEVICES if device in types],
+            features=[device for device in _TRAITS.devices if device in types],
         )
 
 

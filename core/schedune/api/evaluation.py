@@ -20,7 +20,7 @@ class CodeCount(StatusModel):
     """The cause on the first sample node, with observed and required value."""
     reason: Annotated[str, Field(max_length=64)]
     """The cause as Events and conditions name it."""
-    remedy: Message = ""
+    remedy: Message | None = None
     """What a person can do."""
     sample_nodes: Annotated[list[NodeName], Field(max_length=3)] = Field(default_factory=list)
     """Examples, by name."""
@@ -49,7 +49,9 @@ class Objection(StatusModel):
     observed: Annotated[str, Field(max_length=256)]
     """What the node has."""
     required: Annotated[str, Field(max_length=256)]
-    """What is needed, or the bound that would pass."""
+    """What is needed."""
+    change: Message = ""
+    """What would have to change on this node, with the exact bound where it is a number."""
     consequences: Annotated[list[Code], Field(max_length=16)] = Field(default_factory=list)
     """Further objections that follow from this cause alone."""
 
@@ -98,6 +100,8 @@ class Relaxation(StatusModel):
     """Whether the user can do it alone."""
     nodes: Count
     """How many nodes it would free."""
+    sample_nodes: Annotated[list[NodeName], Field(max_length=3)] = Field(default_factory=list)
+    """Examples, by name."""
 
 
 class Core(StatusModel):
@@ -105,6 +109,19 @@ class Core(StatusModel):
 
     demands: Annotated[list[Message], Field(max_length=16)]
     """The demands."""
+    scope: Literal["Now", "EvenRepaired"] = "Now"
+    """Whether repairs could end the contradiction, or only a change of the demands."""
+
+
+class Repair(StatusModel):
+    """A state of nodes which, put right, would free some of them."""
+
+    change: Message
+    """What would be put right."""
+    nodes: Count
+    """How many nodes it would free."""
+    sample_nodes: Annotated[list[NodeName], Field(max_length=3)] = Field(default_factory=list)
+    """Examples, by name."""
 
 
 class Evaluation(StatusModel):
@@ -124,6 +141,8 @@ class Evaluation(StatusModel):
     """How many nodes were looked at: all there are."""
     relaxations: Annotated[list[Relaxation], Field(max_length=8)] = Field(default_factory=list)
     """Smallest changes that free nodes."""
+    repairs: Annotated[list[Repair], Field(max_length=3)] = Field(default_factory=list)
+    """The single repairs that would free most nodes."""
     signatures: Annotated[list[Signature], Field(max_length=32)] = Field(default_factory=list)
     """Sets of causes."""
     time: Time

@@ -57,3 +57,9 @@ def render_bytes(amount: int) -> str:
             return f"{amount // unit}{suffix}"
     mebi = 2**20
     return f"{amount // mebi}Mi" if amount >= mebi else str(amount)
+
+
+def render_exact(amount: int) -> str:
+    """Write bytes so that reading them gives the same number, in units where they allow."""
+    text = render_bytes(amount)
+    return text if parse_bytes(text) == amount else str(amount)

@@ -17,18 +17,6 @@ def _row(
     return Row(code, reason, Stage.ELIGIBILITY, actor, precedence, sentence, remedy, cause)
 
 
-def _launch(
-    code: str,
-    reason: str,
-    actor: Actor,
-    precedence: Precedence,
-    sentence: str,
-    remedy: str,
-    cause: str,
-) -> Row:
-    return Row(code, reason, Stage.LAUNCH_VALIDATION, actor, precedence, sentence, remedy, cause)
-
-
 NODE_UNHEALTHY: Final = _row(
     "REJECT_NODE_UNHEALTHY", "NodeUnhealthy", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
     "the node's health is {observed} (needs {required})",
@@ -51,12 +39,18 @@ NODE_CORDONED: Final = _row(
     "REJECT_NODE_CORDONED", "NodeCordoned", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
     "the node takes no new VMs: {observed} (needs {required})",
     "kubectl uncordon the Node, or set spec.scheduling of its NodeTruth to Enabled",
-    "The Node is unschedulable, or its NodeTruth says Cordoned or Draining.",
+    "The Node is unschedulable, or its NodeTruth says Cordoned.",
+)  # fmt: skip
+NODE_DRAINING: Final = _row(
+    "REJECT_NODE_DRAINING", "NodeDraining", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
+    "the node is being drained: {observed} (needs {required})",
+    "set spec.scheduling of its NodeTruth to Enabled when it is done",
+    "The NodeTruth says Draining.",
 )  # fmt: skip
 TAINT_NOT_TOLERATED: Final = _row(
-    "REJECT_TAINT_NOT_TOLERATED", "TaintNotTolerated", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
+    "REJECT_TAINT_NOT_TOLERATED", "TaintNotTolerated", Actor.USER, Precedence.NOT_NOW,
     "the node carries the taint {observed}",
-    "remove the taint from the Node",
+    "tolerate it in spec.placement.tolerations, or remove it from the Node",
     "A taint with effect NoSchedule or NoExecute that the workload does not tolerate.",
 )  # fmt: skip
 TRUTH_MISSING: Final = _row(
@@ -70,6 +64,18 @@ TELEMETRY_STALE: Final = _row(
     "the node's facts were last proved {observed} ago (limit {required})",
     "check schedune-agent on the node",
     "No heartbeat that vouches for the facts within the Lease or spec.placement.maxTruthAgeSeconds.",
+)  # fmt: skip
+CLOCK_SKEW: Final = _row(
+    "REJECT_CLOCK_SKEW", "ClockSkew", Actor.ADMINISTRATOR, Precedence.NOT_YET_KNOWN,
+    "the node's facts come from {observed} in the future (allowed {required})",
+    "synchronise the clocks, or give --now",
+    "The last proof of the facts lies further in the future than the policy's clock skew.",
+)  # fmt: skip
+PROBE_FAILED: Final = _row(
+    "REJECT_PROBE_FAILED", "NodeProbeFailed", Actor.ADMINISTRATOR, Precedence.NOT_YET_KNOWN,
+    "probes of the node failed: {observed}",
+    "see status.probes of its NodeTruth and the agent's log",
+    "A probe failed whose facts do not say by themselves that they are unknown.",
 )  # fmt: skip
 ARCHITECTURE_MISMATCH: Final = _row(
     "REJECT_ARCHITECTURE_MISMATCH", "ArchitectureMismatch", Actor.USER, Precedence.IMPOSSIBLE,
@@ -98,8 +104,14 @@ KVM_MISSING: Final = _row(
 KVM_UNAVAILABLE: Final = _row(
     "REJECT_KVM_UNAVAILABLE", "KVMUnavailable", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
     "KVM is there but does not serve: {observed} (needs {required})",
-    "see capability kvm_vm_launch of the NodeTruth: permissions, or a device that runs no guest",
-    "/dev/kvm exists, but cannot be opened or runs no guest.",
+    "see capability kvm_vm_launch of the NodeTruth: the device opens and runs no guest",
+    "/dev/kvm exists, but runs no guest.",
+)  # fmt: skip
+KVM_DENIED: Final = _row(
+    "REJECT_KVM_DENIED", "KVMDeniedToAgent", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
+    "the agent may not open KVM: {observed} (needs {required})",
+    "add the agent's user to the group of /dev/kvm",
+    "/dev/kvm exists and opening it was not permitted.",
 )  # fmt: skip
 KVM_UNKNOWN: Final = _row(
     "REJECT_KVM_UNKNOWN", "KVMUnknown", Actor.ADMINISTRATOR, Precedence.NOT_YET_KNOWN,
@@ -118,6 +130,24 @@ INSUFFICIENT_MEMORY: Final = _row(
     "{observed} of memory is free, {required} is needed",
     "ask for less memory, end other VMs, or raise the node's VM capacity",
     "Declared memory minus reservations is less than guest memory plus the VMM's overhead.",
+)  # fmt: skip
+INSUFFICIENT_DISK: Final = _row(
+    "REJECT_INSUFFICIENT_DISK", "InsufficientDisk", Actor.USER, Precedence.NOT_NOW,
+    "{observed} of disk is free, {required} is needed",
+    "ask for less disk, end other VMs, or raise the node's VM capacity",
+    "Declared disk minus reservations is less than what overlays and new disks may grow to.",
+)  # fmt: skip
+INSUFFICIENT_HUGEPAGES: Final = _row(
+    "REJECT_INSUFFICIENT_HUGEPAGES", "InsufficientHugepages", Actor.USER, Precedence.NOT_NOW,
+    "{observed} in huge pages of {subject} is free, {required} is needed",
+    "ask for less memory or ordinary pages, or reserve huge pages on the node",
+    "The node's free huge pages of the asked size are less than the guest's memory.",
+)  # fmt: skip
+TOO_MANY_VMS: Final = _row(
+    "REJECT_TOO_MANY_VMS", "TooManyVMs", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
+    "{observed} VMs are placed on the node (limit {required})",
+    "end other VMs, or raise maxVMsPerNode of the scheduling policy",
+    "The scheduling policy limits how many VMs a node takes.",
 )  # fmt: skip
 CAPACITY_UNDECLARED: Final = _row(
     "CAPACITY_UNDECLARED", "CapacityUndeclared", Actor.ADMINISTRATOR, Precedence.MISCONFIGURED,
@@ -163,53 +193,9 @@ ARTIFACT_DIGEST_MISMATCH: Final = _row(
     "put the pinned file there, or change the pin",
     "The sha256 of the artefact is unknown or differs from the intent's.",
 )  # fmt: skip
-BACKEND_MISSING: Final = _launch(
-    "ERR_LAUNCH_MISSING_CAPABILITY_QEMU_BINARY", "QEMUMissing", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
-    "the node has {observed} (needs {required})",
-    "install qemu-system for the node's architecture",
-    "No QEMU for guests of the node's architecture was found.",
-)  # fmt: skip
-BACKEND_NOT_SUPPORTED_YET: Final = _launch(
-    "BACKEND_NOT_SUPPORTED_YET", "BackendNotSupportedYet", Actor.USER, Precedence.MISCONFIGURED,
-    "{subject} cannot be launched by this version of Schedune (needs {required})",
-    "add QEMU to spec.backend.preference",
-    "The backend is part of the API, but this version has no adapter for it.",
-)  # fmt: skip
-ACCELERATION_UNAVAILABLE: Final = _launch(
-    "ERR_LAUNCH_ACCELERATION_UNAVAILABLE", "AccelerationUnavailable", Actor.ADMINISTRATOR,
-    Precedence.NOT_NOW,
-    "{subject} offers {observed} on this node (needs {required})",
-    "install a build of the VMM that has this acceleration, or change spec.acceleration",
-    "The binary, asked itself, does not have the acceleration.",
-)  # fmt: skip
-MACHINE_TYPE_MISSING: Final = _launch(
-    "ERR_LAUNCH_MACHINE_TYPE_MISSING", "MachineTypeMissing", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
-    "{subject} has no machine type {required}",
-    "install a build of QEMU that has this machine type",
-    "QEMU, asked itself, does not list the machine type.",
-)  # fmt: skip
-DEVICE_MISSING: Final = _launch(
-    "ERR_LAUNCH_DEVICE_MISSING", "DeviceMissing", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
-    "{subject} lacks {observed}",
-    "install a build of QEMU that has these devices",
-    "QEMU, asked itself, does not list a device that the launch needs.",
-)  # fmt: skip
-VERSION_UNKNOWN: Final = _launch(
-    "ERR_LAUNCH_RUNTIME_VERSION_UNKNOWN", "BackendVersionUnknown", Actor.ADMINISTRATOR,
-    Precedence.NOT_YET_KNOWN,
-    "the version of {subject} is unknown (needs {required})",
-    "run the binary with --version on the node",
-    "A version is demanded and the binary did not tell its own.",
-)  # fmt: skip
-VERSION_TOO_OLD: Final = _launch(
-    "ERR_LAUNCH_RUNTIME_VERSION_TOO_OLD", "BackendVersionTooOld", Actor.USER, Precedence.NOT_NOW,
-    "{subject} is {observed}, at least {required} is needed",
-    "upgrade it on the node, or lower spec.backend.versions",
-    "The binary's version is below the demanded minimum.",
-)  # fmt: skip
-VERSION_MISMATCH: Final = _launch(
-    "ERR_LAUNCH_RUNTIME_VERSION_MISMATCH", "BackendVersionMismatch", Actor.USER, Precedence.NOT_NOW,
-    "{subject} is {observed}, exactly {required} is needed",
-    "install that version on the node, or change spec.backend.versions",
-    "The binary's version is not the one demanded.",
+ARTIFACT_FORMAT_MISMATCH: Final = _row(
+    "REJECT_ARTIFACT_FORMAT_MISMATCH", "ArtifactFormatMismatch", Actor.USER, Precedence.MISCONFIGURED,
+    "{subject} is {observed}, the workload says {required}",
+    "correct the disk's format in spec.disks; it is never probed by the VMM",
+    "The bytes of a disk's artefact prove another format than spec.disks gives.",
 )  # fmt: skip

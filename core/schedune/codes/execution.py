@@ -180,3 +180,12 @@ RECORD_LOST: Final = _row(
     Actor.ADMINISTRATOR,
     Stage.RECOVERY,
 )
+
+BEFORE_GUEST: Final = frozenset(
+    row.code
+    for row in (
+        LEDGER_FULL, NODE_REPLACED, VALIDATION_REFUSED, PREPARATION_FAILED,
+        EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, EXITED_EARLY, READY_TIMEOUT,
+    )
+)  # fmt: skip
+"""Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

@@ -4,12 +4,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schedune.codes import eligibility, execution, intent, probes, summary
+from schedune.codes import (
+    eligibility,
+    execution,
+    imported,
+    intent,
+    launch,
+    placement,
+    probes,
+    recovery,
+    summary,
+)
 from schedune.codes.row import Row
 
 
 def _rows() -> dict[str, Row]:
-    modules = (intent, eligibility, summary, execution, probes)
+    modules = (
+        intent, eligibility, placement, launch, summary, execution, recovery, probes, imported,
+    )  # fmt: skip
     return {
         value.code: value
         for module in modules

@@ -13,25 +13,16 @@ def digest_of(value: object) -> str:
 
 
 def input_digest(decision: Decision) -> str:
-    """Digest the intent, the truths, the claims and what else the checks looked at.
+    """Digest the intent, the policy, the truths, the claims and the verdicts.
 
     Ages of proofs stay out: they change with every heartbeat, the verdicts do not.
     """
-    fleet = decision.fleet
-    nodes = [
-        {
-            "name": node.name,
-            "uid": node.uid,
-            "truth": node.truth.status.digest if node.truth else None,
-            "scheduling": node.truth.spec.scheduling.value if node.truth else None,
-            "ready": node.node_ready,
-            "unschedulable": node.unschedulable,
-            "labels": dict(node.labels),
-            "taints": [[taint.key, taint.value, taint.effect] for taint in node.taints],
-            "claimedVCPUs": int(fleet.claimed_vcpus[index]),
-            "claimedMemory": int(fleet.claimed_memory[index]),
-            "eligible": bool(decision.eligible[index]),
-        }
-        for index, node in enumerate(fleet.nodes)
-    ]
-    return digest_of({"intent": decision.intent.spec.render(), "nodes": nodes})
+    fleet, question = decision.fleet, decision.question
+    digest = hashlib.sha256(fleet.content_digest())
+    digest.update(question.intent.demands.encode())
+    digest.update(question.policy.model_dump_json().encode())
+    for name in sorted(fleet.claims.sums):
+        digest.update(fleet.claims.sums[name].tobytes())
+    for mask in decision.launchable.values():
+        digest.update(mask.tobytes())
+    return f"sha256:{digest.hexdigest()}"

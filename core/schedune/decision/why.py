@@ -2,57 +2,48 @@
 
 from typing import Final
 
-from schedune.decision.decide import Decision
-from schedune.decision.explain import nearest_rows
+from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline, would_change
 
 MOST_LINES: Final = 12
 WIDTH: Final = 118
+_Row = tuple[str, str, str, str]
 
 
-def why_lines(decision: Decision) -> list[str]:
+def why_lines(explanation: Explanation) -> list[str]:
     """Render the decision in at most 12 lines of at most 118 columns."""
-    rejected = {
-        index: decision.causes(index)
-        for index in range(len(decision.fleet))
-        if not decision.eligible[index]
-    }
-    rows: list[tuple[str, str, str, str]] = []
-    for index in decision.ranking[:3]:
-        detail = f"{decision.backend_on(index).value}, score {decision.scores[index]}"
-        verdict = "chosen" if index == decision.chosen else "eligible"
-        rows.append((decision.fleet.nodes[index].name, verdict, "-", detail))
-    ordered = nearest_rows(decision, rejected)
-    for index in ordered:
-        name = decision.fleet.nodes[index].name
+    decision = explanation.decision
+    rows: list[_Row] = []
+    for row in decision.ranking[:3].tolist():
+        detail = f"{decision.backend_on(row).value}, score {decision.scores[row]}"
+        verdict = "chosen" if row == decision.chosen else "eligible"
+        rows.append((decision.node(row).name, verdict, "-", detail))
+    told = explanation.rejected[:MOST_LINES].tolist()
+    for row in told:
         rows += [
-            (name, "rejected", cause.reason.row.code, cause.reason.message)
-            for cause in rejected[index]
+            (decision.node(row).name, "rejected", cause.reason.row.code, cause.reason.message)
+            for cause in explanation.causes(row)
         ]
-    return _table(f"{headline(decision)}.", rows, _advice(decision, ordered))
+    hidden = len(explanation.rejected) - len(told)
+    return _table(f"{headline(explanation)}.", rows, hidden, _advice(explanation))
 
 
-def _advice(decision: Decision, ordered: list[int]) -> str | None:
-    if decision.ranking or not ordered:
+def _advice(explanation: Explanation) -> str | None:
+    if explanation.decision.chosen is not None or not len(explanation.rejected):
         return None
-    index = ordered[0]
-    return f"Nearest: {decision.fleet.nodes[index].name} if {would_change(decision.causes(index))}."
+    row = int(explanation.rejected[0])
+    causes = explanation.causes(row)
+    return f"Nearest: {explanation.decision.node(row).name} if {would_change(causes)}."
 
 
-def _table(first: str, rows: list[tuple[str, str, str, str]], last: str | None) -> list[str]:
+def _table(first: str, rows: list[_Row], hidden: int, last: str | None) -> list[str]:
     room = MOST_LINES - 2 - (1 if last else 0)
-    hidden = len(rows) - room
-    if hidden > 0:
+    if len(rows) > room or hidden:
         shown = rows[: room - 1]
-        rows = [
-            *shown,
-            (
-                f"+ {len(rows) - len(shown)} more",
-                "",
-                "",
-                "schedune explains them all in status.evaluation",
-            ),
-        ]
+        names = {row[0] for row in shown}
+        more = len({row[0] for row in rows} - names) + hidden
+        told = f"+ {more} more nodes" if more else "+ more"
+        rows = [*shown, (told, "", "", "all of them: kubectl schedune explain")]
     table = [("NODE", "VERDICT", "CODE", "WHY"), *rows] if rows else []
     widths = [max((len(row[column]) for row in table), default=0) for column in range(3)]
     lines = [first]

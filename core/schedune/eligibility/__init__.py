@@ -1,25 +1,60 @@
 """Checks: each one question that may object to a node, asked of all nodes at once.
 
-Every check runs on every node and none waits for another. ``CHECKS`` lists them; the
-order is that in which a reader is told, from what the node is to what it holds.
+Every check runs on every node and none waits for another. The order is that in which a
+reader is told, from what the node is to what it holds. ``TIMED`` are those whose answer
+depends on the clock; ``LASTING`` ones change only with the node and what is placed on it.
 """
 
-from schedune.eligibility import artifacts, backends, capacity, freshness, kvm, nature, node
+from schedune.eligibility import (
+    artifacts,
+    backends,
+    capabilities,
+    capacity,
+    company,
+    disks,
+    failures,
+    freshness,
+    labels,
+    nature,
+    state,
+)
 from schedune.eligibility.finding import Check
 
 CHECKS: tuple[Check, ...] = (
-    node.check_selector,
+    labels.check_selector,
+    labels.check_affinity,
     freshness.check_known,
     freshness.check_age,
-    node.check_ready,
-    node.check_open,
-    node.check_taints,
-    node.check_health,
+    freshness.check_clock,
+    freshness.check_probes,
+    state.check_ready,
+    state.check_open,
+    labels.check_taints,
+    state.check_health,
     nature.check_architecture,
-    kvm.check_kvm,
+    nature.check_class,
+    nature.check_constraints,
+    capabilities.check_capabilities,
+    capabilities.check_ages,
     capacity.check_declared,
     capacity.check_vcpus,
     capacity.check_memory,
+    capacity.check_hugepages,
+    capacity.check_disk,
+    capacity.check_count,
     artifacts.check_artifacts,
+    disks.check_bridges,
+    disks.check_persistent_disks,
+    company.check_live,
+    company.check_anti_affinity,
+    company.check_spread,
+    failures.check_recent_failures,
     backends.check_backends,
 )
+TIMED: tuple[Check, ...] = (
+    freshness.check_age,
+    freshness.check_clock,
+    capabilities.check_ages,
+    failures.check_recent_failures,
+)
+LASTING: tuple[Check, ...] = tuple(check for check in CHECKS if check not in TIMED)

@@ -1,33 +1,30 @@
-"""Are the files that the guest boots from on the node, and for its architecture?"""
+"""Are the files that the guest uses on the node, and what they must be?"""
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable
+from functools import partial
+from typing import cast
 
-from schedune.api.nodetruth import ArtifactKind
 from schedune.codes.row import Reason
-from schedune.eligibility.finding import Finding, by_row
-from schedune.fleet.fleet import Fleet
-from schedune.launch.intent import Intent
-from schedune.launch.needs import ArtifactNeed, judge_artifact
+from schedune.eligibility.finding import Finding, Question, by_value
+from schedune.launch.artifacts import Found, judge_artifact
+from schedune.launch.needs import ArtifactNeed
 
 
-def check_artifacts(fleet: Fleet, intent: Intent, now: datetime) -> Iterable[Finding]:
-    """Object, for each artefact of its own, where it is missing or wrong."""
-    for need in artifact_needs(intent):
-        answers = [_judge(need, fleet, index) for index in range(len(fleet))]
-        yield from by_row(f"artifact/{need.name}", answers)
+def check_artifacts(question: Question) -> Iterable[Finding]:
+    """Object, for each file, where it is missing or wrong: for the node's own architecture."""
+    view = question.view
+    architectures = sorted(set(view.fleet.coded["architecture"].values))
+    for need in dict.fromkeys(question.intent.needs.artifacts):
+        column = view.fleet.keyed("artifact", need.name)
+        for architecture in architectures:
+            here = view.known & view.ask("architecture", partial(_is, architecture))
+            judge = partial(_judge, need, architecture)
+            yield from by_value(question, f"artifact/{need.name}", column, judge, among=here)
 
 
-def artifact_needs(intent: Intent) -> Iterator[ArtifactNeed]:
-    """List the files that the intent boots from."""
-    boot = intent.spec.boot
-    for reference, kind in ((boot.kernel, ArtifactKind.KERNEL), (boot.initrd, ArtifactKind.INITRD)):
-        if reference is not None:
-            yield ArtifactNeed(reference.artifact, kind, reference.sha256)
+def _is(wanted: str, found: str) -> bool:
+    return wanted == found
 
 
-def _judge(need: ArtifactNeed, fleet: Fleet, index: int) -> Reason | None:
-    facts = fleet.facts(index)
-    if facts is None or not fleet.known[index]:
-        return None
-    return judge_artifact(need, facts)
+def _judge(need: ArtifactNeed, architecture: str, found: object) -> Reason | None:
+    return judge_artifact(need, cast("Found", found), architecture)

@@ -1,71 +1,168 @@
 """Does the VM fit into what is declared, minus what is claimed?"""
 
 from collections.abc import Iterable
-from datetime import datetime
+
+import numpy as np
 
 from schedune.api.quantity import render_bytes
 from schedune.codes import eligibility as codes
-from schedune.codes.row import Reason
-from schedune.eligibility.finding import Finding
-from schedune.fleet.fleet import Fleet
-from schedune.launch.intent import Intent
-from schedune.launch.overhead import qemu_overhead
+from schedune.codes.row import Actor, Reason
+from schedune.eligibility.demand import (
+    disk_needed,
+    free,
+    free_pages,
+    free_vcpus,
+    ordinary_memory,
+)  # fmt: skip
+from schedune.eligibility.finding import Bound, Finding, Question
+from schedune.fleet.column import Column
+from schedune.launch.intent import MINIMUM_MEMORY
+from schedune.launch.overhead import base_overhead, overhead_per_vcpu, vmm_overhead
+
+_MEBI = 2**20
 
 
-def check_declared(fleet: Fleet, intent: Intent, now: datetime) -> Iterable[Finding]:
+def check_declared(question: Question) -> Iterable[Finding]:
     """Object where nobody has said what VMs may use: unknown is not available."""
+    view = question.view
     yield Finding(
-        "capacityDeclared",
+        "capacity",
         codes.CAPACITY_UNDECLARED,
-        fleet.known & ~fleet.declared,
-        lambda index: Reason(codes.CAPACITY_UNDECLARED, "nothing declared", "a declared capacity"),
+        view.known & ~view.declared,
+        lambda at: Reason(codes.CAPACITY_UNDECLARED, "nothing declared", "a declared capacity"),
+        change=lambda at: "its VM capacity is declared",
     )
 
 
-def check_vcpus(fleet: Fleet, intent: Intent, now: datetime) -> Iterable[Finding]:
+def check_vcpus(question: Question) -> Iterable[Finding]:
     """Object where fewer vCPUs are free than asked for."""
-    free = fleet.free_vcpus
+    view, intent = question.view, question.intent
+    left, offered = free_vcpus(view, question.policy), view.number("vcpus")
+    short = view.declared & (left < intent.vcpus)
+
+    def reason(at: int) -> Reason:
+        return Reason(
+            codes.INSUFFICIENT_VCPUS, f"{left[at]} of {max(int(offered[at]), 0)}", str(intent.vcpus)
+        )
+
+    bound = Bound("vcpus", "AtMost", left, str, str(intent.vcpus))
+    yield Finding("vcpus", codes.INSUFFICIENT_VCPUS, short & (left > 0), reason, bound=bound)
     yield Finding(
         "vcpus",
         codes.INSUFFICIENT_VCPUS,
-        fleet.known & fleet.declared & (free < intent.vcpus),
-        lambda index: Reason(
-            codes.INSUFFICIENT_VCPUS,
-            f"{free[index]} of {max(fleet.vcpus[index], 0)}", str(intent.vcpus),
-        ),
-        bound=lambda index: _bound("vcpus", int(free[index]), str(free[index]), str(intent.vcpus)),
-    )  # fmt: skip
+        short & (left == 0),
+        reason,
+        change=lambda at: f"{intent.vcpus} vCPUs are freed (none is left)",
+        actor=Actor.ADMINISTRATOR,
+    )
 
 
-def check_memory(fleet: Fleet, intent: Intent, now: datetime) -> Iterable[Finding]:
-    """Object where less memory is free than the guest and its VMM need."""
-    free = fleet.free_memory
-    overhead = qemu_overhead(intent.vcpus, intent.acceleration)
-    needed = intent.memory_bytes + overhead
-    asked = render_bytes(intent.memory_bytes)
+def check_memory(question: Question) -> Iterable[Finding]:
+    """Object where less ordinary memory is free than the guest and its VMM need.
+
+    What passes is the most guest memory beside the overhead of the vCPUs that are free: a
+    change of both is applied together.
+    """
+    view, intent = question.view, question.intent
+    left, offered = free(view, "memory"), view.number("memory")
+    overhead = vmm_overhead(intent.vcpus, intent.acceleration)
+    guest = "0" if intent.needs.page_size else render_bytes(intent.memory_bytes)
+    most = _most_guest_memory(question, left)
+    short = view.declared & (left < ordinary_memory(intent))
+    can_shrink = (most >= MINIMUM_MEMORY) & (intent.needs.page_size == 0)
+
+    def reason(at: int) -> Reason:
+        return Reason(
+            codes.INSUFFICIENT_MEMORY,
+            f"{render_bytes(int(left[at]))} of {render_bytes(max(int(offered[at]), 0))}",
+            f"{guest} + {render_bytes(overhead)} for the VMM",
+        )
+
+    bound = Bound("memory", "AtMost", most, render_bytes, guest)
+    yield Finding("memory", codes.INSUFFICIENT_MEMORY, short & can_shrink, reason, bound=bound)
     yield Finding(
         "memory",
         codes.INSUFFICIENT_MEMORY,
-        fleet.known & fleet.declared & (free < needed),
-        lambda index: Reason(
-            codes.INSUFFICIENT_MEMORY,
-            f"{render_bytes(int(free[index]))} of {render_bytes(max(int(fleet.memory[index]), 0))}",
-            f"{asked} + {render_bytes(overhead)} for the VMM",
+        short & ~can_shrink,
+        reason,
+        change=lambda at: (
+            f"{render_bytes(ordinary_memory(intent))} of memory is freed"
+            f" ({render_bytes(int(left[at]))} is left)"
         ),
-        bound=lambda index: _bound(
-            "memory", greatest_guest_memory(int(free[index]), overhead),
-            render_bytes(greatest_guest_memory(int(free[index]), overhead)), asked,
+        actor=Actor.ADMINISTRATOR,
+    )
+
+
+def _most_guest_memory(question: Question, left: Column) -> Column:
+    """Return the most guest memory, in whole MiB, that would fit on each row."""
+    intent = question.intent
+    left_vcpus = free_vcpus(question.view, question.policy)
+    vcpus = np.where(left_vcpus > 0, np.minimum(left_vcpus, intent.vcpus), intent.vcpus)
+    each = overhead_per_vcpu(intent.acceleration)
+    overhead = base_overhead(intent.acceleration) + vcpus * each
+    return np.asarray(np.maximum(left - overhead, 0) // _MEBI * _MEBI, np.int64)
+
+
+def check_hugepages(question: Question) -> Iterable[Finding]:
+    """Object where the free huge pages of the asked size are less than the guest's memory."""
+    view, intent = question.view, question.intent
+    size = intent.needs.page_size
+    if not size:
+        return
+    left = free_pages(view, size)
+    most = np.asarray(left // size * size, np.int64)
+    asked, pages = render_bytes(intent.memory_bytes), render_bytes(size)
+    short = view.declared & (left < intent.memory_bytes)
+
+    def reason(at: int) -> Reason:
+        return Reason(codes.INSUFFICIENT_HUGEPAGES, render_bytes(int(left[at])), asked, pages)
+
+    can_shrink = most >= MINIMUM_MEMORY
+    bound = Bound("memory", "AtMost", most, render_bytes, asked)
+    yield Finding(
+        "hugepages", codes.INSUFFICIENT_HUGEPAGES, short & can_shrink, reason, bound=bound
+    )
+    yield Finding(
+        "hugepages",
+        codes.INSUFFICIENT_HUGEPAGES,
+        short & ~can_shrink,
+        reason,
+        change=lambda at: f"{asked} in huge pages of {pages} are freed",
+        actor=Actor.ADMINISTRATOR,
+    )
+
+
+def check_disk(question: Question) -> Iterable[Finding]:
+    """Object where less disk is free than overlays and new disks may grow to."""
+    view = question.view
+    if not question.intent.spec.disks:
+        return
+    needed, left = disk_needed(view, question.intent), free(view, "disk")
+    yield Finding(
+        "disk",
+        codes.INSUFFICIENT_DISK,
+        view.declared & (left < needed),
+        lambda at: Reason(
+            codes.INSUFFICIENT_DISK, render_bytes(int(left[at])), render_bytes(int(needed[at]))
         ),
-    )  # fmt: skip
+        change=lambda at: (
+            f"{render_bytes(int(needed[at]))} of disk is free"
+            f" ({render_bytes(int(left[at]))} is left)"
+        ),
+        actor=Actor.ADMINISTRATOR,
+    )
 
 
-def greatest_guest_memory(free: int, overhead: int) -> int:
-    """Return the most guest memory, in whole MiB, that would fit."""
-    mebi = 2**20
-    return max(0, (free - overhead) // mebi * mebi)
-
-
-def _bound(name: str, most: int, text: str, asked: str) -> str:
-    if most <= 0:
-        return f"{name} is freed (asked {asked}, none is left)"
-    return f"{name} <= {text} (asked {asked})"
+def check_count(question: Question) -> Iterable[Finding]:
+    """Object where the node holds as many VMs as the policy allows."""
+    view, limit = question.view, question.policy.max_vms_per_node
+    if limit is None:
+        return
+    held = view.claimed("vms")
+    yield Finding(
+        "vmsPerNode",
+        codes.TOO_MANY_VMS,
+        np.asarray(held >= limit, np.bool_),
+        lambda at: Reason(codes.TOO_MANY_VMS, str(held[at]), str(limit)),
+        change=lambda at: f"one of its {held[at]} VMs ends (limit {limit})",
+    )

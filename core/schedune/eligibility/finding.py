@@ -1,66 +1,122 @@
-"""What a check says: on which nodes it objects, and why on each."""
+"""What a check says: on which nodes it objects, why on each, and what would pass there."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
+from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmworkload import Backend
-from schedune.codes.row import Reason, Row
-from schedune.fleet.fleet import Fleet, Mask
+from schedune.codes.row import Actor, Reason, Row
+from schedune.fleet.column import Coded, Column, Mask
+from schedune.fleet.view import View
 from schedune.launch.intent import Intent
 
 
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """One atom: one demand of the intent, or one state of nodes, that stands in the way.
+@dataclass(frozen=True, eq=False, slots=True)
+class Bound:
+    """For a demand that is a number: the extreme value that passes on each node."""
 
-    ``testify`` renders the evidence for one row and is asked only for nodes that
-    somebody is told about. ``follows`` names the atom of which this one is a mere
-    consequence on the nodes where both hold.
+    quantity: str
+    """Name of the number as a user knows it: memory, vcpus."""
+    sense: Literal["AtMost", "AtLeast"]
+    values: Column
+    render: Callable[[int], str]
+    asked: str
+
+    def tell(self, position: int) -> str:
+        """Say what would pass, beside what is asked: ``memory <= 6Gi (asked 8Gi)``."""
+        return self.tell_value(int(self.values[position]))
+
+    def tell_value(self, value: int) -> str:
+        """Say that a value would pass."""
+        sign = "<=" if self.sense == "AtMost" else ">="
+        return f"{self.quantity} {sign} {self.render(value)} (asked {self.asked})"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Finding:
+    """One way in which one atom stands in the way of some nodes.
+
+    An atom is one demand of the intent, or one state of nodes. Findings of the same atom
+    are different codes for different nodes; they never object to the same node twice.
     """
 
     atom: str
     row: Row
     objects: Mask
     testify: Callable[[int], Reason]
+    """Renders the evidence for one position; asked only for nodes that somebody is told of."""
+    change: Callable[[int], str] | None = None
+    """What would have to change there, where the reason's own words do not say it."""
+    bound: Bound | None = None
     backend: Backend | None = None
     follows: str | None = None
-    bound: Callable[[int], str] | None = None
-    """What would pass on that node, as a phrase: ``memory <= 3.9Gi``."""
+    """The atom of which this one is a mere consequence on the nodes where both hold."""
+    actor: Actor | None = None
+    """Who can do something about it, where it is not the code's usual one."""
+
+    @property
+    def who(self) -> Actor:
+        """Who can do something about it: only the user's own demands can be relaxed."""
+        return Actor.USER if (self.actor or self.row.actor) is Actor.USER else Actor.ADMINISTRATOR
 
 
-Check = Callable[[Fleet, Intent, datetime], Iterable[Finding]]
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything that a check is given: no clock, no world beside it."""
+
+    view: View
+    intent: Intent
+    policy: SchedulingPolicy
+    now: datetime
 
 
-def by_row(
+Check = Callable[[Question], Iterable[Finding]]
+
+
+def by_value(
+    question: Question,
     atom: str,
-    answers: list[Reason | None],
+    column: Coded[object],
+    judge: Callable[[object], Reason | None],
     *,
+    among: Mask,
     backend: Backend | None = None,
-    follows: str | None = None,
+    actor: Actor | None = None,
 ) -> list[Finding]:
-    """Make findings, one per code, of one answer per node."""
-    rows = {reason.row.code: reason.row for reason in answers if reason is not None}
+    """Ask every distinct value of a column once; make one finding for each code."""
+    answers = column.answers(judge)
+    codes = question.view.codes(column)
     findings = []
-    for code in sorted(rows):
-        mask = [reason is not None and reason.row.code == code for reason in answers]
-        findings.append(
-            Finding(
-                f"{atom}/{code}",
-                rows[code],
-                np.array(mask, np.bool_),
-                lambda index: _testimony(answers, index),
-                backend=backend,
-                follows=follows,
-            )
+    for row in _rows(answers):
+        table = np.fromiter(
+            (one is not None and one.row is row for one in answers), np.bool_, len(answers)
         )
+        objects = np.asarray(table[codes] & among, np.bool_)
+        if objects.any():
+            findings.append(
+                Finding(
+                    atom,
+                    row,
+                    objects,
+                    lambda position: _testimony(answers, int(codes[position])),
+                    backend=backend,
+                    actor=actor,
+                )
+            )
     return findings
 
 
-def _testimony(answers: list[Reason | None], index: int) -> Reason:
-    reason = answers[index]
+def _rows(answers: Sequence[Reason | None]) -> list[Row]:
+    found = {reason.row.code: reason.row for reason in answers if reason is not None}
+    return [found[code] for code in sorted(found)]
+
+
+def _testimony(answers: Sequence[Reason | None], code: int) -> Reason:
+    reason = answers[code]
     if reason is None:
-        raise LookupError(f"nothing stands against row {index}")
+        raise LookupError("nothing stands against this value")
     return reason

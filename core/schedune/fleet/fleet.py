@@ -1,187 +1,244 @@
-"""The fleet as columns (numpy): a check is a vector operation over all nodes."""
+"""The fleet as columns (numpy): a check is a vector operation over all nodes.
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
-from typing import Final, TypeVar
+Rows are sorted by name, so that an order by row is an order by name. Changing one node,
+or claiming on it, touches its row and is written into a log, by which whoever keeps
+answers about the fleet brings them up to date row by row.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from schedune.api.nodetruth import CapabilityState, HealthState, NodeTruthStatus, Scheduling
-from schedune.api.quantity import parse_bytes
+from schedune.fleet.claims import Claims
+from schedune.fleet.column import Coded, Column, Rows
 from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.profile import (
+    ALWAYS,
+    NEVER,
+    UNDECLARED,
+    Facts,
+    Interner,
+    NodeProfile,
+    profile_of,
+)
 
-Mask = npt.NDArray[np.bool_]
-Column = npt.NDArray[np.int64]
-_T = TypeVar("_T")
+_MOST_KEYED: Final = 512
+"""Columns made on demand (a label, an artefact, a capability) that are kept."""
+_LONGEST_LOG: Final = 65_536
+_DIGEST_BYTES: Final = 32
+NOTHING: Final = Facts()
 
-UNDECLARED: Final = -1
-"""In a capacity column: nobody has said."""
-KVM_CAPABILITY: Final = "kvm_vm_launch"
+_NUMBERS: Final[dict[str, Callable[[NodeProfile], int]]] = {
+    "last_proof": lambda node: node.last_proof,
+    "lease_seconds": lambda node: node.lease_seconds,
+    "vcpus": lambda node: _offered(node, lambda capacity: capacity.vcpus),
+    "memory": lambda node: _offered(node, lambda capacity: capacity.memory),
+    "disk": lambda node: _offered(node, lambda capacity: capacity.disk),
+    "alarms": lambda node: len(node.facts.alarms) if node.facts else 5,
+}
+_CODED: Final[dict[str, Callable[[NodeProfile], Hashable]]] = {
+    "unknown": lambda node: node.unknown,
+    "node_ready": lambda node: node.node_ready,
+    "openness": lambda node: (node.unschedulable, node.scheduling),
+    "taints": lambda node: node.taints,
+    "architecture": lambda node: (node.facts or NOTHING).architecture,
+    "health": lambda node: (node.facts or NOTHING).health,
+    "node_class": lambda node: (node.facts or NOTHING).node_class,
+    "constraints": lambda node: (node.facts or NOTHING).constraints,
+    "backends": lambda node: _binaries(node.facts or NOTHING),
+    "bridges": lambda node: (node.facts or NOTHING).bridges,
+    "failed_probes": lambda node: (node.facts or NOTHING).failed_probes,
+}  # fmt: skip
+_KEYED: Final[dict[str, Callable[[NodeProfile, Any], Hashable]]] = {
+    "label": lambda node, key: node.labels.get(key),
+    "artifact": lambda node, key: _artifact(node.facts or NOTHING, key),
+    "capability": lambda node, key: _state(node.facts or NOTHING, key),
+}
+_KEYED_NUMBERS: Final[dict[str, Callable[[NodeProfile, Any], int]]] = {
+    "capability_end": lambda node, key: (node.facts or NOTHING).capability_ends.get(key, ALWAYS),
+    "pages": lambda node, key: _pages(node.facts or NOTHING, key),
+}
 
 
-@dataclass(frozen=True)
 class Fleet:
-    """All nodes, sorted by name, and what is left of each.
+    """All nodes, and what is left of each."""
 
-    Columns are made when first asked for and kept: workloads share them.
-    """
-
-    nodes: tuple[NodeRecord, ...]
-    claimed_vcpus: Column
-    claimed_memory: Column
+    def __init__(self, profiles: Iterable[NodeProfile], claims: Iterable[ClaimRecord] = ()) -> None:
+        self._same = Interner()
+        self._build(list(profiles), list(claims))
 
     @classmethod
     def of(cls, nodes: Iterable[NodeRecord], claims: Iterable[ClaimRecord] = ()) -> "Fleet":
         """Build the fleet; claims on nodes that are not there count nowhere."""
-        ordered = tuple(sorted(nodes, key=lambda node: node.name))
-        row = {node.name: index for index, node in enumerate(ordered)}
-        vcpus = np.zeros(len(ordered), np.int64)
-        memory = np.zeros(len(ordered), np.int64)
-        for claim in claims:
-            index = row.get(claim.node_name)
-            if index is not None:
-                vcpus[index] += claim.vcpus
-                memory[index] += claim.memory_bytes
-        return cls(ordered, vcpus, memory)
+        same = Interner()
+        fleet = cls((profile_of(node, same) for node in nodes), claims)
+        fleet._same = same
+        return fleet
+
+    def _build(self, profiles: list[NodeProfile], claims: list[ClaimRecord]) -> None:
+        self.nodes = sorted(profiles, key=lambda node: node.name)
+        self.row = {node.name: index for index, node in enumerate(self.nodes)}
+        self.numbers: dict[str, Column] = {
+            name: np.fromiter((read(node) for node in self.nodes), np.int64, len(self.nodes))
+            for name, read in _NUMBERS.items()
+        }
+        self.coded: dict[str, Coded[Any]] = {
+            name: Coded(read(node) for node in self.nodes) for name, read in _CODED.items()
+        }
+        self._keyed: dict[tuple[str, Hashable], Coded[Any]] = {}
+        self._keyed_numbers: dict[tuple[str, Hashable], Column] = {}
+        self.claims = Claims(self.row, claims)
+        self._digests = np.zeros((len(self.nodes), _DIGEST_BYTES), np.uint8)
+        self._undigested = set(range(len(self.nodes)))
+        self.live: dict[str, set[str]] = {}
+        """Names of the nodes on which a VM of a workload runs, by the workload's UID."""
+        for node in self.nodes:
+            self._count_live(node, present=True)
+        self._log: list[int] = []
+        self._dropped = 0
+        self.shape = object()
+        """Another one after every change of the rows themselves."""
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     @property
-    def names(self) -> Sequence[str]:
-        """Node names in the order of the rows."""
-        return [node.name for node in self.nodes]
+    def version(self) -> int:
+        """Grows with every change of a row."""
+        return self._dropped + len(self._log)
 
-    def facts(self, index: int) -> NodeTruthStatus | None:
-        """Return the node's facts; None where nothing is known of it."""
-        truth = self.nodes[index].truth
-        return truth.status if truth is not None and truth.status.identity is not None else None
+    def changed_since(self, version: int) -> Rows | None:
+        """Return the rows touched since a version of this shape; None: too many to tell."""
+        if version < self._dropped:
+            return None
+        return np.unique(np.array(self._log[version - self._dropped :], np.intp))
 
-    def mask(self, question: Callable[[NodeRecord], bool]) -> Mask:
-        """Ask every node record."""
-        return np.fromiter((question(node) for node in self.nodes), np.bool_, len(self))
+    # --- changes ---------------------------------------------------------------------
 
-    def mask_facts(self, question: Callable[[NodeTruthStatus], bool]) -> Mask:
-        """Ask the facts of every node; False where there are none."""
-        answers = (
-            facts is not None and question(facts)
-            for facts in (self.facts(index) for index in range(len(self)))
-        )
-        return np.fromiter(answers, np.bool_, len(self))
+    def update(self, record: NodeRecord) -> None:
+        """Take in what is now known of one node; a new node makes the rows anew."""
+        profile = profile_of(record, self._same)
+        row = self.row.get(profile.name)
+        if row is None:
+            self._build([*self.nodes, profile], list(self.claims.held.values()))
+        elif self.nodes[row] != profile:
+            self._put(row, profile)
 
-    @cached_property
-    def known(self) -> Mask:
-        """Nodes with facts that belong to the Node of this UID."""
-        return np.fromiter(
-            (self._is_known(index) for index in range(len(self))), np.bool_, len(self)
-        )
+    def _put(self, row: int, profile: NodeProfile) -> None:
+        self._count_live(self.nodes[row], present=False)
+        self._count_live(profile, present=True)
+        self.nodes[row] = profile
+        self._undigested.add(row)
+        for name, read in _NUMBERS.items():
+            self.numbers[name][row] = read(profile)
+        for name, value in _CODED.items():
+            self.coded[name].put(row, value(profile))
+        for (kind, key), coded in self._keyed.items():
+            coded.put(row, _KEYED[kind](profile, key))
+        for (kind, key), column in self._keyed_numbers.items():
+            column[row] = _KEYED_NUMBERS[kind](profile, key)
+        self._note(row)
 
-    def _is_known(self, index: int) -> bool:
-        facts = self.facts(index)
-        uid = self.nodes[index].uid
-        return facts is not None and facts.identity is not None and facts.identity.node_uid == uid
+    def _count_live(self, node: NodeProfile, *, present: bool) -> None:
+        for uid in node.facts.live if node.facts else ():
+            names = self.live.setdefault(uid, set())
+            (names.add if present else names.discard)(node.name)
+            if not names:
+                del self.live[uid]
 
-    @cached_property
-    def architecture(self) -> npt.NDArray[np.str_]:
-        """Architecture of each node; "" where unknown."""
-        return np.array(
-            self._each(lambda facts: facts.cpu.architecture if facts.cpu else "", ""), np.str_
-        )
+    def remove(self, name: str) -> None:
+        """Forget a node; claims on it wait for it to come back."""
+        if name in self.row:
+            kept = [node for node in self.nodes if node.name != name]
+            self._build(kept, list(self.claims.held.values()))
 
-    @cached_property
-    def kvm(self) -> npt.NDArray[np.str_]:
-        """State of the capability that the strong KVM probe answers."""
-        return np.array(self._each(_kvm_state, CapabilityState.UNKNOWN.value), np.str_)
+    def reserve(self, claim: ClaimRecord) -> None:
+        """Count a claim on its node; claiming twice is claiming once."""
+        self.release(claim.placement_uid)
+        self._note(self.claims.add(claim))
 
-    @cached_property
-    def health(self) -> npt.NDArray[np.str_]:
-        """Health state of each node."""
-        unknown = HealthState.UNKNOWN.value
-        return np.array(
-            self._each(
-                lambda facts: facts.health.state.value if facts.health else unknown, unknown
-            ),
-            np.str_,
-        )
+    def release(self, placement_uid: str) -> None:
+        """Give a claim back; idempotent."""
+        self._note(self.claims.drop(placement_uid))
 
-    @cached_property
-    def open(self) -> Mask:
-        """Nodes that take new VMs, by the Node and by its truth."""
-        return self.mask(
-            lambda node: (
-                not node.unschedulable
-                and (node.truth is None or node.truth.spec.scheduling is Scheduling.ENABLED)
-            )
-        )
+    def _note(self, row: int | None) -> None:
+        if row is None:
+            return
+        self._log.append(row)
+        if len(self._log) > _LONGEST_LOG:
+            half = len(self._log) // 2
+            self._dropped += half
+            del self._log[:half]
 
-    @cached_property
-    def vcpus(self) -> Column:
-        """Declared vCPUs, or UNDECLARED."""
-        return np.array(
-            self._each(
-                lambda facts: facts.capacity.vcpus if facts.capacity else UNDECLARED, UNDECLARED
-            ),
-            np.int64,
-        )
+    def content_digest(self) -> bytes:
+        """Digest what is known of every node, row by row; a changed row is digested anew."""
+        for row in self._undigested:
+            self._digests[row] = np.frombuffer(_digest(self.nodes[row]), np.uint8)
+        self._undigested.clear()
+        return hashlib.sha256(self._digests.tobytes()).digest()
 
-    @cached_property
-    def memory(self) -> Column:
-        """Declared memory in bytes, or UNDECLARED."""
-        return np.array(
-            self._each(
-                lambda facts: parse_bytes(facts.capacity.memory) if facts.capacity else UNDECLARED,
-                UNDECLARED,
-            ),
-            np.int64,
-        )
+    # --- columns on demand -----------------------------------------------------------
 
-    @cached_property
-    def declared(self) -> Mask:
-        """Nodes whose VM capacity is declared."""
-        return np.asarray(self.vcpus != UNDECLARED, np.bool_)
+    def keyed(self, kind: str, key: Hashable) -> Coded[Any]:
+        """Return the column of one label, artefact or capability; made once, then kept."""
+        found = self._keyed.get((kind, key))
+        if found is None:
+            read = _KEYED[kind]
+            found = Coded(read(node, key) for node in self.nodes)
+            _keep(self._keyed, (kind, key), found)
+        return found
 
-    @property
-    def free_vcpus(self) -> Column:
-        """Declared vCPUs that no placement claims, never below 0."""
-        return np.asarray(np.maximum(self.vcpus - self.claimed_vcpus, 0), np.int64)
-
-    @property
-    def free_memory(self) -> Column:
-        """Declared bytes that no placement claims, never below 0."""
-        return np.asarray(np.maximum(self.memory - self.claimed_memory, 0), np.int64)
-
-    def truth_age_seconds(self, now: datetime) -> Column:
-        """Whole seconds since the last proof of each node's facts, rounded up; -1: none."""
-        ages = [
-            -1
-            if node.last_proof is None
-            else max(0, _ceil_seconds((now - node.last_proof).total_seconds()))
-            for node in self.nodes
-        ]
-        return np.array(ages, np.int64)
-
-    @cached_property
-    def lease_seconds(self) -> Column:
-        """How long a proof holds on each node."""
-        return np.array([node.lease_seconds for node in self.nodes], np.int64)
-
-    def _each(self, question: Callable[[NodeTruthStatus], _T], otherwise: _T) -> list[_T]:
-        answers = []
-        for index in range(len(self)):
-            facts = self.facts(index)
-            answers.append(otherwise if facts is None else question(facts))
-        return answers
+    def keyed_numbers(self, kind: str, key: Hashable) -> Column:
+        """Return the column of numbers of one capability or size of pages."""
+        found = self._keyed_numbers.get((kind, key))
+        if found is None:
+            read = _KEYED_NUMBERS[kind]
+            found = np.fromiter((read(node, key) for node in self.nodes), np.int64, len(self))
+            _keep(self._keyed_numbers, (kind, key), found)
+        return found
 
 
-def _ceil_seconds(seconds: float) -> int:
-    return -int(-seconds // 1)
+def _digest(node: NodeProfile) -> bytes:
+    """Digest a node without when it was proved: heartbeats change no verdict."""
+    taints = [str(taint) for taint in node.taints]
+    state = (node.name, node.uid, node.digest, node.scheduling, node.node_ready, node.unschedulable)
+    text = json.dumps([*state, sorted(node.labels.items()), taints], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).digest()
 
 
-def _kvm_state(facts: NodeTruthStatus) -> str:
-    for capability in facts.capabilities:
-        if capability.name == KVM_CAPABILITY:
-            return capability.state.value
-    return CapabilityState.UNKNOWN.value
+def _keep(columns: dict[tuple[str, Hashable], Any], key: tuple[str, Hashable], found: Any) -> None:
+    if len(columns) >= _MOST_KEYED:
+        del columns[next(iter(columns))]
+    columns[key] = found
+
+
+def _binaries(facts: Facts) -> Hashable:
+    return facts.backends, facts.architecture
+
+
+def _offered(node: NodeProfile, read: Callable[[Any], int]) -> int:
+    if node.facts is None or node.facts.capacity is None:
+        return UNDECLARED
+    return read(node.facts.capacity)
+
+
+def _artifact(facts: Facts, name: str) -> Hashable:
+    """Return the artefact, or how many files are hidden, or 0: it is not there."""
+    found = next((one for one in facts.artifacts if one.name == name), None)
+    return found if found is not None else facts.artifacts_hidden
+
+
+def _state(facts: Facts, name: str) -> Hashable:
+    found = facts.capabilities.get(name)
+    return (found.state, found.reason_code) if found is not None else None
+
+
+def _pages(facts: Facts, size: int) -> int:
+    pages = facts.capacity.hugepages if facts.capacity else ()
+    return sum(held * count for held, count in pages if held == size)
+
+
+__all__ = ["ALWAYS", "NEVER", "NOTHING", "UNDECLARED", "Fleet"]

@@ -1,4 +1,4 @@
-"""One node as the caller knows it, before it becomes a row of the fleet."""
+"""What the caller hands over: nodes as it knows them, and what placements hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +14,10 @@ class Taint:
     key: str
     value: str
     effect: str
+
+    def __str__(self) -> str:
+        value = f"={self.value}" if self.value else ""
+        return f"{self.key}{value}:{self.effect}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +47,12 @@ class ClaimRecord:
     placement_uid: str
     vcpus: int
     memory_bytes: int
-    """Guest memory and the VMM's overhead."""
+    """Ordinary memory: the VMM's overhead, and the guest's unless huge pages back it."""
+    disk_bytes: int = 0
+    hugepage_size: int = 0
+    hugepage_bytes: int = 0
+    """Guest memory that is backed by huge pages of that size."""
+    namespace: str = ""
+    workload_uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the workload: anti-affinity and spread count by them."""

@@ -1,22 +1,28 @@
 """Parse, once, what a user wrote into what it means."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import ValidationError
 
+from schedune.api.nodetruth import ArtifactKind
 from schedune.api.quantity import QuantityError, parse_bytes
 from schedune.api.vmworkload import (
     Acceleration,
     Architecture,
+    Attempt,
     Backend,
+    PersistentDiskHome,
     RuntimeClass,
     VMWorkload,
     VMWorkloadSpec,
+    VMWorkloadStatus,
 )  # fmt: skip
 from schedune.codes import intent as codes
 from schedune.codes.row import Reason
+from schedune.launch.needs import ArtifactNeed, LaunchNeeds, VersionNeed
 
 DEFAULT_PREFERENCE: Final[Mapping[RuntimeClass, tuple[Backend, ...]]] = {
     RuntimeClass.VIRTUAL_MACHINE: (Backend.CLOUD_HYPERVISOR, Backend.QEMU),
@@ -25,16 +31,23 @@ DEFAULT_PREFERENCE: Final[Mapping[RuntimeClass, tuple[Backend, ...]]] = {
 """Which backends are tried, in order, when the intent names none (design.md 2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Intent:
     """The validated meaning of a VMWorkload's spec."""
 
     namespace: str
     name: str
     uid: str
+    labels: Mapping[str, str]
     spec: VMWorkloadSpec
     memory_bytes: int
     backends: tuple[Backend, ...]
+    needs: LaunchNeeds
+    demands: str
+    """What is asked of nodes, in canonical form: intents that share it share their answers."""
+    history: Sequence[Attempt] = field(default_factory=tuple)
+    homes: Sequence[PersistentDiskHome] = field(default_factory=tuple)
+    """Where the Persistent disks were last known to be."""
 
     @property
     def vcpus(self) -> int:
@@ -51,12 +64,12 @@ class Intent:
         """amd64, arm64 or Any."""
         return self.spec.architecture
 
-    def minimum_and_exact(self, backend: Backend) -> tuple[str | None, str | None]:
+    def version_of(self, backend: Backend) -> VersionNeed:
         """Return the versions demanded of a backend."""
         for demand in self.spec.backend.versions if self.spec.backend else ():
             if demand.name is backend:
-                return demand.minimum, demand.exact
-        return None, None
+                return VersionNeed(demand.minimum, demand.exact)
+        return VersionNeed()
 
 
 Refused = tuple[Reason, ...]
@@ -80,9 +93,12 @@ def read_workload(raw: Mapping[str, object]) -> VMWorkload | Refused:
         )
 
 
-def parse_intent(workload: VMWorkload) -> Intent | Refused:
-    """Return what the workload asks for, or everything that stands against serving it."""
-    refusals = (*_nonsense(workload.spec), *_unsupported(workload.spec))
+def parse_intent(workload: VMWorkload, held: VMWorkloadStatus | None = None) -> Intent | Refused:
+    """Return what the workload asks for, or everything in it that cannot be meant.
+
+    ``held`` is what is remembered of it: earlier attempts, and where its disks are.
+    """
+    refusals = tuple(_nonsense(workload.spec))
     if refusals:
         return refusals
     spec = workload.spec
@@ -91,13 +107,63 @@ def parse_intent(workload: VMWorkload) -> Intent | Refused:
         namespace=workload.metadata.namespace,
         name=workload.metadata.name,
         uid=workload.metadata.uid,
+        labels=workload.metadata.labels,
         spec=spec,
         memory_bytes=parse_bytes(spec.resources.memory),
         backends=tuple(chosen) if chosen else DEFAULT_PREFERENCE[spec.runtime_class],
+        needs=_needs(spec),
+        demands=_demands(workload),
+        history=tuple(held.history) if held else (),
+        homes=tuple(held.persistent_disks) if held else (),
     )
 
 
-_MINIMUM_MEMORY: Final = 16 * 2**20
+def unsupported_fields(spec: VMWorkloadSpec) -> Refused:
+    """Return every field that is set and whose function is still missing; none is ignored."""
+    return tuple(
+        Reason(codes.FIELD_NOT_SUPPORTED_YET, _short(value), subject=path)
+        for path, value in _later_fields(spec)
+        if value
+    )
+
+
+_DEMANDS: Final = (
+    "runtimeClass", "architecture", "resources", "acceleration", "boot", "disks", "networks",
+    "backend", "placement",
+)  # fmt: skip
+
+
+def _demands(workload: VMWorkload) -> str:
+    spec = workload.spec.render()
+    asked = {name: spec.get(name) for name in _DEMANDS}
+    return json.dumps([workload.metadata.namespace, asked], sort_keys=True, separators=(",", ":"))
+
+
+def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
+    boot = (
+        (spec.boot.kernel, ArtifactKind.KERNEL),
+        (spec.boot.initrd, ArtifactKind.INITRD),
+        (spec.boot.firmware, ArtifactKind.FIRMWARE),
+    )
+    files = [ArtifactNeed(one.artifact, kind, one.sha256) for one, kind in boot if one is not None]
+    for disk in spec.disks:
+        name = disk.source.artifact or disk.source.host_path
+        if name is not None:
+            is_path = disk.source.artifact is None
+            files.append(ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, is_path))
+    pages = spec.resources.hugepages
+    return LaunchNeeds(
+        runtime_class=spec.runtime_class,
+        acceleration=spec.acceleration,
+        vcpus=spec.resources.vcpus,
+        artifacts=tuple(files),
+        disk_formats=tuple(disk.format for disk in spec.disks),
+        network_types=tuple(network.type for network in spec.networks),
+        page_size=parse_bytes(pages) if pages else 0,
+    )
+
+
+MINIMUM_MEMORY: Final = 16 * 2**20
 
 
 def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
@@ -108,7 +174,7 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
             codes.INVALID_FIELD, spec.resources.memory, str(error), "spec.resources.memory"
         )
     else:
-        if memory < _MINIMUM_MEMORY:
+        if memory < MINIMUM_MEMORY:
             advice = "must be at least 16Mi; did you leave out a unit?"
             yield Reason(
                 codes.INVALID_FIELD, spec.resources.memory, advice, "spec.resources.memory"
@@ -121,6 +187,7 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
             "must not name a backend twice",
             "spec.backend.preference",
         )
+    yield from _bad_pages(spec)
     if spec.boot.command_line and not spec.boot.kernel:
         yield Reason(
             codes.INVALID_FIELD,
@@ -130,15 +197,24 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
         )
 
 
-def _unsupported(spec: VMWorkloadSpec) -> Iterator[Reason]:
-    for path, value in _later_fields(spec):
-        if value:
-            yield Reason(codes.FIELD_NOT_SUPPORTED_YET, _short(value), subject=path)
+def _bad_pages(spec: VMWorkloadSpec) -> Iterator[Reason]:
+    """Huge pages hold the guest's memory exactly, or not at all."""
+    text = spec.resources.hugepages
+    if text is None:
+        return
+    try:
+        size, memory = parse_bytes(text), parse_bytes(spec.resources.memory)
+    except QuantityError as error:
+        yield Reason(codes.INVALID_FIELD, text, str(error), "spec.resources.hugepages")
+        return
+    if size == 0 or memory % size:
+        advice = f"must divide spec.resources.memory ({spec.resources.memory})"
+        yield Reason(codes.INVALID_FIELD, text, advice, "spec.resources.hugepages")
 
 
 def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     """List every field whose function is still missing, with what the user wrote."""
-    placement, readiness = spec.placement, spec.readiness
+    readiness = spec.readiness
     probe = readiness.probe.type if readiness.probe else None
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
@@ -146,17 +222,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
         ("spec.disks", [disk.name for disk in spec.disks]),
         ("spec.networks", [network.name for network in spec.networks]),
         ("spec.guest", spec.guest and spec.guest.render()),
-        (
-            "spec.placement.nodeAffinity",
-            placement.node_affinity and placement.node_affinity.render(),
-        ),
-        ("spec.placement.tolerations", [one.key or "*" for one in placement.tolerations]),
-        ("spec.placement.compatibilityClasses", placement.compatibility_classes),
-        ("spec.placement.requiredCapabilities", placement.required_capabilities),
-        ("spec.placement.preferredCapabilities", placement.preferred_capabilities),
-        ("spec.placement.forbiddenConstraints", placement.forbidden_constraints),
-        ("spec.placement.antiAffinity", [one.topology_key for one in placement.anti_affinity]),
-        ("spec.placement.topologySpread", [one.topology_key for one in placement.topology_spread]),
         ("spec.priorityClassName", spec.priority_class_name),
         ("spec.restartToken", spec.restart_token),
         (

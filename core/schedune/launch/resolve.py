@@ -2,24 +2,13 @@
 
 from typing import Final
 
-from schedune.api.quantity import render_bytes
-from schedune.api.vmplacement import Claim, Launch, LaunchArtifact, LaunchReadiness
-from schedune.api.vmworkload import Acceleration, Architecture, ArtifactRef
+from schedune.api.vmplacement import Launch, LaunchArtifact, LaunchDisk, LaunchReadiness
+from schedune.api.vmworkload import Acceleration, Architecture, ArtifactRef, Disk
 from schedune.launch.intent import Intent
-from schedune.launch.overhead import qemu_overhead
 
 KVM_READY_SECONDS: Final = 60
 TCG_READY_SECONDS: Final = 180
 """How long a start may take when the intent does not say: emulation is slow."""
-
-
-def claim_for(intent: Intent) -> Claim:
-    """Return what the VM holds on its node."""
-    return Claim(
-        vcpus=intent.vcpus,
-        memory=intent.spec.resources.memory,
-        overhead_memory=render_bytes(qemu_overhead(intent.vcpus, intent.acceleration)),
-    )
 
 
 def resolve_launch(intent: Intent, architecture: Architecture) -> Launch:
@@ -31,9 +20,13 @@ def resolve_launch(intent: Intent, architecture: Architecture) -> Launch:
         acceleration=spec.acceleration,
         vcpus=intent.vcpus,
         memory=spec.resources.memory,
+        hugepages=spec.resources.hugepages,
         kernel=_artifact(spec.boot.kernel),
         initrd=_artifact(spec.boot.initrd),
         command_line=spec.boot.command_line,
+        firmware=_artifact(spec.boot.firmware),
+        disks=[_disk(one) for one in spec.disks],
+        networks=list(spec.networks),
         restart_policy=spec.restart_policy,
         readiness=LaunchReadiness(
             level=spec.readiness.level,
@@ -51,3 +44,16 @@ def _artifact(reference: ArtifactRef | None) -> LaunchArtifact | None:
     if reference is None:
         return None
     return LaunchArtifact(artifact=reference.artifact, sha256=reference.sha256)
+
+
+def _disk(disk: Disk) -> LaunchDisk:
+    source = disk.source
+    return LaunchDisk(
+        name=disk.name,
+        artifact=source.artifact,
+        host_path=source.host_path,
+        empty_size=source.empty.size if source.empty else None,
+        format=disk.format,
+        access=disk.access,
+        retention=disk.retention,
+    )

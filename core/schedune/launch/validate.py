@@ -2,48 +2,71 @@
 
 from collections.abc import Iterator
 
-from schedune.api.nodetruth import ArtifactKind, CapabilityState, NodeTruthStatus
+from schedune.api.nodetruth import NodeTruthStatus
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import eligibility as codes
+from schedune.codes import launch as launch_codes
 from schedune.codes.row import Reason
-from schedune.fleet.fleet import KVM_CAPABILITY
-from schedune.launch.needs import ArtifactNeed, BackendNeed, judge_artifact, judge_backend
+from schedune.fleet.profile import Facts, Interner, reduce_facts
+from schedune.launch.artifacts import Found, judge_artifact
+from schedune.launch.backends import judge_binary, judge_request
+from schedune.launch.capabilities import KVM, judge_capability
+from schedune.launch.needs import ArtifactNeed, BackendNeeds, needs_of_launch
+from schedune.launch.traits import TRAITS
 
 
 def validate_launch(launch: Launch, backend: Backend, facts: NodeTruthStatus) -> tuple[Reason, ...]:
     """Return everything that stands against this launch here; empty: it may go on."""
-    return tuple(_objections(launch, backend, facts))
+    return tuple(_objections(launch, backend, reduce_facts(facts, Interner())))
 
 
-def _objections(launch: Launch, backend: Backend, facts: NodeTruthStatus) -> Iterator[Reason]:
-    architecture = facts.cpu.architecture if facts.cpu else "unknown"
-    if architecture != launch.architecture.value:
-        yield Reason(codes.ARCHITECTURE_MISMATCH, architecture, launch.architecture.value)
+def _objections(launch: Launch, backend: Backend, facts: Facts) -> Iterator[Reason]:
+    if facts.architecture != launch.architecture.value:
+        observed = facts.architecture or "unknown"
+        yield Reason(codes.ARCHITECTURE_MISMATCH, observed, launch.architecture.value)
+    needs = BackendNeeds(backend, needs_of_launch(launch))
     if launch.acceleration is Acceleration.KVM:
-        yield from judge_kvm(facts)
-    yield from judge_backend(BackendNeed(backend, launch.acceleration), facts)
-    for reference, kind in (
-        (launch.kernel, ArtifactKind.KERNEL),
-        (launch.initrd, ArtifactKind.INITRD),
-    ):
-        if reference is not None:
-            reason = judge_artifact(ArtifactNeed(reference.artifact, kind, reference.sha256), facts)
-            if reason is not None:
-                yield reason
+        reason = judge_capability(KVM, facts)
+        if reason is not None:
+            yield reason
+    yield from judge_request(needs)
+    yield from judge_pair(needs, facts)
+    for need in needs.launch.artifacts:
+        reason = judge_artifact(need, find_artifact(need, facts), facts.architecture)
+        if reason is not None:
+            yield reason
 
 
-def judge_kvm(facts: NodeTruthStatus) -> Iterator[Reason]:
-    """Object unless the strong probe ran a guest under KVM."""
-    found = next((one for one in facts.capabilities if one.name == KVM_CAPABILITY), None)
-    state = found.state if found else CapabilityState.UNKNOWN
-    observed = (found.message or found.reason_code) if found else "the node has not said"
-    match state:
-        case CapabilityState.SUPPORTED:
-            return
-        case CapabilityState.UNSUPPORTED:
-            yield Reason(codes.KVM_MISSING, observed, "a KVM that runs guests")
-        case CapabilityState.UNAVAILABLE:
-            yield Reason(codes.KVM_UNAVAILABLE, observed, "a KVM that runs guests")
-        case CapabilityState.UNKNOWN:
-            yield Reason(codes.KVM_UNKNOWN, observed, "a KVM that runs guests")
+def judge_pair(needs: BackendNeeds, facts: Facts) -> Iterator[Reason]:
+    """Give what stands between a node and a backend on it."""
+    traits = TRAITS[needs.backend]
+    said = facts.capabilities.get(traits.capability)
+    state = (said.state, said.reason_code) if said else None
+    yield from judge_binary(needs, facts.backends, facts.architecture, state)
+    for name, row in traits.needs.items():
+        reason = judge_capability(name, facts)
+        if reason is not None:
+            yield Reason(row, reason.observed, name, traits.label)
+    kernel = needs.launch.kernel
+    if kernel is not None:
+        reason = judge_kernel(needs, find_artifact(kernel, facts), facts.architecture)
+        if reason is not None:
+            yield reason
+
+
+def judge_kernel(needs: BackendNeeds, found: Found, architecture: str) -> Reason | None:
+    """Return what stands against booting this kernel with this backend."""
+    traits = TRAITS[needs.backend]
+    accepted = traits.kernel_formats.get(architecture)
+    form = getattr(found, "format", None)
+    if accepted is None or form is None or form in accepted:
+        return None
+    wanted = ", ".join(sorted(accepted))
+    return Reason(launch_codes.KERNEL_FORMAT_INVALID, form, wanted, traits.label)
+
+
+def find_artifact(need: ArtifactNeed, facts: Facts) -> Found:
+    """Return the file of that name, or how many are not listed."""
+    found = next((one for one in facts.artifacts if one.name == need.name), None)
+    return found if found is not None else facts.artifacts_hidden

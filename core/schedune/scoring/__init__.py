@@ -1,5 +1,43 @@
 """How much an eligible node is preferred: 0 to 100 each, weighted, all shown."""
 
-from schedune.scoring.scores import SCORES, Score, total
+from schedune.api.vmworkload import Backend
+from schedune.eligibility.finding import Question
+from schedune.fleet.column import Mask
+from schedune.scoring.history import rate_calm, rate_failures, rate_spread
+from schedune.scoring.resources import rate_balance, rate_fit
+from schedune.scoring.score import Part, Score, total
+from schedune.scoring.wishes import (
+    rate_affinity,
+    rate_artifacts,
+    rate_backends,
+    rate_capabilities,
+)
 
-__all__ = ["SCORES", "Score", "total"]
+SCORES: tuple[Score, ...] = (
+    Score("ResourceFit", lambda weights: weights.resource_fit, rate_fit),
+    Score("ResourceBalance", lambda weights: weights.resource_balance, rate_balance),
+    Score("Calm", lambda weights: weights.calm, rate_calm),
+    Score("PreferredCapabilities", lambda w: w.preferred_capabilities, rate_capabilities),
+    Score("PreferredAffinity", lambda weights: weights.preferred_affinity, rate_affinity),
+    Score("TopologySpread", lambda weights: weights.topology_spread, rate_spread),
+    Score("ArtifactsVerified", lambda weights: weights.artifacts_verified, rate_artifacts),
+    Score("RecentFailures", lambda weights: weights.recent_failures, rate_failures),
+)
+
+
+def rate(question: Question, launchable: dict[Backend, Mask]) -> list[Part]:
+    """Return every part that the intent gives a meaning to."""
+    weights = question.policy.weights
+    parts = []
+    for score in SCORES:
+        weight = score.weight(weights)
+        values = score.rate(question) if weight else None
+        if values is not None:
+            parts.append(Part(score.name, weight, values))
+    ranks = rate_backends(question, launchable) if weights.backend_rank else None
+    if ranks is not None:
+        parts.append(Part("BackendRank", weights.backend_rank, ranks))
+    return parts
+
+
+__all__ = ["SCORES", "Part", "Score", "rate", "total"]

@@ -8,7 +8,7 @@ import click
 import yaml
 
 from schedune.codes.execution import RECOVERY_CONFIRMED
-from schedune.fleet.fleet import KVM_CAPABILITY
+from schedune.launch.capabilities import KVM
 from schedune_lab.demo.fleet_steps import EXAMPLES
 from schedune_lab.demo.report import Report
 from schedune_lab.demo.world import (
@@ -63,7 +63,7 @@ def run_vm(lab: DemoLab, kubectl: Kubectl, report: Report) -> None:
 
 def _acceleration(truth: Object | None) -> str:
     capabilities = status_of(truth).get("capabilities", [])
-    kvm: dict[str, Any] = next((one for one in capabilities if one["name"] == KVM_CAPABILITY), {})
+    kvm: dict[str, Any] = next((one for one in capabilities if one["name"] == KVM), {})
     return "KVM" if kvm.get("state") == "Supported" else "Emulated"
 
 

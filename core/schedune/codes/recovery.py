@@ -1,0 +1,82 @@
+"""Rows about finding VMs again: reconciling, readiness of the VMM, restarts, orphans."""
+
+from typing import Final
+
+from schedune.codes.row import Actor, Precedence, Row, Stage
+
+
+def _row(
+    code: str, reason: str, sentence: str, cause: str, remedy: str = "",
+    actor: Actor = Actor.NOBODY, stage: Stage = Stage.RECOVERY,
+) -> Row:  # fmt: skip
+    return Row(code, reason, stage, actor, Precedence.INFORMATION, sentence, remedy, cause)
+
+
+PROCESS_NOT_RECORDED: Final = _row(
+    "ERR_RECONCILE_PROCESS_MISSING", "ProcessNotRecorded",
+    "no process is recorded and nothing proves that there is none: {observed}",
+    "A VM was started as far as its record tells, but the record does not say as which process.",
+    "look for the VMM on the node; once it is proved gone, the placement ends by itself", Actor.ADMINISTRATOR,
+)  # fmt: skip
+STATUS_UNREADABLE: Final = _row(
+    "ERR_RECONCILE_STATUS_UNREADABLE", "StatusUnreadable", "the VM could not be looked at: {observed}",
+    "The process or its VMM could not be asked; that is not the VM's end.",
+    "read the message; the agent's log has more", Actor.ADMINISTRATOR,
+)  # fmt: skip
+REASSOCIATION_AMBIGUOUS: Final = _row(
+    "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS", "SeveralProcesses", "several processes claim to be this VM: {observed}",
+    "More than one live process carries the marker of one placement; none of them is taken.",
+    "find out which is the VM, and order the others' end in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
+READY_PROBE_FAILED: Final = _row(
+    "ERR_READY_PROBE_FAILED", "VMMReportsError", "the VMM reports an error: {observed}",
+    "A VM that was ready, and whose VMM tells of an error of its own.",
+    "read the message: it is the VMM's own", Actor.ADMINISTRATOR, Stage.EXECUTION,
+)  # fmt: skip
+QEMU_SOCKET_TIMEOUT: Final = _row(
+    "ERR_READY_QEMU_SOCKET_TIMEOUT", "QEMUSocketTimeout", "QEMU gave no sign of readiness by {required}: {observed}",
+    "QEMU's control socket did not answer by the deadline.",
+    "read qemu.log in the VM's run directory", Actor.ADMINISTRATOR, Stage.EXECUTION,
+)  # fmt: skip
+CLOUD_HYPERVISOR_SOCKET_TIMEOUT: Final = _row(
+    "ERR_READY_CLOUDHYPERVISOR_SOCKET_TIMEOUT", "CloudHypervisorSocketTimeout",
+    "Cloud Hypervisor gave no sign of readiness by {required}: {observed}",
+    "Cloud Hypervisor's API socket did not answer by the deadline.",
+    "read the VMM's log in the VM's run directory", Actor.ADMINISTRATOR, Stage.EXECUTION,
+)  # fmt: skip
+FIRECRACKER_SOCKET_TIMEOUT: Final = _row(
+    "ERR_READY_FIRECRACKER_SOCKET_TIMEOUT", "FirecrackerSocketTimeout",
+    "Firecracker gave no sign of readiness by {required}: {observed}",
+    "Firecracker's API socket did not answer by the deadline.",
+    "read the VMM's log in the VM's run directory", Actor.ADMINISTRATOR, Stage.EXECUTION,
+)  # fmt: skip
+STALE_HANDLE: Final = _row(
+    "ERR_RECOVERY_STALE_HANDLE", "StaleHandle", "the record was in flight and names no process: {observed}",
+    "The agent ended between the start of a VM and the record of its process.",
+    "nothing: the VM is looked for by its marker",
+)  # fmt: skip
+REHYDRATE_FAILED: Final = _row(
+    "ERR_RECOVERY_REHYDRATE_FAILED", "RehydrateFailed", "the recorded process could not be looked at: {observed}",
+    "After an agent restart the process was not readable; that is not its end.",
+    "read the message; it is asked again", Actor.ADMINISTRATOR,
+)  # fmt: skip
+TERMINATED_MISSING: Final = _row(
+    "RECOVERY_TERMINATED_MISSING", "FoundTerminated", "the VM that was being ended has ended: {observed}",
+    "After an agent restart a VM whose end was ordered is proved gone.",
+)  # fmt: skip
+ORPHAN_POSSIBLY_OURS: Final = _row(
+    "ERR_ORPHAN_POSSIBLE_SCHEDUNE_PROCESS", "OrphanPossiblyOurs", "{subject} may be ours, but does not fit alone: {observed}",
+    "Several placements could account for the VMM process, or several processes claim one placement; it is counted, and nothing is done to it.",
+    "find out whose it is, then order what to do in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
+ORPHAN_STALE_ARTIFACT: Final = _row(
+    "ERR_ORPHAN_STALE_ARTIFACT_STATE", "OrphanOfLostPlacement",
+    "{subject} carries our marker of {observed}, which is no placement of this node",
+    "A VMM process with Schedune's marker, and no placement that accounts for it.",
+    "order Adopt or Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
+ORPHAN_UNMANAGED: Final = _row(
+    "ERR_ORPHAN_UNMANAGED_BACKEND_PROCESS", "OrphanUnmanaged", "{subject} is a VMM that Schedune did not start",
+    "A VMM process with neither Schedune's marker nor a placement; it is reported and left alone.",
+    "end it yourself, or order Ignore in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip

@@ -1,0 +1,44 @@
+"""What is reserved for a decision: the same numbers by which the node was judged."""
+
+import numpy as np
+
+from schedune.api.quantity import render_exact
+from schedune.api.vmplacement import Claim
+from schedune.decision.decide import Decision
+from schedune.eligibility.demand import disk_needed
+from schedune.fleet.node import ClaimRecord
+from schedune.fleet.view import View
+from schedune.launch.overhead import vmm_overhead
+
+
+def claim_for(decision: Decision, row: int) -> Claim:
+    """Return what the VM holds on a node: its disks grow to what they are there."""
+    intent = decision.intent
+    disk = int(disk_needed(View(decision.fleet, np.array([row], np.intp)), intent)[0])
+    return Claim(
+        vcpus=intent.vcpus,
+        memory=intent.spec.resources.memory,
+        overhead_memory=render_exact(vmm_overhead(intent.vcpus, intent.acceleration)),
+        disk=render_exact(disk),
+        hugepages=intent.spec.resources.hugepages,
+    )
+
+
+def record_for(decision: Decision, row: int, placement_uid: str) -> ClaimRecord:
+    """Return the same as the fleet counts it."""
+    intent = decision.intent
+    disk = int(disk_needed(View(decision.fleet, np.array([row], np.intp)), intent)[0])
+    size = intent.needs.page_size
+    overhead = vmm_overhead(intent.vcpus, intent.acceleration)
+    return ClaimRecord(
+        node_name=decision.node(row).name,
+        placement_uid=placement_uid,
+        vcpus=intent.vcpus,
+        memory_bytes=overhead + (0 if size else intent.memory_bytes),
+        disk_bytes=disk,
+        hugepage_size=size,
+        hugepage_bytes=intent.memory_bytes if size else 0,
+        namespace=intent.namespace,
+        workload_uid=intent.uid,
+        labels=intent.labels,
+    )

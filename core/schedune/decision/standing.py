@@ -1,0 +1,115 @@
+"""Answers kept per demand: intents that ask the same share them, a change touches its rows.
+
+What depends on the clock is asked every time; the rest is kept, and brought up to date for
+the rows that the fleet's log names. The choice is the one that ``decide`` makes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
+from schedune.api.vmworkload import Backend, DiskAccess
+from schedune.decision.decide import any_of, best_row, decide, launchable_of, run_checks
+from schedune.eligibility import LASTING, TIMED
+from schedune.eligibility.finding import Question
+from schedune.fleet.column import Column, Mask
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.view import View
+from schedune.launch.intent import Intent
+from schedune.scoring import rate, total
+
+MOST_KEPT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a VM goes."""
+
+    row: int
+    node_name: str
+    backend: Backend
+    score: int
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What is kept for one demand."""
+
+    shape: object
+    version: int
+    launchable: dict[Backend, Mask]
+    scores: Column
+
+
+class Standings:
+    """Chooses nodes of one fleet under one policy."""
+
+    def __init__(self, fleet: Fleet, policy: SchedulingPolicy = DEFAULT_POLICY) -> None:
+        self._fleet = fleet
+        self._policy = policy
+        self._kept: dict[str, _Standing] = {}
+
+    def choose(self, intent: Intent, now: datetime) -> Choice | None:
+        """Return where the VM goes; None: no node is eligible."""
+        if not _is_shareable(intent) or intent.uid in self._fleet.live:
+            decision = decide(self._fleet, intent, now=now, policy=self._policy)
+            return self._choice(dict(decision.launchable), decision.scores)
+        standing = self._standing(intent, now)
+        question = Question(View(self._fleet), intent, self._policy, now)
+        timed = launchable_of(question, run_checks(question, TIMED))
+        launchable = {
+            backend: mask & timed[backend] for backend, mask in standing.launchable.items()
+        }
+        return self._choice(launchable, standing.scores)
+
+    def _choice(self, launchable: dict[Backend, Mask], scores: Column) -> Choice | None:
+        row = best_row(any_of(launchable.values(), len(self._fleet)), scores)
+        if row is None:
+            return None
+        backend = next(one for one, mask in launchable.items() if mask[row])
+        return Choice(row, self._fleet.nodes[row].name, backend, int(scores[row]))
+
+    def _standing(self, intent: Intent, now: datetime) -> _Standing:
+        fleet, held = self._fleet, self._kept.get(intent.demands)
+        if held is None or held.shape is not fleet.shape:
+            return self._keep(intent, now)
+        rows = fleet.changed_since(held.version)
+        if rows is None or len(rows) * 2 > len(fleet):
+            return self._keep(intent, now)
+        if len(rows):
+            launchable, scores = self._judge(View(fleet, rows), intent, now)
+            for backend, mask in launchable.items():
+                held.launchable[backend][rows] = mask
+            held.scores[rows] = scores
+        held.version = fleet.version
+        return held
+
+    def _keep(self, intent: Intent, now: datetime) -> _Standing:
+        launchable, scores = self._judge(View(self._fleet), intent, now)
+        fresh = _Standing(self._fleet.shape, self._fleet.version, launchable, scores)
+        self._kept.pop(intent.demands, None)
+        if len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[intent.demands] = fresh
+        return fresh
+
+    def _judge(
+        self, view: View, intent: Intent, now: datetime
+    ) -> tuple[dict[Backend, Mask], Column]:
+        question = Question(view, intent, self._policy, now)
+        launchable = launchable_of(question, run_checks(question, LASTING))
+        return launchable, total(rate(question, launchable), len(view))
+
+
+def _is_shareable(intent: Intent) -> bool:
+    """Say whether the answer depends on nothing but demands, nodes and sums of claims."""
+    placement = intent.spec.placement
+    return not (
+        intent.history
+        or intent.homes
+        or placement.anti_affinity
+        or placement.topology_spread
+        or placement.preferred_capabilities
+        or any(disk.access is DiskAccess.PERSISTENT for disk in intent.spec.disks)
+    )

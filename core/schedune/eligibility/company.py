@@ -1,0 +1,170 @@
+"""Rules between VMs, judged against the placements that hold now."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from schedune.api.vmworkload import TopologySpread, WorkloadSelector
+from schedune.codes import placement
+from schedune.codes.row import Reason
+from schedune.eligibility.finding import Finding, Question
+from schedune.eligibility.labels import label
+from schedune.fleet.column import Column
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.node import ClaimRecord
+from schedune.fleet.view import View
+from schedune.launch.intent import Intent
+
+HARD: Final = "DoNotSchedule"
+
+
+def selects(selector: WorkloadSelector, labels: Mapping[str, str]) -> bool:
+    """Say whether a workload is meant; a selector without labels means none."""
+    wanted = selector.match_labels
+    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
+
+
+def selected(fleet: Fleet, intent: Intent, selector: WorkloadSelector) -> Iterator[ClaimRecord]:
+    """Return the claims of other workloads of the namespace that a selector means."""
+    for claim in fleet.claims.held.values():
+        if (
+            claim.namespace == intent.namespace
+            and claim.workload_uid != intent.uid
+            and selects(selector, claim.labels)
+        ):
+            yield claim
+
+
+def check_live(question: Question) -> Iterable[Finding]:
+    """Object everywhere while a VM of this very workload still runs somewhere."""
+    view = question.view
+    held = sorted(view.fleet.live.get(question.intent.uid, ())) if question.intent.uid else []
+    if not held:
+        return
+    names = ", ".join(held)
+    yield Finding(
+        "liveVM",
+        placement.LIVE_VM,
+        view.every(),
+        lambda at: Reason(placement.LIVE_VM, names, "its end"),
+        change=lambda at: f"the VM on {names} has ended",
+    )
+
+
+def check_anti_affinity(question: Question) -> Iterable[Finding]:
+    """Object to every node of a place that holds a workload to keep away from."""
+    view, intent = question.view, question.intent
+    for number, rule in enumerate(intent.spec.placement.anti_affinity):
+        key = rule.topology_key
+        taken: dict[str, str] = {}
+        for claim in selected(view.fleet, intent, rule.workload_selector):
+            value = _place(view.fleet, claim.node_name, key)
+            if value is not None:
+                taken.setdefault(value, f"placement {claim.placement_uid}")
+        if not taken:
+            continue
+        yield Finding(
+            f"antiAffinity/{number}/{key}",
+            placement.ANTI_AFFINITY,
+            view.ask_keyed("label", key, partial(_is_taken, taken)),
+            partial(_taken, view, key, taken),
+            change=partial(_taken_change, view, key),
+        )
+
+
+def _taken(view: View, key: str, taken: Mapping[str, str], at: int) -> Reason:
+    holder = taken[view.node(at).labels[key]]
+    return Reason(placement.ANTI_AFFINITY, holder, "an empty place", key)
+
+
+def _taken_change(view: View, key: str, at: int) -> str:
+    return f"{label(view, key, at)} holds no workload to keep away from"
+
+
+def _is_taken(taken: Mapping[str, str], value: str | None) -> bool:
+    return value in taken
+
+
+def _place(fleet: Fleet, node_name: str, key: str) -> str | None:
+    row = fleet.row.get(node_name)
+    return None if row is None else fleet.nodes[row].labels.get(key)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Spread:
+    """How many selected workloads each place of a topology holds."""
+
+    counts: Mapping[str, int]
+    fewest: int
+
+    def skew(self, value: str | None) -> int:
+        """Return the difference to the emptiest place that one more here would make."""
+        return self.counts.get(value or "", 0) + 1 - self.fewest
+
+
+def spread_of(fleet: Fleet, intent: Intent, rule: TopologySpread) -> Spread:
+    """Count, over all places that some node belongs to."""
+    column = fleet.keyed("label", rule.topology_key)
+    held = {column.values[code] for code in np.unique(column.codes).tolist()}
+    counts: Counter[str] = Counter({value: 0 for value in held if value is not None})
+    for claim in selected(fleet, intent, rule.workload_selector):
+        value = _place(fleet, claim.node_name, rule.topology_key)
+        if value is not None:
+            counts[value] += 1
+    return Spread(counts, min(counts.values(), default=0))
+
+
+def check_spread(question: Question) -> Iterable[Finding]:
+    """Object where one more would make a place too full over the emptiest one."""
+    view, intent = question.view, question.intent
+    for number, rule in enumerate(intent.spec.placement.topology_spread):
+        if rule.when_unsatisfiable != HARD:
+            continue
+        key, spread = rule.topology_key, spread_of(view.fleet, intent, rule)
+        atom = f"topologySpread/{number}/{key}"
+        yield Finding(
+            atom,
+            placement.SPREAD_LABEL_MISSING,
+            view.ask_keyed("label", key, _is_missing),
+            partial(_label_missing, key),
+            change=partial(_label_change, key),
+        )
+        skews = _skews(question, key, spread)
+        labelled = ~view.ask_keyed("label", key, _is_missing)
+        yield Finding(
+            atom,
+            placement.SPREAD_SKEW,
+            np.asarray((skews > rule.max_skew) & labelled, np.bool_),
+            partial(_skewed, skews, rule),
+            change=partial(_skew_change, skews, rule),
+        )
+
+
+def _skewed(skews: Column, rule: TopologySpread, at: int) -> Reason:
+    return Reason(placement.SPREAD_SKEW, str(skews[at]), str(rule.max_skew), rule.topology_key)
+
+
+def _skew_change(skews: Column, rule: TopologySpread, at: int) -> str:
+    return f"maxSkew >= {skews[at]} (asked {rule.max_skew})"
+
+
+def _skews(question: Question, key: str, spread: Spread) -> Column:
+    column = question.view.fleet.keyed("label", key)
+    table = np.array(column.answers(spread.skew), np.int64)
+    return np.asarray(table[question.view.codes(column)], np.int64)
+
+
+def _is_missing(value: str | None) -> bool:
+    return value is None
+
+
+def _label_missing(key: str, _at: int) -> Reason:
+    return Reason(placement.SPREAD_LABEL_MISSING, f"no {key}", key, key)
+
+
+def _label_change(key: str, _at: int) -> str:
+    return f"the Node is labelled with {key}"

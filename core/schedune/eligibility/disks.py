@@ -1,0 +1,121 @@
+"""Persistent disks stay where they are; networks need their bridge."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import numpy as np
+
+from schedune.api.vmworkload import DiskAccess
+from schedune.codes import placement
+from schedune.codes.row import Reason
+from schedune.eligibility.finding import Finding, Question
+from schedune.eligibility.freshness import ages_seconds
+from schedune.fleet.column import Mask
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.view import View
+from schedune.launch.intent import Intent
+
+
+def check_persistent_disks(question: Question) -> Iterable[Finding]:
+    """Object everywhere but where a disk is; everywhere, where nobody can know where it is."""
+    for disk in question.intent.spec.disks:
+        if disk.access is DiskAccess.PERSISTENT:
+            yield from _check_disk(question, disk.name)
+
+
+def _check_disk(question: Question, disk: str) -> Iterator[Finding]:
+    view, intent = question.view, question.intent
+    holders = _holders(view.fleet, intent, disk)
+    if holders:
+        names = ", ".join(sorted(holders))
+        elsewhere = np.fromiter(
+            (view.node(at).name not in holders for at in range(len(view))), np.bool_, len(view)
+        )
+        yield Finding(
+            f"persistentDisk/{disk}",
+            placement.PERSISTENT_DISK_ELSEWHERE,
+            elsewhere,
+            lambda at: Reason(placement.PERSISTENT_DISK_ELSEWHERE, names, "this node", disk),
+            change=lambda at: f"disk {disk} is given up (it is on {names})",
+        )
+        return
+    lost = [
+        one for one in intent.homes if one.disk == disk and not _exists(view.fleet, one.node_uid)
+    ]
+    if lost:
+        gone = lost[0].node_name
+        yield Finding(
+            f"persistentDisk/{disk}",
+            placement.PERSISTENT_DISK_LOST,
+            view.every(),
+            lambda at: Reason(placement.PERSISTENT_DISK_LOST, gone, "the disk", disk),
+            change=lambda at: f"disk {disk} is given up (it was on {gone}, which is gone)",
+        )
+        return
+    yield from _check_silent(question, disk)
+
+
+def _holders(fleet: Fleet, intent: Intent, disk: str) -> set[str]:
+    wanted = (intent.namespace, intent.name, disk)
+    return {
+        node.name for node in fleet.nodes if node.facts and wanted in node.facts.persistent_disks
+    }
+
+
+def _exists(fleet: Fleet, uid: str) -> bool:
+    return any(node.uid == uid for node in fleet.nodes)
+
+
+def _check_silent(question: Question, disk: str) -> Iterator[Finding]:
+    """A silent node to which this workload was bound may hold the disk."""
+    intent, everywhere = question.intent, View(question.view.fleet)
+    bound = {one.node_name for one in intent.history} | {one.node_name for one in intent.homes}
+    silent = _silent(Question(everywhere, intent, question.policy, question.now))
+    suspects = sorted(
+        bound.intersection(everywhere.node(int(at)).name for at in np.flatnonzero(silent))
+    )
+    if not suspects:
+        return
+    names = ", ".join(suspects)
+    yield Finding(
+        f"persistentDisk/{disk}",
+        placement.PERSISTENT_DISK_UNKNOWN,
+        question.view.every(),
+        lambda at: Reason(placement.PERSISTENT_DISK_UNKNOWN, names, "its word", disk),
+        change=lambda at: f"{names} is heard of again, or disk {disk} is given up",
+    )
+
+
+def _silent(question: Question) -> Mask:
+    return np.asarray(ages_seconds(question) > question.view.number("lease_seconds"), np.bool_)
+
+
+def check_bridges(question: Question) -> Iterable[Finding]:
+    """Object where a bridge that a network names is not there."""
+    view = question.view
+    bridges = {one.tap.bridge for one in question.intent.spec.networks if one.tap is not None}
+    for bridge in sorted(bridges):
+        yield Finding(
+            f"bridge/{bridge}",
+            placement.BRIDGE_MISSING,
+            view.known & view.ask("bridges", partial(_lacks, bridge)),
+            partial(_bridge, view, bridge),
+            change=partial(_bridge_change, bridge),
+        )
+
+
+def _lacks(bridge: str, held: frozenset[str]) -> bool:
+    return bridge not in held
+
+
+def _bridge(view: View, bridge: str, at: int) -> Reason:
+    return Reason(placement.BRIDGE_MISSING, _bridges(view, at), bridge, bridge)
+
+
+def _bridge_change(bridge: str, _at: int) -> str:
+    return f"it has a bridge {bridge}"
+
+
+def _bridges(view: View, at: int) -> str:
+    facts = view.node(at).facts
+    return ", ".join(sorted(facts.bridges)) if facts and facts.bridges else "none"

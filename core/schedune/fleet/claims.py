@@ -1,0 +1,52 @@
+"""What is reserved on every row: kept up to date claim by claim."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+
+from schedune.fleet.column import Column
+from schedune.fleet.node import ClaimRecord
+
+AMOUNTS: Final = ("vcpus", "memory", "disk", "vms")
+
+
+class Claims:
+    """All claims by placement, and their sums by row."""
+
+    def __init__(self, rows: Mapping[str, int], claims: Iterable[ClaimRecord] = ()) -> None:
+        self.held: dict[str, ClaimRecord] = {}
+        self.sums: dict[str, Column] = {name: np.zeros(len(rows), np.int64) for name in AMOUNTS}
+        self.pages: dict[int, Column] = {}
+        """Bytes of huge pages in use, by the size of a page."""
+        self._rows = rows
+        for claim in claims:
+            self.add(claim)
+
+    def add(self, claim: ClaimRecord) -> int | None:
+        """Count a claim; one on a node that is not there counts nowhere. Return its row."""
+        self.held[claim.placement_uid] = claim
+        return self._count(claim, 1)
+
+    def drop(self, placement_uid: str) -> int | None:
+        """Give a claim back; idempotent. Return its row."""
+        claim = self.held.pop(placement_uid, None)
+        return None if claim is None else self._count(claim, -1)
+
+    def _count(self, claim: ClaimRecord, sign: int) -> int | None:
+        row = self._rows.get(claim.node_name)
+        if row is None:
+            return None
+        amounts = (claim.vcpus, claim.memory_bytes, claim.disk_bytes, 1)
+        for name, amount in zip(AMOUNTS, amounts, strict=True):
+            self.sums[name][row] += sign * amount
+        if claim.hugepage_size:
+            self.used_pages(claim.hugepage_size)[row] += sign * claim.hugepage_bytes
+        return row
+
+    def used_pages(self, size: int) -> Column:
+        """Return the bytes in use of pages of this size, on every row."""
+        found = self.pages.get(size)
+        if found is None:
+            found = self.pages[size] = np.zeros(len(self._rows), np.int64)
+        return found

@@ -1,0 +1,91 @@
+"""What each backend can do: questions are asked of this table, never of a backend's name.
+
+The figures are those of runtimes.md 2 to 4 and vmm-measured.md 2 and 3.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from schedune.api.vmworkload import Backend, DiskFormat, RuntimeClass
+from schedune.codes import launch as codes
+from schedune.codes.row import Row
+
+_MEBI: Final = 2**20
+_BOTH: Final = frozenset(RuntimeClass)
+TUN: Final = "firecracker_tun_ready"
+CGROUPS: Final = "firecracker_cgroups_ready"
+"""Capabilities, by the names of the original."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What one backend can do."""
+
+    label: str
+    capability: str
+    """The capability by which a node says whether the binary is there."""
+    missing: Row
+    emulates: bool
+    classes: frozenset[RuntimeClass]
+    """Runtime classes that it runs."""
+    disk_formats: frozenset[DiskFormat]
+    """Formats that it reads."""
+    networks: frozenset[str]
+    boots_firmware: bool
+    kernel_formats: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By architecture; none named: every format that our detectors know."""
+    machines: Mapping[str, str] = field(default_factory=dict)
+    """The machine type that we start, by architecture."""
+    devices: tuple[str, ...] = ()
+    """Devices of every launch."""
+    needs: Mapping[str, Row] = field(default_factory=dict)
+    """Capabilities of the node without which nothing is launched."""
+    most_vcpus: int | None = None
+    page_sizes: frozenset[int] | None = None
+    """Sizes of huge pages; None: all that the node has."""
+    needs_root: bool = False
+    """Whether a kernel alone is no launch: it needs an initrd or a disk."""
+
+
+TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
+    Backend.QEMU: Traits(
+        label="QEMU",
+        capability="qemu_binary_present",
+        missing=codes.BACKEND_MISSING,
+        emulates=True,
+        classes=_BOTH,
+        disk_formats=frozenset(DiskFormat),
+        networks=frozenset({"User", "Tap"}),
+        boots_firmware=True,
+        machines={"amd64": "q35", "arm64": "virt"},
+        devices=("virtio-serial-pci", "virtserialport", "pvpanic-pci"),
+    ),
+    Backend.CLOUD_HYPERVISOR: Traits(
+        label="Cloud Hypervisor",
+        capability="cloud_hypervisor_binary_present",
+        missing=codes.CLOUD_HYPERVISOR_MISSING,
+        emulates=False,
+        classes=_BOTH,
+        disk_formats=frozenset(DiskFormat),
+        networks=frozenset({"Tap"}),
+        boots_firmware=True,
+        kernel_formats={"amd64": frozenset({"ELF", "BzImage"}), "arm64": frozenset({"Image"})},
+    ),
+    Backend.FIRECRACKER: Traits(
+        label="Firecracker",
+        capability="firecracker_binary_present",
+        missing=codes.FIRECRACKER_MISSING,
+        emulates=False,
+        classes=frozenset({RuntimeClass.MICRO_VM}),
+        disk_formats=frozenset({DiskFormat.RAW}),
+        networks=frozenset({"Tap"}),
+        boots_firmware=False,
+        kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},
+        needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},
+        most_vcpus=32,
+        page_sizes=frozenset({2 * _MEBI}),
+        needs_root=True,
+    ),
+})  # fmt: skip

@@ -1,0 +1,166 @@
+"""What would have to change, applied for real: the node becomes eligible, and nothing less does."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from itertools import combinations
+from typing import Any
+
+from hypothesis import given, settings
+
+from schedune.api.nodetruth import Health, HealthState
+from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.vmworkload import Backend
+from schedune.decision.decide import decide
+from schedune.decision.explanation import Explanation
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.node import NodeRecord
+from schedune_testing.fleets import BACKENDS, KVM, VARIED_SPECS, capability, varied_fleets
+from schedune_testing.nodes import NOW, facts, intent, node
+
+World = tuple[NodeRecord, dict[str, Any]]
+POLICY = SchedulingPolicy(backends=list(Backend))
+
+
+def changed(record: NodeRecord, **facts_: Any) -> NodeRecord:
+    """Return the node with other facts."""
+    assert record.truth is not None
+    status = record.truth.status.model_dump(by_alias=True, exclude_none=True)
+    return node(
+        record.name,
+        {**status, **facts_},
+        last_proof=record.last_proof,
+        unschedulable=record.unschedulable,
+        labels=record.labels,
+        taints=record.taints,
+    )
+
+
+def with_capability(record: NodeRecord, name: str) -> NodeRecord:
+    assert record.truth is not None
+    kept = [
+        one.model_dump(by_alias=True, exclude_none=True)
+        for one in record.truth.status.capabilities
+        if one.name != name
+    ]
+    return changed(record, capabilities=[*kept, capability(name, "Supported")])
+
+
+def with_backend(record: NodeRecord, name: str) -> NodeRecord:
+    assert record.truth is not None
+    assert record.truth.status.cpu is not None
+    architecture = record.truth.status.cpu.architecture
+    (qemu,) = facts("n", architecture)["backends"]
+    kept = [
+        one.model_dump(by_alias=True, exclude_none=True)
+        for one in record.truth.status.backends
+        if one.name != name
+    ]
+    return changed(record, backends=[*kept, {**qemu, "name": name, "version": "99.0"}])
+
+
+def with_kernel(record: NodeRecord) -> NodeRecord:
+    assert record.truth is not None
+    assert record.truth.status.cpu is not None
+    architecture = record.truth.status.cpu.architecture
+    form = "ELF" if architecture == "amd64" else "Image"
+    (kernel,) = facts("n", architecture)["artifacts"]
+    return changed(record, artifacts=[{**kernel, "format": form}])
+
+
+def asking(spec: dict[str, Any], group: str, **values: Any) -> dict[str, Any]:
+    return {**spec, group: {**spec.get(group, {}), **values}}
+
+
+def apply(world: World, atom: str, change: str) -> World:
+    """Do what one counterfactual says."""
+    record, spec = world
+    kind, _, rest = atom.partition("/")
+    simple: Mapping[str, Callable[[], World]] = {
+        "heartbeat": lambda: (replace(record, last_proof=NOW - timedelta(seconds=1)), spec),
+        "maxTruthAgeSeconds": lambda: (
+            record,
+            asking(spec, "placement", maxTruthAgeSeconds=int(change.split()[2])),
+        ),
+        "nodeOpen": lambda: (replace(record, unschedulable=False), spec),
+        "taint": lambda: (replace(record, taints=()), spec),
+        "health": lambda: (changed(record, health=Health(state=HealthState.HEALTHY)), spec),
+        "architecture": lambda: (record, {**spec, "architecture": "Any"}),
+        "vcpus": lambda: _numbers(world, "vcpus", change),
+        "memory": lambda: _numbers(world, "memory", change),
+        "nodeSelector": lambda: (record, asking(spec, "placement", nodeSelector={})),
+        "compatibilityClass": lambda: (
+            (record, asking(spec, "placement", compatibilityClasses=[]))
+            if "accept" in change
+            else (changed(record, compatibilityClass="ArmProduction"), spec)
+        ),
+        "capability": lambda: (with_capability(record, rest), spec),
+        "artifact": lambda: (with_kernel(record), spec),
+    }
+    if kind in simple:
+        return simple[kind]()
+    assert kind == "backend", atom
+    return _backend(world, *rest.split("/")[:2])
+
+
+def _numbers(world: World, name: str, change: str) -> World:
+    """Lower a demand to its bound; where nothing is left, the node gets more."""
+    record, spec = world
+    if "<=" in change:
+        value = change.split()[2]
+        return record, asking(spec, "resources", **{name: int(value) if name == "vcpus" else value})
+    assert record.truth is not None
+    capacity = record.truth.status.capacity
+    assert capacity is not None
+    more = {"vcpus": 64} if name == "vcpus" else {"memory": "900Gi"}
+    return changed(record, capacity={**capacity.model_dump(by_alias=True), **more}), spec
+
+
+def _backend(world: World, name: str, what: str) -> World:
+    record, spec = world
+    if what == "version":
+        return record, asking(spec, "backend", versions=[])
+    if what.startswith("firecracker"):
+        return with_capability(record, what), spec
+    if what == "kernelFormat":
+        return with_kernel(record), spec
+    if what == "request":
+        boot = {"kernel": {"artifact": "kernel"}, "initrd": {"artifact": "kernel"}}
+        return record, {**spec, "boot": boot}
+    return with_backend(record, name), spec
+
+
+def is_eligible(world: World) -> bool:
+    record, spec = world
+    decision = decide(Fleet.of([record]), intent(**spec), now=NOW, policy=POLICY)
+    return bool(decision.eligible[0])
+
+
+@given(varied_fleets(most=2), VARIED_SPECS)
+@settings(max_examples=150, deadline=None)
+def test_all_of_it_makes_the_node_eligible_and_any_part_left_out_does_not(
+    fleet: list[NodeRecord], spec: Any
+) -> None:
+    spec = {**spec, "backend": {**spec["backend"], "preference": spec["backend"]["preference"][:1]}}
+    if spec["backend"]["preference"] == [BACKENDS[2]]:
+        return
+    for record in fleet:
+        decision = decide(Fleet.of([record]), intent(**spec), now=NOW, policy=POLICY)
+        explanation = Explanation(decision)
+        if decision.eligible[0]:
+            continue
+        changes = [(cause.atom, cause.change) for cause in explanation.causes(0)]
+        for size in range(len(changes) + 1):
+            for chosen in combinations(changes, size) if size >= len(changes) - 1 else ():
+                world: World = (record, spec)
+                for atom, change in chosen:
+                    world = apply(world, atom, change)
+                assert is_eligible(world) == (size == len(changes)), (chosen, changes)
+
+
+def test_a_node_without_kvm_needs_just_that() -> None:
+    record = node("n", facts("n", capabilities=[capability(KVM, "Unsupported")]))
+    explanation = Explanation(decide(Fleet.of([record]), intent(), now=NOW))
+    (cause,) = explanation.causes(0)
+    assert cause.change == "it has a KVM that runs guests (now: CAP_KVM_MISSING)"
+    assert is_eligible((with_capability(record, KVM), {}))

@@ -1,0 +1,73 @@
+"""A node on which a workload has just failed is left out for a while, then liked less."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedune.api.scheduling_policy import DEFAULT_POLICY
+from schedune.codes import execution as codes
+from schedune.codes.row import Row
+from schedune.decision.decide import Decision, decide
+from schedune.fleet.fleet import Fleet
+from schedune_testing.nodes import NOW, node
+from schedune_testing.stories import Story
+
+BACK_OFF_S = DEFAULT_POLICY.failure_back_off_seconds
+DECAY_S = DEFAULT_POLICY.failure_decay_seconds
+
+
+def attempt(number: int, row: Row, ago_s: int, name: str = "n") -> Mapping[str, Any]:
+    ended = (NOW - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "attempt": number,
+        "code": row.code,
+        "endTime": ended,
+        "nodeName": name,
+        "placementUID": f"p{number}",
+    }
+
+
+def judge(*history: Mapping[str, Any], nodes: tuple[str, ...] = ("n",)) -> Decision:
+    story = Story(node("n"), status={"history": list(history)})
+    fleet = Fleet.of([node(name) for name in nodes])
+    return decide(fleet, story.intent(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "row", [codes.LEDGER_FULL, codes.SPAWN_FAILED, codes.EXITED_EARLY, codes.READY_TIMEOUT]
+)
+def test_a_failure_before_the_guest_leaves_the_node_out(row: Row) -> None:
+    assert judge(attempt(1, row, 0)).chosen is None
+
+
+def test_another_node_is_chosen_at_once() -> None:
+    decision = judge(attempt(1, codes.SPAWN_FAILED, 0), nodes=("n", "other"))
+    assert decision.chosen is not None
+    assert decision.node(decision.chosen).name == "other"
+
+
+@given(st.integers(1, 8))
+def test_failures_in_a_row_leave_it_out_twice_as_long_each(failures: int) -> None:
+    wait = BACK_OFF_S * 2 ** (failures - 1)
+    before = [attempt(n, codes.LEDGER_FULL, wait - 1) for n in range(1, failures + 1)]
+    after = [attempt(n, codes.LEDGER_FULL, wait) for n in range(1, failures + 1)]
+    assert judge(*before).chosen is None
+    assert judge(*after).chosen == 0
+
+
+def test_a_vm_that_ran_starts_the_count_anew() -> None:
+    history = [attempt(1, codes.SPAWN_FAILED, 1), attempt(2, codes.STOPPED_BY_GUEST, 0)]
+    assert judge(*history).chosen == 0
+
+
+def test_after_its_back_off_a_failure_counts_in_the_score_until_it_has_decayed() -> None:
+    def liked(ago_s: int) -> int:
+        decision = judge(attempt(1, codes.SPAWN_FAILED, ago_s))
+        part = next(one for one in decision.parts if one.name == "RecentFailures")
+        return int(part.values[0])
+
+    assert liked(BACK_OFF_S) < liked(DECAY_S // 2) < liked(DECAY_S) == 100

@@ -1,0 +1,150 @@
+"""Relaxations and conflict cores equal brute force; what is said to free a node does free it."""
+
+from itertools import chain, combinations
+from typing import Any
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.vmworkload import Backend
+from schedune.codes.row import Actor
+from schedune.decision.decide import decide
+from schedune.decision.explanation import Explanation
+from schedune.decision.sets import conflict_cores, members, minimal_rows
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.node import NodeRecord
+from schedune_testing.fleets import VARIED_SPECS, varied_fleets
+from schedune_testing.nodes import NOW, facts, intent, node
+
+POLICY = SchedulingPolicy(backends=[Backend.QEMU, Backend.CLOUD_HYPERVISOR])
+
+
+def explain(fleet: list[NodeRecord], spec: Any) -> Explanation:
+    return Explanation(decide(Fleet.of(fleet), intent(**spec), now=NOW, policy=POLICY))
+
+
+def pairs(explanation: Explanation) -> list[tuple[int, frozenset[int]]]:
+    """The objections of every pair of rejected nodes, straight from the findings."""
+    matrix = explanation.matrix
+    found = []
+    for row in explanation.rejected.tolist():
+        for backend in matrix.backends:
+            held = frozenset(
+                matrix.numbers[one.atom]
+                for one in matrix.findings
+                if one.objects[row] and one.atom.backend in (None, backend)
+            )
+            found.append((row, held))
+    return found
+
+
+def subsets(atoms: set[int]) -> list[frozenset[int]]:
+    ordered = sorted(atoms)
+    chosen = chain.from_iterable(combinations(ordered, n) for n in range(len(ordered) + 1))
+    return [frozenset(one) for one in chosen]
+
+
+def smallest(sets: list[frozenset[int]]) -> set[frozenset[int]]:
+    return {one for one in sets if not any(other < one for other in sets)}
+
+
+@given(varied_fleets(most=4), VARIED_SPECS)
+@settings(max_examples=80, deadline=None)
+def test_relaxations_and_cores_equal_brute_force_over_all_subsets(
+    fleet: list[NodeRecord], spec: Any
+) -> None:
+    explanation = explain(fleet, spec)
+    assume(explanation.decision.chosen is None)
+    held = [one for _, one in pairs(explanation)]
+    atoms = set().union(*held)
+    assume(len(atoms) <= 12)
+    every = subsets(atoms)
+    frees = smallest([one for one in every if any(pair <= one for pair in held)])
+    excludes = smallest([one for one in every if all(pair & one for pair in held)])
+    matrix = explanation.matrix
+    assert {members(row) for row in minimal_rows(matrix.pairs)[0]} == frees
+    found = conflict_cores(matrix.pairs)
+    assert found.complete
+    assert set(found.sets) == excludes
+
+
+@given(varied_fleets(most=6), VARIED_SPECS)
+@settings(max_examples=60, deadline=None)
+def test_a_way_frees_as_many_nodes_as_it_says_and_no_part_of_it_frees_them(
+    fleet: list[NodeRecord], spec: Any
+) -> None:
+    explanation = explain(fleet, spec)
+    held = pairs(explanation)
+    matrix = explanation.matrix
+    for way in explanation.relaxations.ways:
+        chosen = {matrix.numbers[atom] for atom in way.atoms}
+        freed = {row for row, pair in held if pair <= chosen}
+        assert way.nodes == len(freed)
+        assert not any(pair < chosen for _, pair in held)
+        assert set(way.sample_rows) <= freed
+        assert way.changes
+
+
+@given(varied_fleets(most=6), VARIED_SPECS)
+@settings(max_examples=60, deadline=None)
+def test_the_repair_that_frees_most_is_first_and_counts_what_it_frees(
+    fleet: list[NodeRecord], spec: Any
+) -> None:
+    explanation = explain(fleet, spec)
+    held = pairs(explanation)
+    matrix = explanation.matrix
+    counts = {}
+    for number, atom in enumerate(matrix.atoms):
+        if atom.who is Actor.ADMINISTRATOR:
+            freed = {row for row, pair in held if pair <= {number}}
+            if freed:
+                counts[atom] = len(freed)
+    repairs = explanation.relaxations.repairs
+    assert {one.atom: one.nodes for one in repairs} == counts
+    assert [one.nodes for one in repairs] == sorted(counts.values(), reverse=True)
+
+
+@given(st.lists(st.integers(1, 2**10 - 1), min_size=1, max_size=40, unique=True), st.integers(1, 3))
+@settings(max_examples=80, deadline=None)
+def test_a_cap_leaves_true_and_minimal_cores_and_says_so(masks: list[int], most: int) -> None:
+    rows = np.array(sorted(masks, key=lambda one: (one.bit_count(), one)), np.uint64)[:, None]
+    found = conflict_cores(rows, most)
+    for core in found.sets:
+        assert all(core & members(row) for row in rows)
+        for bit in core:
+            assert not all((core - {bit}) & members(row) for row in rows)
+    whole = set(conflict_cores(rows, 10_000).sets)
+    assert set(found.sets) <= whole
+    assert found.complete == (set(found.sets) == whole) or not found.complete
+
+
+def test_two_numbers_that_trade_off_are_told_as_pairs_each_from_one_node() -> None:
+    def sized(name: str, vcpus: int, memory: str) -> NodeRecord:
+        capacity = {"vcpus": vcpus, "memory": memory, "basis": "Declared"}
+        return node(name, facts(name, capacity=capacity))
+
+    fleet = [sized("many", 16, "8Gi"), sized("large", 4, "64Gi"), sized("less", 4, "8Gi")]
+    explanation = explain(fleet, {"resources": {"vcpus": 32, "memory": "128Gi"}})
+    (way,) = explanation.relaxations.ways
+    (numbers,) = way.changes
+    assert numbers == (
+        "vcpus <= 16 (asked 32) and memory <= 8112Mi (asked 128Gi)"
+        " or vcpus <= 4 (asked 32) and memory <= 65468Mi (asked 128Gi)"
+    )
+    assert way.nodes == 3
+
+
+def test_demands_that_contradict_even_on_a_repaired_fleet_come_first() -> None:
+    stale = node("a", facts("a"), age_s=900)
+    explanation = explain([stale, node("b")], {"architecture": "arm64"})
+    first = explanation.relaxations.cores[0]
+    assert first.after_repair
+    assert first.demands == ("architecture: arm64",)
+
+
+def test_where_repairs_alone_suffice_no_demand_is_called_contradictory() -> None:
+    explanation = explain([node("a", facts("a"), age_s=900)], {})
+    assert not any(core.after_repair for core in explanation.relaxations.cores)
+    assert [one.nodes for one in explanation.relaxations.repairs] == [1]

@@ -1,0 +1,57 @@
+"""Speak to a real control plane as the operator or as a node's agent, by real tokens."""
+
+from pathlib import Path
+from typing import Any
+
+from schedune_kube.client import KubeClient
+from schedune_kube.credentials import Credentials
+from schedune_kube.errors import NotFoundError
+from schedune_kube.kubeconfig import from_kubeconfig
+from schedune_kube.resources import NODES, PODS, SERVICEACCOUNTS, Resource
+from schedune_testing.control_plane import ControlPlane
+
+SYSTEM = "schedune-system"
+Object = dict[str, Any]
+
+
+async def ensure(
+    admin: KubeClient, resource: Resource, body: Object, namespace: str | None = None
+) -> Object:
+    """Return an object; make it where it is missing."""
+    try:
+        return await admin.get(resource, body["metadata"]["name"], namespace)
+    except NotFoundError:
+        whole = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        return await admin.create(resource, whole, namespace)
+
+
+async def token_of(admin: KubeClient, node: str | None, account: str = "schedune-agent") -> str:
+    """Return a token of an account, bound to a pod on the node if there is one."""
+    spec: Object = {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 3600}
+    if node is not None:
+        spec["boundObjectRef"] = await _bound_pod(admin, node)
+    answer = await admin.create_subresource(
+        SERVICEACCOUNTS, account, "token", {"spec": spec}, SYSTEM
+    )
+    return str(answer["status"]["token"])
+
+
+async def _bound_pod(admin: KubeClient, node: str) -> Object:
+    pod: Object = {
+        "metadata": {"name": f"agent-{node}", "namespace": SYSTEM},
+        "spec": {
+            "nodeName": node,
+            "serviceAccountName": "schedune-agent",
+            "containers": [{"name": "agent", "image": "none"}],
+        },
+    }
+    await ensure(admin, NODES, {"metadata": {"name": node}})
+    found = await ensure(admin, PODS, pod, SYSTEM)
+    uid = found["metadata"]["uid"]
+    return {"apiVersion": "v1", "kind": "Pod", "name": f"agent-{node}", "uid": uid}
+
+
+def bearing(control_plane: ControlPlane, token: str) -> Credentials:
+    """Return credentials of whoever bears a token."""
+    admin = from_kubeconfig(control_plane.admin_kubeconfig)
+    return Credentials(admin.server, ca_file=Path(control_plane.layout.authority), token=token)
