@@ -87,9 +87,16 @@ class ControlPlane:
         headers = {"Content-Type": "application/json"}
         if user:
             headers["Impersonate-User"] = user
+        text = json.dumps(body) if body is not None else None
         connection = self._connection()
-        connection.request(method, url, json.dumps(body) if body is not None else None, headers)
-        answer = connection.getresponse()
+        try:
+            connection.request(method, url, text, headers)
+            answer = connection.getresponse()
+        except OSError:
+            # The server closes what was idle for long; nothing of the request was read.
+            connection.close()
+            connection.request(method, url, text, headers)
+            answer = connection.getresponse()
         return Answer(answer.status, json.loads(answer.read()))
 
     def _connection(self) -> http.client.HTTPSConnection:

@@ -17,7 +17,7 @@ from typing import Final
 from schedune.api.quantity import parse_bytes, render_bytes
 from schedune.api.vmplacement import Claim, Launch
 from schedune.api.vmworkload import Acceleration, Architecture
-from schedune.launch.overhead import qemu_overhead
+from schedune.launch.overhead import vmm_overhead
 from schedune_agent.system.sockets import LONGEST_PATH
 
 READY_PORT: Final = "io.schedune.ready.0"
@@ -88,7 +88,7 @@ def read_claim(argv: Sequence[str]) -> Claim | None:
         return None
     emulated = options.get("-machine", "").endswith("accel=tcg")
     acceleration = Acceleration.EMULATED if emulated else Acceleration.KVM
-    overhead = render_bytes(qemu_overhead(int(vcpus), acceleration))
+    overhead = render_bytes(vmm_overhead(int(vcpus), acceleration))
     return Claim(vcpus=int(vcpus), memory=f"{memory}Mi", overhead_memory=overhead)
 
 
