@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from schedune_agent.app import run_agents
-from schedune_agent.settings import AgentSettings, SettingsError, read_settings
+from schedune_agent.settings import AgentSettings, read_settings
 from schedune_kube.log import set_up_logging
+from schedune_kube.settings import SettingsError
 
 _SETTINGS = click.option(
     "--settings", "files", type=click.Path(path_type=Path), multiple=True, required=True,

@@ -16,11 +16,12 @@ from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts
-from schedune_agent.settings import AgentSettings, SettingsError
+from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup
 from schedune_agent.truth import TruthPublisher
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
+from schedune_kube.settings import SettingsError
 
 _LOG: Final = logging.getLogger(__name__)
 _IDENTITY_SECONDS: Final = 1.0

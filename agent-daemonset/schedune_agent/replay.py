@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from schedune.api.nodetruth import Identity, NodeTruth, NodeTruthStatus
 from schedune_agent import __version__
 from schedune_agent.identity import NodeIdentity
-from schedune_agent.settings import SettingsError
+from schedune_kube.settings import SettingsError
 
 
 class RecordedFacts:

@@ -1,41 +1,15 @@
-"""What the agent is told: one YAML file, checked whole before anything starts."""
+"""What the agent is told."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
-from schedune.api.base import Quantity, field_name
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; the message names file, field, value and remedy."""
+from schedune.api.base import Quantity
+from schedune_kube.settings import KubernetesSettings, Settings, read_settings_file
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=field_name,
-        populate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class KubernetesSettings(_Settings):
-    """Where the API server is."""
-
-    server: Annotated[str, Field(pattern=r"^https://")]
-    """URL of the API server."""
-    ca_file: Path
-    """Certificate that proves it."""
-    token_file: Path
-    """Our pod-bound token; its owner renews it, we read it again."""
-
-
-class CapacitySettings(_Settings):
+class CapacitySettings(Settings):
     """What this node offers to VMs (design.md 4)."""
 
     vcpus: Annotated[int, Field(ge=0)]
@@ -46,7 +20,7 @@ class CapacitySettings(_Settings):
     """Disk."""
 
 
-class AgentSettings(_Settings):
+class AgentSettings(Settings):
     """Everything that one agent is told."""
 
     kubernetes: KubernetesSettings
@@ -83,18 +57,4 @@ def read_settings(path: Path) -> AgentSettings:
     Raises:
         SettingsError: the file is missing, no YAML, or says something wrong.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-        return AgentSettings.model_validate(content)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: is not YAML: {error}") from error
-    except ValidationError as error:
-        told = "; ".join(_tell(one) for one in error.errors()[:8])
-        raise SettingsError(f"{path}: {told}") from error
-
-
-def _tell(detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"]) or "the file"
-    return f"{where}: got {str(detail['input'])[:60]!r}: {detail['msg']}"
+    return read_settings_file(path, AgentSettings)

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from schedune_kube.log import set_up_logging
+from schedune_kube.settings import SettingsError
 from schedune_operator.app import run_operator
-from schedune_operator.settings import SettingsError, read_settings
+from schedune_operator.settings import read_settings
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

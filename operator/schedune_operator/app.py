@@ -15,11 +15,12 @@ from schedune_kube.credentials import Credentials
 from schedune_kube.events import EventRecorder
 from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
+from schedune_kube.settings import SettingsError
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
 from schedune_operator.reconciler import Reconciler
-from schedune_operator.settings import OperatorSettings, SettingsError
+from schedune_operator.settings import OperatorSettings
 from schedune_operator.truths import TruthJudge
 from schedune_operator.world import World
 

@@ -1,39 +1,15 @@
-"""What the operator is told: one YAML file, checked whole before anything starts."""
+"""What the operator is told."""
 
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
-from schedune.api.base import field_name
 from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune_kube.settings import KubernetesSettings, Settings, read_settings_file
 
 
-class SettingsError(Exception):
-    """The settings cannot be used; the message names file, field, value and remedy."""
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=field_name, populate_by_name=True, extra="forbid", frozen=True,
-        use_attribute_docstrings=True,
-    )  # fmt: skip
-
-
-class KubernetesSettings(_Settings):
-    """Where the API server is."""
-
-    server: Annotated[str, Field(pattern=r"^https://")]
-    """URL of the API server."""
-    ca_file: Path
-    """Certificate that proves it."""
-    token_file: Path
-    """Our token; its owner renews it, we read it again."""
-
-
-class LeaderSettings(_Settings):
+class LeaderSettings(Settings):
     """Seconds of the leader election (reference/kopf.md 5.3)."""
 
     duration_seconds: Annotated[int, Field(ge=2)] = 15
@@ -46,7 +22,7 @@ class LeaderSettings(_Settings):
     """A write starts only if leadership lasts this much longer."""
 
 
-class OperatorSettings(_Settings):
+class OperatorSettings(Settings):
     """Everything the operator is told."""
 
     kubernetes: KubernetesSettings | None = None
@@ -69,19 +45,4 @@ def read_settings(path: Path | None) -> OperatorSettings:
     Raises:
         SettingsError: the file is missing, no YAML, or says something wrong.
     """
-    if path is None:
-        return OperatorSettings()
-    try:
-        return OperatorSettings.model_validate(yaml.safe_load(path.read_text()) or {})
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: is not YAML: {error}") from error
-    except ValidationError as error:
-        told = "; ".join(_tell(one) for one in error.errors()[:8])
-        raise SettingsError(f"{path}: {told}") from error
-
-
-def _tell(detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"]) or "the file"
-    return f"{where}: got {str(detail['input'])[:60]!r}: {detail['msg']}"
+    return OperatorSettings() if path is None else read_settings_file(path, OperatorSettings)

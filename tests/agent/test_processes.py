@@ -11,13 +11,22 @@ import pytest
 from schedune_agent.system import processes
 from schedune_agent.system.child import run_child
 
+SLEEP = ["/bin/sleep", "60"]
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def test_a_process_is_proved_and_only_then_signalled() -> None:
-    with subprocess.Popen(["/bin/sleep", "60"]) as child:
+def identity_of(child: subprocess.Popen[bytes]) -> processes.ProcessIdentity:
+    """Read it once /proc shows the command line: a moment after the parent goes on."""
+    while True:
         found = processes.read_identity(child.pid, BOOT_ID)
         assert found is not None
+        if found.argv_digest == processes.digest_argv(SLEEP):
+            return found
+
+
+def test_a_process_is_proved_and_only_then_signalled() -> None:
+    with subprocess.Popen(SLEEP) as child:
+        found = identity_of(child)
         handle = processes.prove(found, BOOT_ID)
         assert handle is not None
         assert handle.is_alive
@@ -29,9 +38,8 @@ def test_a_process_is_proved_and_only_then_signalled() -> None:
 @pytest.mark.parametrize("field", ["start_time", "boot_id", "executable", "argv_digest"])
 def test_a_reused_number_is_not_the_process_that_was_recorded(field: str) -> None:
     other = {"start_time": 1, "boot_id": "x", "executable": (0, 0), "argv_digest": "x"}
-    with subprocess.Popen(["/bin/sleep", "60"]) as child:
-        found = processes.read_identity(child.pid, BOOT_ID)
-        assert found is not None
+    with subprocess.Popen(SLEEP) as child:
+        found = identity_of(child)
         assert processes.prove(replace(found, **{field: other[field]}), BOOT_ID) is None
         child.kill()
 
