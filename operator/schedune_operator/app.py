@@ -54,7 +54,7 @@ def credentials_of(settings: OperatorSettings) -> Credentials:
 async def run_operator(settings: OperatorSettings) -> None:
     """Run until SIGTERM; any member that fails ends the process, which is then restarted."""
     credentials = credentials_of(settings)
-    stop = asyncio.Event()
+    stop, kopf_is_up = asyncio.Event(), asyncio.Event()
     cache = WorkloadCache()
     async with (
         KubeClient(credentials, field_manager=MANAGER) as client,
@@ -87,7 +87,8 @@ async def run_operator(settings: OperatorSettings) -> None:
             asyncio.create_task(world.placements.run(), name="placements"),
             asyncio.create_task(elector.run(), name="elector"),
             asyncio.create_task(loop.run(), name="loop"),
-            asyncio.create_task(_run_kopf(credentials, cache, stop), name="kopf"),
+            asyncio.create_task(_run_kopf(credentials, cache, stop, kopf_is_up), name="kopf"),
+            asyncio.create_task(_take_signals(stop, kopf_is_up), name="signals"),
         ]
         await _until_stopped(members, stop)
         await elector.release()
@@ -95,9 +96,6 @@ async def run_operator(settings: OperatorSettings) -> None:
 
 async def _until_stopped(members: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
     """Wait for SIGTERM or for a member that ends; then end them all."""
-    event_loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        event_loop.add_signal_handler(number, stop.set)
     waiter = asyncio.create_task(stop.wait())
     done, pending = await asyncio.wait([*members, waiter], return_when=asyncio.FIRST_COMPLETED)
     stop.set()
@@ -108,13 +106,30 @@ async def _until_stopped(members: list[asyncio.Task[None]], stop: asyncio.Event)
         task.result()
 
 
-async def _run_kopf(credentials: Credentials, cache: WorkloadCache, stop: asyncio.Event) -> None:
+async def _take_signals(stop: asyncio.Event, kopf_is_up: asyncio.Event) -> None:
+    """Let SIGTERM set our flag; again once kopf is up, which takes the signals for itself.
+
+    Ended by its own handler, kopf would wait five seconds for the task that waits for our flag.
+    """
+    event_loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        event_loop.add_signal_handler(number, stop.set)
+    await kopf_is_up.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        event_loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def _run_kopf(
+    credentials: Credentials, cache: WorkloadCache, stop: asyncio.Event, is_up: asyncio.Event
+) -> None:
     await kopf.operator(
         registry=make_registry(credentials),
         memo=cache,
         standalone=True,
         clusterwide=True,
         stop_flag=stop,
+        ready_flag=is_up,
     )
 
 
