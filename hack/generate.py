@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from schedune.api.crd import DEFINITIONS, render_definition
+from schedune.api.policy_page import render_policy_page
 from schedune.codes.page import render_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,7 +19,12 @@ def rendered() -> dict[Path, str]:
         + yaml.safe_dump(render_definition(one), sort_keys=False, width=100)
         for one in DEFINITIONS
     }
-    return {**files, ROOT / "docs" / "reference" / "reasons.md": render_page()}
+    reference = ROOT / "docs" / "reference"
+    return {
+        **files,
+        reference / "reasons.md": render_page(),
+        reference / "scheduling-policy.md": render_policy_page(),
+    }
 
 
 if __name__ == "__main__":

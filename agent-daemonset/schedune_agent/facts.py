@@ -18,6 +18,7 @@ from schedune.api.nodetruth import (
     NodeCapacity,
     NodeTruthStatus,
 )
+from schedune.api.text import plain_line
 from schedune.codes import probes as codes
 from schedune.codes import summary
 from schedune.codes.row import Reason, Row
@@ -247,4 +248,4 @@ def why_lines(facts: NodeTruthStatus, live: Sequence[LiveVM]) -> list[str]:
         ("LIVE VMS", ", ".join(f"{one.namespace}/{one.name}" for one in live[:6]) or "none"),
     ]
     width = max(len(name) for name, _ in rows)
-    return [f"{name.ljust(width)}  {text}".rstrip()[:118] for name, text in rows][:12]
+    return [plain_line(f"{name.ljust(width)}  {text}") for name, text in rows][:12]

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from schedune.api.base import Condition
+from schedune.api.text import plain_line
 from schedune.api.vmplacement import (
     PlacementState,
     Prepared,
@@ -11,6 +12,7 @@ from schedune.api.vmplacement import (
     VMPlacement,
     VMPlacementStatus,
 )
+from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
 from schedune.codes.table import TABLE
@@ -85,7 +87,9 @@ def _conditions(
 
     admitted = "Unknown" if state in _BEFORE_ADMISSION else "False" if record.refusal else "True"
     launched = "Unknown" if state is _S.UNKNOWN else "True" if state in _LIVE else "False"
-    ready = "Unknown" if state is _S.UNKNOWN else "True" if state is _S.RUNNING else "False"
+    ready = (
+        "Unknown" if state is _S.UNKNOWN else "True" if _is_settled(placement, state) else "False"
+    )
     if trouble and ready == "True":
         # What was seen since cannot be written down: the record is an old proof.
         ready = "Unknown"
@@ -94,6 +98,12 @@ def _conditions(
         condition("Launched", launched, row),
         condition("Ready", ready, row),
     ]
+
+
+def _is_settled(placement: VMPlacement, state: PlacementState | None) -> bool:
+    """Say whether it is as asked: a VM that runs, or a dry run that is prepared."""
+    wanted = _S.RUNNING if placement.spec.mode is LaunchMode.EXECUTE else _S.VALIDATED
+    return state is wanted
 
 
 def _last(record: LaunchRecord) -> tuple[Row, str]:
@@ -114,10 +124,10 @@ def _why(
             f"pid {vmm.pid}, QEMU {vmm.version or '-'}, control socket {vmm.control_socket}"
         )
     if trouble is not None:
-        lines.append(f"{trouble.row.code}: {trouble.message}"[:200])
+        lines.append(f"{trouble.row.code}: {trouble.message}")
     lines.append("TIME      STATE        CODE")
     lines += [
-        f"{entry.time:%H:%M:%S}  {entry.to.value:<11}  {entry.code}: {entry.message}"[:118]
+        f"{entry.time:%H:%M:%S}  {entry.to.value:<11}  {entry.code}: {entry.message}"
         for entry in record.trace[-8:]
     ]
-    return [line.encode("ascii", "replace").decode() for line in lines]
+    return [plain_line(line) for line in lines]

@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.text import WIDTH, plain_line
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, LaunchMode, RunState, VMWorkload, VMWorkloadStatus
 from schedune.codes import placement as placement_codes
@@ -19,7 +20,7 @@ from schedune.decision.decide import decide
 from schedune.decision.evaluation import evaluation_of
 from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline
-from schedune.decision.why import WIDTH, why_lines
+from schedune.decision.why import why_lines
 from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune.launch.resolve import resolve_launch
 from schedune.lifecycle.mirror import changed_fields, mirror
@@ -261,11 +262,13 @@ def _read_status(raw: Raw) -> VMWorkloadStatus:
 def _refused(reasons: tuple[Reason, ...]) -> Answer:
     """Say everything that is wrong with an intent; nothing happens until it is changed."""
     first = reasons[0]
-    lines = [f"{one.row.code}: {one.message}"[:118] for one in reasons[:10]]
+    lines = [plain_line(f"{one.row.code}: {one.message}") for one in reasons[:10]]
     message = "; ".join(one.message for one in reasons)
     claim = Claim("False", first.row, message)
     return Answer(
-        Situation(ready=claim, scheduled=claim, stalled=True, why=[*lines, first.row.remedy[:118]])
+        Situation(
+            ready=claim, scheduled=claim, stalled=True, why=[*lines, plain_line(first.row.remedy)]
+        )
     )
 
 

@@ -16,6 +16,7 @@ from schedune.api.evaluation import (
     ScorePart,
     Signature,
 )  # fmt: skip
+from schedune.api.text import shorten
 from schedune.codes.row import Actor
 from schedune.decision.causes import Cause
 from schedune.decision.digest import input_digest
@@ -108,7 +109,7 @@ def _story(explanation: Explanation) -> list[CodeCount]:
                 told[code] = CodeCount(
                     code=code,
                     count=counts[code].nodes,
-                    message=cause.reason.message[:_TEXT_PLACED],
+                    message=shorten(cause.reason.message, _TEXT_PLACED),
                     reason=cause.reason.row.reason,
                     sample_nodes=_names(explanation, [row]),
                 )
@@ -130,7 +131,7 @@ def _code(explanation: Explanation, count: Count) -> CodeCount:
     return CodeCount(
         code=count.row.code,
         count=count.nodes,
-        message=cause.reason.message[:_TEXT],
+        message=shorten(cause.reason.message, _TEXT),
         reason=count.row.reason,
         remedy=count.row.remedy or None,
         sample_nodes=_names(explanation, count.first_rows),
@@ -162,7 +163,7 @@ def _near_miss(explanation: Explanation, row: int) -> NearMiss:
     causes, name = explanation.causes(row), explanation.decision.node(row).name
     return NearMiss(
         node_name=name,
-        message=f"{name} if {would_change(causes)}"[:1024],
+        message=shorten(f"{name} if {would_change(causes)}", 1024),
         objections=[_objection(cause) for cause in causes[:MOST_OBJECTIONS]],
     )
 
@@ -172,10 +173,10 @@ def _objection(cause: Cause) -> Objection:
     return Objection(
         code=reason.row.code,
         actor="User" if cause.who is Actor.USER else "Administrator",
-        message=reason.message[:_TEXT],
-        observed=reason.observed[:_TEXT],
-        required=reason.required[:_TEXT],
-        change=cause.change[:_TEXT],
+        message=shorten(reason.message, _TEXT),
+        observed=shorten(reason.observed, _TEXT),
+        required=shorten(reason.required, _TEXT),
+        change=shorten(cause.change, _TEXT),
         consequences=sorted({one.row.code for one in cause.consequences})[:MOST_OBJECTIONS],
     )
 
@@ -206,7 +207,7 @@ def _ways(explanation: Explanation, cut: list[str]) -> dict[str, object]:
     relaxations = [
         Relaxation(
             actor="User" if way.who is Actor.USER else "Administrator",
-            changes=[change[:_TEXT] for change in way.changes][:MOST_CHANGES],
+            changes=[shorten(change, _TEXT) for change in way.changes][:MOST_CHANGES],
             nodes=way.nodes,
             sample_nodes=_names(explanation, way.sample_rows),
         )
@@ -214,14 +215,14 @@ def _ways(explanation: Explanation, cut: list[str]) -> dict[str, object]:
     ]
     cores = [
         Core(
-            demands=[one[:_TEXT] for one in core.demands][:MOST_CHANGES],
+            demands=[shorten(one, _TEXT) for one in core.demands][:MOST_CHANGES],
             scope="EvenRepaired" if core.after_repair else "Now",
         )
         for core in found.cores
     ]
     repairs = [
         Repair(
-            change=one.change[:_TEXT],
+            change=shorten(one.change, _TEXT),
             nodes=one.nodes,
             sample_nodes=_names(explanation, one.sample_rows),
         )

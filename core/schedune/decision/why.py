@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from schedune.api.text import plain_line
 from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline, would_change
 
 MOST_LINES: Final = 12
-WIDTH: Final = 118
 _Row = tuple[str, str, str, str]
 
 
@@ -49,11 +49,4 @@ def _table(first: str, rows: list[_Row], hidden: int, last: str | None) -> list[
     lines = [first]
     lines += ["  ".join([*(row[c].ljust(widths[c]) for c in range(3)), row[3]]) for row in table]
     lines += [last] if last else []
-    return [_clean(line) for line in lines]
-
-
-def _clean(line: str) -> str:
-    ascii_only = (
-        line.encode("ascii", "replace").decode().replace("\n", " ").replace("\t", " ").rstrip()
-    )
-    return ascii_only if len(ascii_only) <= WIDTH else ascii_only[: WIDTH - 3] + "..."
+    return [plain_line(line) for line in lines]

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from schedune.api.evaluation import CodeCount, Evaluation
+from schedune.api.text import plain_line
 from schedune.api.vmplacement import PlacementState, VMPlacement
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution, summary
@@ -133,7 +134,7 @@ def _why(placement: VMPlacement, headline: str, evaluation: Evaluation | None) -
         f"{entry.time:%H:%M:%SZ} {entry.to.value}: {entry.message or entry.code}"
         for entry in status.trace[-3:]
     ]
-    return [line.encode("ascii", "replace").decode()[:118] for line in lines][:12]
+    return [plain_line(line) for line in lines][:12]
 
 
 def _rejections(causes: list[CodeCount]) -> list[str]:

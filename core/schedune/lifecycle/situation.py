@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from schedune.api.base import Condition
+from schedune.api.text import shorten
 from schedune.codes import summary as codes
 from schedune.codes.row import Row
 
@@ -62,7 +63,7 @@ def conditions_of(
             type=kind,
             status=claim.status,
             reason=claim.row.reason,
-            message=claim.message[:1024],
+            message=shorten(claim.message, 1024),
             observed_generation=generation,
             last_transition_time=_transition(held.get(kind), claim.status, now),
         )

@@ -9,6 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from schedune.api.text import shorten
 from schedune.api.vmplacement import PlacementState, TraceEntry
 from schedune.codes.row import Reason
 
@@ -75,5 +76,9 @@ def _entry(
     before: PlacementState | None, after: PlacementState, reason: Reason, now: datetime
 ) -> TraceEntry:
     return TraceEntry(
-        time=now, from_=before, to=after, code=reason.row.code, message=reason.message[:1024]
+        time=now,
+        from_=before,
+        to=after,
+        code=reason.row.code,
+        message=shorten(reason.message, 1024),
     )
