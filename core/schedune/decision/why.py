@@ -42,7 +42,7 @@ def _table(first: str, rows: list[_Row], hidden: int, last: str | None) -> list[
         shown = rows[: room - 1]
         names = {row[0] for row in shown}
         more = len({row[0] for row in rows} - names) + hidden
-        told = f"+ {more} more nodes" if more else "+ more"
+        told = f"+ {more} more {'nodes' if more > 1 else 'node'}" if more else "+ more"
         rows = [*shown, (told, "", "", "all of them: kubectl schedune explain")]
     table = [("NODE", "VERDICT", "CODE", "WHY"), *rows] if rows else []
     widths = [max((len(row[column]) for row in table), default=0) for column in range(3)]
