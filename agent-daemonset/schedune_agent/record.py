@@ -117,7 +117,7 @@ class LaunchRecord(StatusModel):
         for entry in reversed(self.trace):
             if entry.to is _S.PENDING:
                 break
-            if entry.to in _READY:
+            if entry.to in _READY or entry.from_ in _READY:
                 found = entry.time
         return found
 

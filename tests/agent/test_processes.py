@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,17 @@ def identity_of(child: subprocess.Popen[bytes]) -> processes.ProcessIdentity:
         assert found is not None
         if found.argv_digest == processes.digest_argv(SLEEP):
             return found
+
+
+def identify(child: "subprocess.Popen[bytes]") -> processes.ProcessIdentity:
+    """Return who a child is, once /proc shows its command line: a moment after it was started."""
+    wanted, deadline = processes.digest_argv(["/bin/sleep", "60"]), time.monotonic() + 10
+    while True:
+        found = processes.read_identity(child.pid, BOOT_ID)
+        assert found is not None
+        if found.argv_digest == wanted:
+            return found
+        assert time.monotonic() < deadline
 
 
 def test_a_process_is_proved_and_only_then_signalled() -> None:

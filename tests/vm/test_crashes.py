@@ -99,15 +99,14 @@ async def test_a_vmm_that_was_killed_is_started_again_once_wherever_the_agent_is
 async def test_a_guest_that_powered_off_is_not_started_again_wherever_the_agent_is_killed(
     new_world: NewWorld,
 ) -> None:
-    off = "console=ttyS0 quiet schedune.test=poweroff"
     for moment in itertools.count(1):
-        world = new_world(restartPolicy="OnFailure", commandLine=off)
-        await world.agent(is_running)
+        world = new_world(restartPolicy="OnFailure", kernel={"artifact": "off"}, initrd=None)
         was_killed = await world.agent(is_ended, kill_at=moment)
         await world.agent(is_ended)
         record = world.record
         assert (record.ended.reason, record.incarnation) == ("GuestPoweredOff", 1)
         assert (world.vms(), world.remains()) == ([], [])
+        assert_moves_of_the_table(record.trace)
         if not was_killed:
             break
-    assert moment > 1
+    assert moment > FEWEST_MOMENTS

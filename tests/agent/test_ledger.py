@@ -1,0 +1,75 @@
+"""The ledger gives nothing away twice, whatever is asked of it in whatever order."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from schedune.api.nodetruth import NodeCapacity
+from schedune.api.quantity import parse_bytes
+from schedune.api.vmplacement import Claim
+from schedune_agent.ledger import Ledger, memory_of
+
+CLAIMS = st.builds(
+    lambda vcpus, memory: Claim(vcpus=vcpus, memory=f"{memory}Mi", overhead_memory="16Mi"),
+    st.integers(0, 6),
+    st.integers(1, 900),
+)
+UIDS = st.sampled_from("abcdef")
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Placements come, go, come back and are found running, in any order."""
+
+    @initialize(vcpus=st.integers(0, 12), memory=st.integers(0, 4096))
+    def begin(self, vcpus: int, memory: int) -> None:
+        self.ledger = Ledger()
+        self.capacity = NodeCapacity(vcpus=vcpus, memory=f"{memory}Mi", basis="Declared")
+        self.ran_already: set[str] = set()
+
+    @rule(uid=UIDS, claim=CLAIMS)
+    def admit(self, uid: str, claim: Claim) -> None:
+        before = dict(self.ledger.held)
+        if self.ledger.reserve(uid, claim, self.capacity) is not None:
+            assert self.ledger.held == before
+            return
+        self.ran_already.discard(uid)
+        after = dict(self.ledger.held)
+        assert after == {**before, uid: claim}
+        self._assert_that_it_all_fits()
+        assert self.ledger.reserve(uid, claim, self.capacity) is None
+        assert self.ledger.held == after
+
+    @rule(uid=UIDS, claim=CLAIMS)
+    def find_running(self, uid: str, claim: Claim) -> None:
+        self.ledger.hold(uid, claim)
+        self.ledger.hold(uid, claim)
+        self.ran_already.add(uid)
+        assert self.ledger.held[uid] == claim
+
+    @rule(uid=UIDS)
+    def give_back(self, uid: str) -> None:
+        self.ledger.release(uid)
+        once = dict(self.ledger.held)
+        self.ledger.release(uid)
+        self.ran_already.discard(uid)
+        assert self.ledger.held == once
+
+    @rule(uid=UIDS, claim=CLAIMS)
+    def ask_a_node_that_offers_nothing(self, uid: str, claim: Claim) -> None:
+        before = dict(self.ledger.held)
+        assert self.ledger.reserve(uid, claim, None) is not None
+        assert self.ledger.held == before
+
+    @invariant()
+    def no_more_is_given_away_than_there_is_unless_it_ran_already(self) -> None:
+        if not self.ran_already:
+            self._assert_that_it_all_fits()
+
+    def _assert_that_it_all_fits(self) -> None:
+        held = self.ledger.held.values()
+        assert sum(one.vcpus for one in held) <= self.capacity.vcpus
+        assert sum(map(memory_of, held)) <= parse_bytes(self.capacity.memory)
+
+
+TestNothingIsGivenAwayTwice = LedgerMachine.TestCase
+TestNothingIsGivenAwayTwice.settings = settings(max_examples=60, deadline=None)

@@ -1,0 +1,118 @@
+"""What is on disk is what the agent goes by: whole, or not at all."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from schedune.api.vmplacement import PlacementState, VMPlacement, VMPlacementStatus
+from schedune_agent.placement_base import Node
+from schedune_agent.placement_worker import PlacementWorker
+from schedune_agent.record import LaunchRecord, RecordError
+
+S = PlacementState
+NewPlacement = Callable[..., VMPlacement]
+FullDisk = Callable[[], AbstractContextManager[None]]
+UID = "11111111-2222-3333-4444-555555555555"
+
+
+def record(**changes: object) -> LaunchRecord:
+    names = {"placement_uid": UID, "workload_uid": "w", "namespace": "default", "name": "vm"}
+    return LaunchRecord.model_validate({**names, **changes})
+
+
+def test_a_record_that_does_not_fit_on_the_disk_leaves_the_old_one_whole(
+    node: Node, full_disk: FullDisk
+) -> None:
+    """The kernel takes the first bytes of a write that does not fit."""
+    node.records.save(record(state="Launching"))
+    with full_disk(), pytest.raises(RecordError, match=r"record\.json cannot be written"):
+        node.records.save(record(state="Starting"))
+    assert node.records.load_all()[UID].state is S.LAUNCHING
+
+
+async def test_a_worker_goes_by_nothing_that_is_not_on_disk_and_says_why_it_waits(
+    node: Node, new_placement: NewPlacement, full_disk: FullDisk
+) -> None:
+    worker = PlacementWorker(node, new_placement(), None)
+    await worker.step()
+    assert worker.record.state is S.PREPARING
+    with full_disk():
+        for _ in range(3):
+            await worker.step()
+            assert worker.record == node.records.load_all()[UID]
+    conditions = VMPlacementStatus.model_validate(worker.status()).conditions
+    assert {one.reason for one in conditions} == {"RecordUnwritable"}
+    assert all("record.json cannot be written: File too large" in c.message for c in conditions)
+    await worker.step()
+    assert worker.record.state is not S.PREPARING
+    assert worker.trouble is None
+
+
+async def test_a_vm_is_not_called_ready_while_what_is_seen_of_it_cannot_be_written(
+    node: Node, new_placement: NewPlacement, full_disk: FullDisk
+) -> None:
+    worker = PlacementWorker(node, new_placement(), record(state="Running", process=None))
+    with full_disk():
+        await worker.step()
+    status = worker.status()
+    assert status["state"] == "Running"
+    ready = next(one for one in status["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("Unknown", "RecordUnwritable")
+
+
+def test_an_unreadable_record_stops_no_other_and_is_kept_beside_its_place(node: Node) -> None:
+    other = record(placement_uid="other", state="Running")
+    node.records.save(record(state="Running"))
+    node.records.save(other)
+    folder = node.settings.state_directory / "placements" / UID
+    (folder / "record.json").write_text('{"placementUID": "1111')
+    assert node.records.load_all() == {"other": other}
+    assert [path.name for path in folder.iterdir()] == ["record.json.unreadable"]
+
+
+async def test_the_vm_of_an_unreadable_record_is_found_again_and_not_started_beside_itself(
+    node: Node, new_placement: NewPlacement, marked: object
+) -> None:
+    node.records.save(record(state="Running"))
+    path = node.settings.state_directory / "placements" / UID / "record.json"
+    path.write_bytes(b"")
+    status = {"state": "Running"}
+    worker = PlacementWorker(node, new_placement(status=status), node.records.load_all().get(UID))
+    await worker.step()
+    assert worker.record.process is not None
+    assert worker.record.process.pid == marked.pid
+
+
+def test_a_record_of_an_older_agent_loads_and_gets_its_claim_from_the_placement(
+    node: Node, new_placement: NewPlacement
+) -> None:
+    folder = node.settings.state_directory / "placements" / UID
+    folder.mkdir(parents=True)
+    fresh = {"claim", "quick_ends", "lost_process", "guest_end"}
+    text = record(state="Running").model_dump_json(by_alias=True, exclude=fresh)
+    (folder / "record.json").write_text(text)
+    worker = PlacementWorker(node, new_placement(vcpus=2), node.records.load_all()[UID])
+    worker.hold_claim()
+    assert node.ledger.held[UID].vcpus == 2
+
+
+async def test_a_record_whose_end_was_proved_but_never_written_ends_and_is_not_started_again(
+    node: Node, new_placement: NewPlacement
+) -> None:
+    worker = PlacementWorker(node, new_placement(), record(state="Failed"))
+    await worker.step()
+    assert worker.record.ended is not None
+
+
+async def test_a_trace_is_bounded_however_often_the_agent_comes_back(
+    new_node: Callable[..., Node], new_placement: NewPlacement
+) -> None:
+    last = {"reason": "VMMKilled", "time": "2026-11-24T11:00:00Z"}
+    node = new_node()
+    worker = PlacementWorker(node, new_placement(), record(state="Exited", last_exit=last))
+    entry = {"time": "2026-11-24T11:00:00Z", "from": "Running", "to": "Running", "code": "ABC"}
+    worker.record = record(state="Exited", last_exit=last, trace=[entry] * 64)
+    await worker.step()
+    assert len(worker.record.trace) == 64
+    assert worker.record.trace[-1].to is S.PREPARING
