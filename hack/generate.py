@@ -1,4 +1,4 @@
-"""Write what is generated: the CRDs and the page of reason codes."""
+"""Write what is generated: the CRDs, the page of reason codes, the JSON Schemas."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import yaml
 from schedune.api.crd import DEFINITIONS, render_definition
 from schedune.api.policy_page import render_policy_page
 from schedune.codes.page import render_page
+from schedune_cli.schemas import rendered_schemas
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "# Generated from core/schedune/api by `make crds`; do not edit.\n"
@@ -19,9 +20,10 @@ def rendered() -> dict[Path, str]:
         + yaml.safe_dump(render_definition(one), sort_keys=False, width=100)
         for one in DEFINITIONS
     }
-    reference = ROOT / "docs" / "reference"
+    reference, schemas = ROOT / "docs" / "reference", ROOT / "docs" / "schemas"
     return {
         **files,
+        **{schemas / path: text for path, text in rendered_schemas().items()},
         reference / "reasons.md": render_page(),
         reference / "scheduling-policy.md": render_policy_page(),
     }

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from schedune.api.nodetruth import NodeTruthStatus
@@ -20,6 +20,9 @@ from schedune.api.vmplacement import (
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
+from schedune.lifecycle.observation import Observation, Standing
+from schedune.lifecycle.readiness import ReadinessPolicy
+from schedune.lifecycle.reconcile import Reconciled, reconcile
 from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
@@ -35,6 +38,7 @@ S = PlacementState
 Move = tuple[PlacementState, Reason]
 WATCH_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 10.0
+MISSES_TO_DEGRADE: Final = 3
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -121,6 +125,19 @@ class PlacementOnNode:
     def _stop_wanted(self) -> bool:
         metadata, spec = self.placement.metadata, self.placement.spec
         return metadata.deletion_timestamp is not None or spec.stop is not None
+
+    def _judge(self, observation: Observation) -> Reconciled:
+        """Say what one look makes of the VM, by the rule that all agents share."""
+        now, launch, trace = self._node.clock(), self.placement.spec.launch, self.record.trace
+        standing = Standing(
+            self.record.state or S.PENDING,
+            has_process=self.record.process is not None,
+            started_at=now - timedelta(seconds=time.monotonic() - self._started_at),
+            was_ready=self.record.was_ready,
+            told=trace[-1].code if trace else "",
+        )
+        patience = ReadinessPolicy(launch.readiness.timeout_seconds, MISSES_TO_DEGRADE)
+        return reconcile(standing, observation, patience, now=now)
 
     # --- the record ----------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.restart import restarts
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import WATCH_SECONDS, Move, PlacementOnNode, S
@@ -42,7 +43,9 @@ class PlacementEnd(PlacementOnNode):
         code = self._reap()
         if not told and code is not None:
             told = f"exit code {code}"
-        move = (S.EXITED, Reason(end.row, told))
+        cause = None if end.row is codes.VMM_KILLED else end.row
+        found = self._judge(Observation(Sighting.GONE, exit_cause=cause, detail=told))
+        move = (found.state, found.reason or Reason(end.row, told))
         gone = self._gone(end, code)
         policy, reason = self.placement.spec.launch.restart_policy, end.row.reason
         if not self.record.was_ready and end.row in _UNSEEN:

@@ -7,6 +7,7 @@ from typing import Final
 from schedune.api.vmplacement import ReadinessStatus, TraceEntry
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import move, note
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
@@ -14,7 +15,6 @@ from schedune_agent.vmm.qemu import vm as qemu
 from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
 
 _WAIT_FOR_GUEST_SECONDS: Final = 0.3
-_MISSES_TO_DEGRADE: Final = 3
 _ANSWER_SECONDS: Final = 3.0
 
 
@@ -75,18 +75,17 @@ class PlacementWatch(PlacementRecovery):
         if proof is not None:
             self._see_ready(proof)
             return WATCH_SECONDS
-        if self.record.was_ready:
+        asks_guest = self.placement.spec.launch.readiness.level == "Guest"
+        lacks = "the guest answered no nonce" if asks_guest else "the VMM does not say that it runs"
+        found = self._judge(Observation(Sighting.ALIVE, detail=lacks))
+        if found.ends_process and found.reason is not None:
+            return await self._fail(found.reason)
+        if found.state is S.RUNNING:
             self._see_silence("not when it was asked after it was found again")
             return WATCH_SECONDS
-        if self.record.state is S.UNKNOWN:
+        if found.restarts_clock and found.reason is not None:
             self._started_at = time.monotonic()
-            self._move(S.STARTING, Reason(codes.VMM_STARTED, "the VMM answers again"))
-        wanted = self.placement.spec.launch.readiness
-        if time.monotonic() - self._started_at > wanted.timeout_seconds:
-            asked = "the guest answered no nonce"
-            seen = asked if wanted.level == "Guest" else "the VMM does not say that it runs"
-            limit = f"{wanted.timeout_seconds} s"
-            return await self._fail(Reason(codes.READY_TIMEOUT, seen, limit))
+            self._move(found.state, Reason(found.reason.row, "the VMM answers again"))
         return _WAIT_FOR_GUEST_SECONDS
 
     async def _ask_now_and_then(self, vm: QemuVm) -> float:
@@ -97,8 +96,10 @@ class PlacementWatch(PlacementRecovery):
         self._misses = 0 if proof else self._misses + 1
         if proof is not None:
             self._see_ready(proof)
-        elif self._misses >= _MISSES_TO_DEGRADE:
-            self._see_silence(f"{self._misses} questions in a row")
+            return WATCH_SECONDS
+        found = self._judge(Observation(Sighting.ALIVE, missed_answers=self._misses))
+        if found.state is S.DEGRADED and found.reason is not None:
+            self._see_silence(found.reason.observed)
         return WATCH_SECONDS
 
     def _see_silence(self, told: str) -> None:

@@ -7,18 +7,20 @@ from typing import Final
 
 import click
 
+from schedune_cli.guard import GuardedGroup
+
 COMMANDS: Final = "schedune.commands"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=GuardedGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("schedune"), prog_name="schedune")
-def schedune() -> None:
+@click.option("--debug", is_flag=True, help="Show where an internal error came from.")
+def schedune(*, debug: bool) -> None:
     """Tell which machine can safely run a VM, prove why, and launch it there."""
 
 
 def main() -> None:
     """Run the command line under the name it was called by."""
-    for found in sorted(entry_points(group=COMMANDS), key=lambda one: one.name):
-        schedune.add_command(found.load(), found.name)
+    schedune.found = {one.name: one for one in entry_points(group=COMMANDS)}
     called = Path(sys.argv[0]).name
     schedune(prog_name="kubectl schedune" if called.startswith("kubectl") else called)

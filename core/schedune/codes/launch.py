@@ -2,20 +2,9 @@
 
 from typing import Final
 
-from schedune.codes.row import Actor, Precedence, Row, Stage
+from schedune.codes.row import Actor, Precedence, Stage, rejecting
 
-
-def _launch(
-    code: str,
-    reason: str,
-    actor: Actor,
-    precedence: Precedence,
-    sentence: str,
-    remedy: str,
-    cause: str,
-) -> Row:
-    return Row(code, reason, Stage.LAUNCH_VALIDATION, actor, precedence, sentence, remedy, cause)
-
+_launch: Final = rejecting(Stage.LAUNCH_VALIDATION)
 
 BACKEND_MISSING: Final = _launch(
     "ERR_LAUNCH_MISSING_CAPABILITY_QEMU_BINARY", "QEMUMissing", Actor.ADMINISTRATOR, Precedence.NOT_NOW,

@@ -2,20 +2,9 @@
 
 from typing import Final
 
-from schedune.codes.row import Actor, Precedence, Row, Stage
+from schedune.codes.row import Actor, Precedence, Stage, rejecting
 
-
-def _row(
-    code: str,
-    reason: str,
-    actor: Actor,
-    precedence: Precedence,
-    sentence: str,
-    remedy: str,
-    cause: str,
-) -> Row:
-    return Row(code, reason, Stage.ELIGIBILITY, actor, precedence, sentence, remedy, cause)
-
+_row: Final = rejecting(Stage.ELIGIBILITY)
 
 AFFINITY_MISMATCH: Final = _row(
     "REJECT_NODE_AFFINITY_MISMATCH", "NodeAffinityMismatch", Actor.USER, Precedence.IMPOSSIBLE,

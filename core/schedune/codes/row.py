@@ -1,5 +1,6 @@
 """What a row of the table says, and the reason that is made of one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,6 +53,18 @@ class Row:
     """What the actor can do; "" where there is nothing to be done."""
     cause: str
     """For the reference page: what must be the case for the code to be given."""
+
+
+def rejecting(stage: Stage) -> Callable[[str, str, Actor, Precedence, str, str, str], Row]:
+    """Return how rows of a stage that rejects are written: sentence, remedy, cause at the end."""
+
+    def row(
+        code: str, reason: str, actor: Actor, precedence: Precedence,
+        sentence: str, remedy: str, cause: str,
+    ) -> Row:  # fmt: skip
+        return Row(code, reason, stage, actor, precedence, sentence, remedy, cause)
+
+    return row
 
 
 @dataclass(frozen=True, slots=True)

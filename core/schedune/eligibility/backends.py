@@ -74,7 +74,7 @@ def _same(reason: Reason, _at: int) -> Reason:
 
 
 def _request_change(reason: Reason, _at: int) -> str:
-    return f"{reason.subject} is not asked for {reason.observed} (needs {reason.required})"
+    return f"the workload is changed ({reason.row.remedy})"
 
 
 def _check_binary(question: Question, need: BackendNeeds) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,9 +16,9 @@ from schedune.decision.why import why_lines
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune.launch.overhead import vmm_overhead
-from schedune_testing.fleets import SPECS, fleets
+from schedune_testing.fleets import KVM, SPECS, capability, fleets
 from schedune_testing.nodes import NOW, facts, intent, node
-from schedune_testing.stories import STORIES, codes_against
+from schedune_testing.stories import Story, codes_against, with_facts
 
 
 def bytes_of(decision: Decision) -> str:
@@ -164,12 +165,40 @@ def test_a_decision_about_a_fleet_that_has_changed_is_not_explained() -> None:
     raise AssertionError("an outdated decision was explained")
 
 
+def test_nothing_stands_against_a_healthy_node() -> None:
+    assert codes_against(node("n")) == []
+
+
+def test_a_binary_without_kvm_on_a_node_without_kvm_is_a_consequence_not_a_cause() -> None:
+    (qemu,) = facts("n")["backends"]
+    record = with_facts(
+        capabilities=[capability(KVM, "Unsupported")],
+        backends=[{**qemu, "accelerations": ["Emulated"]}],
+    )
+    (cause,) = Story(record).explanation().causes(0)
+    assert cause.reason.row.code == "REJECT_MISSING_KVM"
+    consequences = [one.row.code for one in cause.consequences]
+    assert consequences == ["ERR_LAUNCH_ACCELERATION_UNAVAILABLE"]
+
+
+def test_without_facts_of_the_processor_nobody_knows_for_what_a_kernel_must_be() -> None:
+    assert codes_against(with_facts(cpu=None))[0] == "REJECT_ARCHITECTURE_UNKNOWN"
+
+
+WRONGS: list[dict[str, Any]] = [
+    {"health": {"state": "Quarantined"}}, {"capabilities": []}, {"artifacts": []},
+    {"backends": []}, {"capacity": None}, {"cpu": None}, {},
+    {"capabilities": [capability(KVM, "Unsupported")]}, {"artifactsTruncated": 3, "artifacts": []},
+]  # fmt: skip
+
+
 def test_the_explanation_of_a_large_fleet_keeps_its_bounds() -> None:
     records = [
-        replace(story.record, name=f"n{number:04}-{at}", uid="uid-n")
-        for number in range(70)
-        for at, story in enumerate(STORIES.values())
-        if story.alone
+        node(
+            f"n{number:04}",
+            facts(f"n{number:04}", **first, **{k: v for k, v in second.items() if k not in first}),
+        )
+        for number, (first, second) in enumerate(product(WRONGS * 6, WRONGS * 6))
     ]
     decision = decide(Fleet.of(records), intent(resources={"vcpus": 7, "memory": "15Gi"}), now=NOW)
     explanation = Explanation(decision)

@@ -1,0 +1,1 @@
+"""The commands: each reads its options, asks, and tells. What they ask is elsewhere."""

@@ -1,0 +1,112 @@
+"""Options that several commands share, and where they write."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from schedune.api.base import ApiModel
+from schedune_cli.inputs import Asked
+from schedune_cli.recording.recording import read_moment
+from schedune_cli.telling.documents import render_json, render_yaml
+from schedune_cli.telling.page import Page, Tone, unpainted
+
+A = TypeVar("A", bound=ApiModel)
+_COLOURS: Final[Mapping[Tone, dict[str, Any]]] = {
+    Tone.GOOD: {"fg": "green"},
+    Tone.BAD: {"fg": "red"},
+    Tone.DOUBTFUL: {"fg": "yellow"},
+    Tone.TITLE: {"bold": True},
+    Tone.PLAIN: {},
+}
+_OPTIONS: Final = (
+    click.option(
+        "-f", "--filename", "files", multiple=True, metavar="FILE",
+        help="Manifests to judge: a file, a folder, or - for standard input. May be repeated.",
+    ),
+    click.option(
+        "--truth", multiple=True, metavar="FILE",
+        help="Recorded fleet to ask about: NodeTruths or a snapshot. Unset: the cluster.",
+    ),
+    click.option(
+        "--now", metavar="TIME", callback=lambda _, __, text: _moment(text),
+        help="Judge as of this time (2026-11-24T09:00:00Z). Unset: when the fleet was recorded.",
+    ),
+    click.option(
+        "--policy", type=click.Path(path_type=Path), metavar="FILE",
+        help="Scheduling policy, alone or in the operator's settings. Unset: the defaults.",
+    ),
+    click.option(
+        "--kubeconfig", type=click.Path(path_type=Path), metavar="FILE", envvar="KUBECONFIG",
+        help="Which kubeconfig. Unset: $KUBECONFIG, or ~/.kube/config.",
+    ),
+    click.option("--context", metavar="NAME", help="Which context of the kubeconfig."),
+    click.option(
+        "-n", "--namespace", metavar="NAME",
+        help="Namespace of the workloads, and of manifests that name none.",
+    ),
+    click.option("-A", "--all-namespaces", is_flag=True, help="Workloads of all namespaces."),
+)  # fmt: skip
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = read_moment(text)
+    if moment is None:
+        told = f"'{text}' is no time with a zone; write it like 2026-11-24T09:00:00Z"
+        raise click.BadParameter(told)
+    return moment
+
+
+def input_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared options, handed over as one value."""
+
+    @wraps(command)
+    def asked(**values: Any) -> None:
+        shared = {name: values.pop(name) for name in Asked.__dataclass_fields__}
+        command(Asked(**shared), **values)
+
+    wrapped: Callable[..., None] = asked
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+form_option = click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text",
+    show_default=True, help="Form of the answer.",
+)  # fmt: skip
+
+
+def render_as(output: str, told: A, render_text: Callable[[A, Page], str]) -> str:
+    """Return a document in the form that was asked for."""
+    match output:
+        case "json":
+            return render_json(told)
+        case "yaml":
+            return render_yaml(told)
+        case _:
+            return render_text(told, page_here())
+
+
+def page_here() -> Page:
+    """Return how wide standard output is, and whether it shows colours.
+
+    A log is never wrapped: whoever reads it searches it.
+    """
+    is_terminal = sys.stdout.isatty()
+    if not is_terminal:
+        return Page()
+    width = shutil.get_terminal_size().columns
+    return Page(width, unpainted if os.environ.get("NO_COLOR") else _painted)
+
+
+def _painted(text: str, tone: Tone) -> str:
+    return click.style(text, **_COLOURS[tone]) if _COLOURS[tone] else text

@@ -1,0 +1,80 @@
+"""What the placements of a fleet hold on its nodes."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from schedune.api.quantity import parse_bytes
+from schedune.api.vmplacement import Claim, VMPlacement
+from schedune.api.vmworkload import LaunchMode
+from schedune.fleet.node import ClaimRecord
+from schedune_cli.problems import Problem
+from schedune_cli.reading.numbers import uncountable_amount
+from schedune_cli.reading.objects import Item
+from schedune_cli.reading.validation import validate
+
+_EVERYTHING: Final = 2**40
+"""vCPUs, and bytes of each kind, that a claim which cannot be read is taken to hold."""
+
+
+def read_placement(item: Item) -> VMPlacement | list[Problem]:
+    """Return a placement whose claim can be counted with."""
+    found = validate(VMPlacement, item)
+    if not isinstance(found, VMPlacement):
+        return found
+    claim = found.spec.claim
+    amounts = {"memory": claim.memory, "overheadMemory": claim.overhead_memory, "disk": claim.disk}
+    if claim.hugepages is not None:
+        amounts["hugepages"] = claim.hugepages
+    problems = [
+        problem
+        for name, text in amounts.items()
+        for problem in uncountable_amount(text, f"spec.claim.{name}", item)
+    ]
+    return problems or found
+
+
+def holds(placement: VMPlacement) -> bool:
+    """Say whether it claims anything: dry runs and ended ones do not."""
+    return placement.spec.mode is LaunchMode.EXECUTE and placement.status.ended is None
+
+
+def claim_uid(placement: VMPlacement) -> str:
+    """Return what a claim is known by; a file may leave the UID out."""
+    metadata = placement.metadata
+    return metadata.uid or f"{metadata.namespace}/{metadata.name}"
+
+
+def claim_of(placement: VMPlacement, labels: Mapping[str, str]) -> ClaimRecord:
+    """Return what a placement holds, as the fleet counts it."""
+    metadata, spec = placement.metadata, placement.spec
+    vcpus, memory, disk, size, pages = _amounts(spec.claim)
+    return ClaimRecord(
+        node_name=spec.node_name,
+        placement_uid=claim_uid(placement),
+        vcpus=vcpus,
+        memory_bytes=memory,
+        disk_bytes=disk,
+        hugepage_size=size,
+        hugepage_bytes=pages,
+        namespace=metadata.namespace,
+        workload_uid=spec.workload.uid,
+        labels=labels,
+    )
+
+
+def _amounts(claim: Claim) -> tuple[int, int, int, int, int]:
+    guest, overhead = parse_bytes(claim.memory), parse_bytes(claim.overhead_memory)
+    size = parse_bytes(claim.hugepages) if claim.hugepages else 0
+    memory = overhead + (0 if size else guest)
+    return claim.vcpus, memory, parse_bytes(claim.disk), size, guest if size else 0
+
+
+def unreadable_claim(item: Item) -> ClaimRecord | None:
+    """Return the claim of a placement that cannot be read: unknown is not available."""
+    spec = item.raw.get("spec")
+    node = spec.get("nodeName") if isinstance(spec, dict) else None
+    if not isinstance(node, str):
+        return None
+    namespace, name = item.key
+    uid = f"{namespace}/{name}"
+    return ClaimRecord(node, uid, _EVERYTHING, _EVERYTHING, _EVERYTHING, namespace=namespace)

@@ -1,0 +1,144 @@
+"""What is read of Kubernetes' own objects: Nodes, and the Leases by which agents vouch."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from schedune.api.base import field_name
+
+LEASE_NAMESPACE: Final = "schedune-node-lease"
+DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
+AGENT: Final = "schedune-agent"
+"""Field manager of the agents: the API server stamps when it wrote."""
+DEFAULT_LEASE_SECONDS: Final = 180
+_MOST_SECONDS: Final = 10 * 366 * 86_400
+
+
+def _without_nulls(value: object) -> object:
+    """Take null for absent, as Kubernetes does."""
+    if isinstance(value, Mapping):
+        return {key: one for key, one in value.items() if one is not None}
+    return value
+
+
+class _Part(BaseModel):
+    """A part of somebody else's object: what we do not read is passed over."""
+
+    model_config = ConfigDict(
+        alias_generator=field_name, populate_by_name=True, extra="ignore", frozen=True
+    )
+
+
+class ManagedFields(_Part):
+    """Who wrote an object last, by the server's clock."""
+
+    manager: str = ""
+    time: AwareDatetime | None = None
+
+
+class ObjectMeta(_Part):
+    """What we read of metadata."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    managed_fields: list[ManagedFields] = Field(default_factory=list)
+
+
+_Metadata = Annotated[ObjectMeta, BeforeValidator(_without_nulls)]
+
+
+class NodeTaint(_Part):
+    """A taint."""
+
+    key: str
+    value: str = ""
+    effect: str
+
+
+class NodeSpec(_Part):
+    """What an administrator says of a Node."""
+
+    unschedulable: bool = False
+    taints: list[Annotated[NodeTaint, BeforeValidator(_without_nulls)]] = Field(
+        default_factory=list
+    )
+
+
+class NodeCondition(_Part):
+    """A condition."""
+
+    type: str
+    status: str
+
+
+class NodeStatus(_Part):
+    """What the kubelet says."""
+
+    conditions: list[NodeCondition] = Field(default_factory=list)
+
+
+class Node(_Part):
+    """A Kubernetes Node."""
+
+    metadata: _Metadata
+    spec: Annotated[NodeSpec, BeforeValidator(_without_nulls)] = Field(default_factory=NodeSpec)
+    status: Annotated[NodeStatus, BeforeValidator(_without_nulls)] = Field(
+        default_factory=NodeStatus
+    )
+
+    @property
+    def is_ready(self) -> bool | None:
+        """Condition Ready; None: it says nothing."""
+        for one in self.status.conditions:
+            if one.type == "Ready":
+                return {"True": True, "False": False}.get(one.status)
+        return None
+
+
+class LeaseSpec(_Part):
+    """When the holder renewed, and for how long that counts."""
+
+    lease_duration_seconds: Annotated[int, Field(ge=1, le=_MOST_SECONDS)] = DEFAULT_LEASE_SECONDS
+    renew_time: AwareDatetime | None = None
+
+
+class Lease(_Part):
+    """An agent's heartbeat."""
+
+    metadata: _Metadata
+    spec: Annotated[LeaseSpec, BeforeValidator(_without_nulls)] = Field(default_factory=LeaseSpec)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the facts it vouches for."""
+        return self.metadata.annotations.get(DIGEST_ANNOTATION, "")
+
+    @property
+    def stamped(self) -> datetime | None:
+        """When it was renewed by the server's clock; None: the server does not say."""
+        return agent_wrote(self.metadata)
+
+    @property
+    def seen(self) -> datetime | None:
+        """When it was renewed: by the server's clock where it says so, else by the node's."""
+        return self.stamped or self.spec.renew_time
+
+
+def agent_wrote(metadata: ObjectMeta) -> datetime | None:
+    """Return the server's own stamp of the agent's last write."""
+    stamps = [one.time for one in metadata.managed_fields if one.manager == AGENT and one.time]
+    return max(stamps, default=None)
+
+
+def stamp_of(raw: Mapping[str, Any]) -> datetime | None:
+    """Return the same of an object of ours; what cannot be read stamps nothing."""
+    fields = (raw.get("metadata") or {}).get("managedFields")
+    try:
+        return agent_wrote(ObjectMeta.model_validate({"name": "", "managedFields": fields or []}))
+    except ValueError:
+        return None

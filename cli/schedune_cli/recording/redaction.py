@@ -1,0 +1,151 @@
+"""A snapshot that can be shown to others: of each kind only what a decision needs.
+
+Parts are listed that stay, not parts that go: what a later version adds is left out until
+somebody has thought about it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from schedune_cli.reading.objects import Raw
+from schedune_cli.recording.kubernetes import DIGEST_ANNOTATION
+from schedune_cli.recording.pseudonyms import REDACTED, Pseudonyms
+from schedune_cli.recording.snapshot import stamps_of
+
+_HEAD: Final = ("apiVersion", "kind")
+
+
+def redact(raw: Raw, names: Pseudonyms) -> Raw:
+    """Return one object of a snapshot, redacted."""
+    return _KINDS[raw["kind"]](names, raw)
+
+
+def _metadata(names: Pseudonyms, raw: Raw, *kept: str, is_node: bool = False) -> Raw:
+    given = raw["metadata"]
+    found = {key: given[key] for key in ("name", *kept) if key in given}
+    if is_node:
+        found["name"] = names.of(given["name"])
+    if given.get("labels"):
+        found["labels"] = names.labels(given["labels"])
+    stamps = stamps_of(raw)
+    return {**found, "managedFields": stamps} if stamps else found
+
+
+def _picked(value: Any, *names: str) -> Raw:
+    return {name: value[name] for name in names if name in value} if isinstance(value, dict) else {}
+
+
+def _object(raw: Raw, metadata: Raw, **parts: Raw) -> Raw:
+    head = {name: raw[name] for name in _HEAD}
+    return {**head, "metadata": metadata, **{name: part for name, part in parts.items() if part}}
+
+
+def _node(names: Pseudonyms, raw: Raw) -> Raw:
+    spec = _picked(raw.get("spec"), "unschedulable", "taints")
+    if "taints" in spec:
+        spec["taints"] = [
+            _picked(one, "key", "value", "effect") for one in names.selectors(spec["taints"])
+        ]
+    conditions = (raw.get("status") or {}).get("conditions") or []
+    ready = [_picked(one, "type", "status") for one in conditions if one.get("type") == "Ready"]
+    metadata = _metadata(names, raw, "uid", is_node=True)
+    return _object(raw, metadata, spec=spec, status={"conditions": ready})
+
+
+def _lease(names: Pseudonyms, raw: Raw) -> Raw:
+    metadata = _metadata(names, raw, "namespace", "uid", is_node=True)
+    digest = (raw["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION)
+    if digest:
+        metadata["annotations"] = {DIGEST_ANNOTATION: digest}
+    return _object(
+        raw, metadata, spec=_picked(raw.get("spec"), "leaseDurationSeconds", "renewTime")
+    )
+
+
+def _truth(names: Pseudonyms, raw: Raw) -> Raw:
+    spec = _picked(raw.get("spec"), "scheduling", "capacity", "compatibilityClass")
+    if isinstance(spec.get("compatibilityClass"), dict):
+        spec["compatibilityClass"] = {**spec["compatibilityClass"], "reason": REDACTED}
+    hidden = ("why", "conditions", "orphans")
+    kept = {name: one for name, one in (raw.get("status") or {}).items() if name not in hidden}
+    status: Raw = names.scrub(kept)
+    if isinstance(status.get("os"), dict) and status["os"].get("hostname"):
+        status["os"]["hostname"] = names.of(status["os"]["hostname"])
+    if isinstance(status.get("identity"), dict) and status["identity"].get("machineID"):
+        status["identity"]["machineID"] = names.of(status["identity"]["machineID"])
+    metadata = _metadata(names, raw, "uid", "generation", is_node=True)
+    return _object(raw, metadata, spec=spec, status=status)
+
+
+def _workload(names: Pseudonyms, raw: Raw) -> Raw:
+    spec = dict(raw.get("spec") or {})
+    if "placement" in spec:
+        spec["placement"] = names.selectors(spec["placement"])
+    if isinstance(spec.get("guest"), dict):
+        spec["guest"] = _guest(names, spec["guest"])
+    if isinstance(spec.get("boot"), dict):
+        spec["boot"] = _without_words(spec["boot"])
+    if isinstance(spec.get("networks"), list):
+        spec["networks"] = _without_cards(spec["networks"])
+    status = _picked(raw.get("status"), "observedGeneration", "placementUID", "reason", "nodeName")
+    held = raw.get("status") or {}
+    if "nodeName" in status:
+        status["nodeName"] = names.of(status["nodeName"])
+    for part, fields in _REMEMBERED.items():
+        if held.get(part):
+            status[part] = [
+                {**_picked(one, *fields), "nodeName": names.of(one["nodeName"])}
+                for one in held[part]
+            ]
+    metadata = _metadata(names, raw, "namespace", "uid", "generation")
+    return _object(raw, metadata, spec=spec, status=status)
+
+
+_REMEMBERED: Final = {
+    "history": ("attempt", "backend", "code", "endTime", "placementUID", "startTime"),
+    "persistentDisks": ("disk", "nodeUID"),
+}
+
+
+def _guest(names: Pseudonyms, guest: Raw) -> Raw:
+    """Say that something was given, and not what."""
+    found: Raw = {}
+    if guest.get("hostname"):
+        found["hostname"] = names.of(guest["hostname"])
+    if guest.get("userData"):
+        found["userData"] = {"inline": REDACTED}
+    if guest.get("sshAuthorizedKeys"):
+        found["sshAuthorizedKeys"] = {"inline": [REDACTED]}
+    return found
+
+
+def _without_words(boot: Raw) -> Raw:
+    """A command line of a kernel may hold anything."""
+    return {**boot, "commandLine": REDACTED} if boot.get("commandLine") else boot
+
+
+def _without_cards(networks: list[Raw]) -> list[Raw]:
+    return [
+        {**one, "tap": _picked(one["tap"], "bridge")} if isinstance(one.get("tap"), dict) else one
+        for one in networks
+    ]
+
+
+def _placement(names: Pseudonyms, raw: Raw) -> Raw:
+    spec = dict(raw.get("spec") or {})
+    spec["nodeName"] = names.of(spec.get("nodeName", ""))
+    launch = _without_words(spec.get("launch") or {})
+    if isinstance(launch.get("networks"), list):
+        launch = {**launch, "networks": _without_cards(launch["networks"])}
+    status = _picked(raw.get("status"), "ended", "incarnation", "state", "observedGeneration")
+    metadata = _metadata(names, raw, "namespace", "uid", "generation")
+    return _object(raw, metadata, spec={**spec, "launch": launch}, status=status)
+
+
+_KINDS: Final[Mapping[str, Callable[[Pseudonyms, Raw], Raw]]] = {
+    "Node": _node,
+    "Lease": _lease,
+    "NodeTruth": _truth,
+    "VMWorkload": _workload,
+    "VMPlacement": _placement,
+}

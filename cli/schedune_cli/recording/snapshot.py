@@ -1,0 +1,64 @@
+"""A recording written down: one file from which every question can be asked again."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import yaml
+
+from schedune.api.base import API_VERSION
+from schedune_cli.reading.kinds import SNAPSHOT
+from schedune_cli.reading.objects import Item, Raw
+from schedune_cli.recording.kubernetes import AGENT
+from schedune_cli.recording.recording import Recording
+
+_NOISE: Final = frozenset({"images", "volumesInUse", "volumesAttached"})
+"""Parts of a Node's status that are long and say nothing of VMs."""
+
+
+def objects_of(recording: Recording) -> Iterator[Raw]:
+    """Give the objects in an order that does not depend on the server's."""
+    groups: tuple[Mapping[Any, Item], ...] = (
+        recording.nodes, recording.truths, recording.leases, recording.workloads,
+        recording.placements,
+    )  # fmt: skip
+    for group in groups:
+        for _, item in sorted(group.items()):
+            yield _trimmed(item.raw)
+
+
+def snapshot_of(objects: list[Raw], recorded: datetime) -> Raw:
+    """Return the list that a snapshot is."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": SNAPSHOT,
+        "recordedTime": f"{recorded:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "items": objects,
+    }
+
+
+def render_snapshot(snapshot: Raw, *, as_json: bool) -> str:
+    """Write a snapshot; JSON is read back many times faster, YAML is read by people."""
+    if as_json:
+        return json.dumps(snapshot, indent=1, ensure_ascii=False) + "\n"
+    return yaml.dump(snapshot, Dumper=yaml.CSafeDumper, sort_keys=False, width=100)
+
+
+def _trimmed(raw: Raw) -> Raw:
+    """Leave out who wrote which field, but not when the agent last wrote: that is a proof."""
+    metadata = {key: one for key, one in raw["metadata"].items() if key != "managedFields"}
+    stamps = stamps_of(raw)
+    trimmed = {**raw, "metadata": {**metadata, **({"managedFields": stamps} if stamps else {})}}
+    if raw["kind"] == "Node" and isinstance(raw.get("status"), dict):
+        trimmed["status"] = {k: v for k, v in raw["status"].items() if k not in _NOISE}
+    return trimmed
+
+
+def stamps_of(raw: Raw) -> list[Raw]:
+    """Return the server's stamps of the agent's writes."""
+    return [
+        {"manager": AGENT, "time": one["time"]}
+        for one in raw["metadata"].get("managedFields") or ()
+        if one.get("manager") == AGENT and one.get("time")
+    ]

@@ -1,0 +1,103 @@
+"""The fleet that a recording is of: nodes, claims, and what is known of its workloads."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from schedune.api.vmplacement import VMPlacement
+from schedune.api.vmworkload import VMWorkloadStatus
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune_cli.problems import Problem
+from schedune_cli.reading.objects import Item, Key
+from schedune_cli.reading.workloads import read_status
+from schedune_cli.recording.claims import claim_of, holds, read_placement, unreadable_claim
+from schedune_cli.recording.kubernetes import Lease
+from schedune_cli.recording.nodes import Parts, read_record
+from schedune_cli.recording.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the fleet knows of a workload of some name."""
+
+    uid: str = ""
+    status: VMWorkloadStatus = field(default_factory=VMWorkloadStatus)
+    placement: VMPlacement | None = None
+    """Where a VM of it is, or may be."""
+
+
+@dataclass(slots=True)
+class World:
+    """A fleet that can be decided on."""
+
+    records: dict[str, NodeRecord] = field(default_factory=dict)
+    claims: list[ClaimRecord] = field(default_factory=list)
+    placements: dict[Key, VMPlacement] = field(default_factory=dict)
+    """Those that hold something."""
+    workloads: dict[Key, Item] = field(default_factory=dict)
+    time: datetime | None = None
+    """When all this was so, as far as it says."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def fleet(self) -> Fleet:
+        """Return the columns; made anew, so that whoever changes them spoils nobody's."""
+        return Fleet.of(self.records.values(), self.claims)
+
+    def held(self, key: Key) -> Held:
+        """Return what is known of a workload of this name.
+
+        One that has a placement is judged as if it were placed anew: its own VM is none
+        that keeps it away, so its UID, by which live VMs are known, becomes another one.
+        """
+        item, placement = self.workloads.get(key), self.placements.get(key)
+        status = read_status(item) if item else VMWorkloadStatus()
+        metadata = item.raw.get("metadata") if item else None
+        uid = str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
+        return Held("/".join(key) if placement else uid, status, placement)
+
+
+def read_world(recording: Recording) -> World:
+    """Read all that a decision asks for; what cannot be read is said and left out."""
+    world = World(workloads=recording.workloads)
+    for name in sorted({*recording.nodes, *recording.truths}):
+        parts = Parts(
+            name, recording.nodes.get(name), recording.truths.get(name), recording.leases.get(name)
+        )
+        record, problems = read_record(parts, is_whole=recording.is_whole)
+        world.problems += problems
+        if record is not None:
+            world.records[name] = record
+    for key, item in sorted(recording.placements.items()):
+        _count(key, item, world)
+    world.time = recording.recorded or _latest(world.records.values(), recording.leases.values())
+    return world
+
+
+def _count(key: Key, item: Item, world: World) -> None:
+    placement = read_placement(item)
+    if not isinstance(placement, VMPlacement):
+        world.problems += placement
+        claim = unreadable_claim(item)
+        world.claims += [claim] if claim else []
+    elif holds(placement):
+        world.placements[key] = placement
+        world.claims.append(claim_of(placement, _labels(world.workloads.get(key))))
+
+
+def _labels(item: Item | None) -> dict[str, str]:
+    metadata = item.raw.get("metadata") if item else None
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    found = labels if isinstance(labels, dict) else {}
+    return {str(name): str(value) for name, value in found.items()}
+
+
+def _latest(records: Iterable[NodeRecord], leases: Iterable[Item]) -> datetime | None:
+    """Return the last moment of which anything tells; one that cannot be read tells of none."""
+    times = [one.last_proof for one in records]
+    for item in leases:
+        try:
+            times.append(Lease.model_validate(item.raw).seen)
+        except ValueError:
+            continue
+    return max((one for one in times if one is not None and one.tzinfo is not None), default=None)

@@ -1,0 +1,1 @@
+"""Explanations rendered: one module for each form. Pure: values in, text out."""

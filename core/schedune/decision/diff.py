@@ -1,0 +1,238 @@
+"""Why a node's verdict is another than it was: found by replaying with facts put back.
+
+A fact is told only if putting it back alone changes the verdict, or if it belongs to a
+smallest set that restores the former one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
+from schedune.decision.causes import Cause, causes_of
+from schedune.decision.decide import Decision, launchable_of, run_checks
+from schedune.decision.matrix import Matrix
+from schedune.decision.units import Moment, Unit, units_of
+from schedune.eligibility import CHECKS
+from schedune.eligibility.finding import Question
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.view import View
+from schedune.launch.intent import Intent
+
+Verdict = frozenset[tuple[str, str]]
+"""Code and atom of every cause; empty: the node is eligible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A fleet at a time, and the workload as it was then."""
+
+    records: Mapping[str, NodeRecord]
+    claims: Sequence[ClaimRecord]
+    intent: Intent
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that is not what it was."""
+
+    name: str
+    then: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDiff:
+    """One node whose verdict is another."""
+
+    node_name: str
+    then: tuple[Cause, ...] | None
+    """None: there was no such node."""
+    now: tuple[Cause, ...] | None
+    facts: tuple[Fact, ...]
+
+
+def diff_nodes(
+    then: Side, now: Side, policy: SchedulingPolicy = DEFAULT_POLICY
+) -> tuple[NodeDiff, ...]:
+    """Return the nodes whose causes are others than they were, by name."""
+    replay = _Replay(then, now, policy)
+    found = (replay.compare(name) for name in sorted({*then.records, *now.records}))
+    return tuple(one for one in found if one is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """One node in a fleet, some of whose facts may be put back."""
+
+    record: NodeRecord
+    claims: tuple[ClaimRecord, ...]
+    """Those on the node."""
+    elsewhere: Side
+    """Where all other nodes and claims come from."""
+    intent: Intent
+
+
+_PutBack = Callable[[_World], _World]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One fact, and how it is put back."""
+
+    fact: Fact
+    put_back: _PutBack
+
+
+def _back(**parts: object) -> _PutBack:
+    return lambda world: replace(world, **parts)  # type: ignore[arg-type]
+
+
+def _record_back(unit: Unit) -> _PutBack:
+    return lambda world: replace(world, record=unit.put_back(world.record))
+
+
+class _Replay:
+    """Asks again and again what the verdict would be."""
+
+    def __init__(self, then: Side, now: Side, policy: SchedulingPolicy) -> None:
+        self._then, self._now, self._policy = then, now, policy
+        self._fleets: dict[int, Fleet] = {}
+
+    def compare(self, name: str) -> NodeDiff | None:
+        """Return how a node's verdict differs, and why; None: it does not."""
+        before, after = self._causes_at(self._then, name), self._causes_at(self._now, name)
+        if before is None or after is None:
+            fact = Fact("node", _there(before), _there(after))
+            return NodeDiff(name, before, after, (fact,))
+        if _verdict(before) == _verdict(after):
+            return None
+        return NodeDiff(name, before, after, self._facts(name, _verdict(before), _verdict(after)))
+
+    def _causes_at(self, side: Side, name: str) -> tuple[Cause, ...] | None:
+        record = side.records.get(name)
+        if record is None:
+            return None
+        world = _World(record, _on(side.claims, name), side, side.intent)
+        return self._causes(world, side.time)
+
+    def _facts(self, name: str, then: Verdict, now: Verdict) -> tuple[Fact, ...]:
+        record = self._now.records[name]
+        world = _World(record, _on(self._now.claims, name), self._now, self._now.intent)
+        steps = self._steps(name)
+        alone = [one for one in steps if self._verdict_of(one.put_back(world)) != now]
+        told = alone
+        if self._verdict_of(_all_back(world, alone)) != then:
+            told = [
+                *alone,
+                *(one for one in self._smallest(world, steps, then) if one not in alone),
+            ]
+        return tuple(one.fact for one in told)
+
+    def _smallest(self, world: _World, steps: Sequence[_Step], wanted: Verdict) -> list[_Step]:
+        """Drop every fact without which the former verdict comes back just as well."""
+        if self._verdict_of(_all_back(world, steps)) != wanted:
+            return []
+        kept = list(steps)
+        for one in steps:
+            fewer = [step for step in kept if step is not one]
+            if self._verdict_of(_all_back(world, fewer)) == wanted:
+                kept = fewer
+        return kept
+
+    def _steps(self, name: str) -> list[_Step]:
+        then, now = self._then, self._now
+        moments = Moment(then.records[name], then.time), Moment(now.records[name], now.time)
+        steps = [
+            _Step(Fact(one.name, one.then, one.now), _record_back(one))
+            for one in units_of(*moments)
+        ]
+        before, after = _on(then.claims, name), _on(now.claims, name)
+        if before != after:
+            fact = Fact("placements on the node", _say_claims(before), _say_claims(after))
+            steps.append(_Step(fact, _back(claims=before)))
+        shift = now.time - then.time
+        intent = _shifted(then.intent, shift)
+        if (intent.demands, intent.history, intent.homes) != (
+            now.intent.demands, now.intent.history, now.intent.homes,
+        ):  # fmt: skip
+            fact = Fact("the workload itself", "as it was", "changed")
+            steps.append(_Step(fact, _back(intent=intent)))
+        fact = Fact("other nodes and placements", "as they were", "changed")
+        return [*steps, _Step(fact, _back(elsewhere=then))]
+
+    def _verdict_of(self, world: _World) -> Verdict:
+        return _verdict(self._causes(world, self._now.time))
+
+    def _causes(self, world: _World, time: datetime) -> tuple[Cause, ...]:
+        """Judge one row of a fleet whose other rows are some side's."""
+        name, side = world.record.name, world.elsewhere
+        fleet = self._fleets.get(id(side))
+        if fleet is None:
+            fleet = self._fleets[id(side)] = Fleet.of(side.records.values(), side.claims)
+        own, held = side.records.get(name), _on(side.claims, name)
+        _put(fleet, world.record, held, world.claims)
+        try:
+            return _judge(fleet, name, world.intent, time, self._policy)
+        finally:
+            if own is None:
+                fleet.remove(name)
+            else:
+                _put(fleet, own, world.claims, held)
+
+
+def _put(
+    fleet: Fleet, record: NodeRecord, old: Iterable[ClaimRecord], new: Iterable[ClaimRecord]
+) -> None:
+    fleet.update(record)
+    for claim in old:
+        fleet.release(claim.placement_uid)
+    for claim in new:
+        fleet.reserve(claim)
+
+
+def _judge(
+    fleet: Fleet, name: str, intent: Intent, time: datetime, policy: SchedulingPolicy
+) -> tuple[Cause, ...]:
+    row = np.array([fleet.row[name]], np.intp)
+    question = Question(View(fleet, row), intent, policy, time)
+    findings = run_checks(question, CHECKS)
+    decision = Decision(question, findings, launchable_of(question, findings), (), fleet.version)
+    return () if decision.eligible[0] else causes_of(Matrix(decision), 0)
+
+
+def _verdict(causes: tuple[Cause, ...]) -> Verdict:
+    return frozenset((cause.reason.row.code, cause.atom) for cause in causes)
+
+
+def _all_back(world: _World, steps: Iterable[_Step]) -> _World:
+    for step in steps:
+        world = step.put_back(world)
+    return world
+
+
+def _on(claims: Sequence[ClaimRecord], name: str) -> tuple[ClaimRecord, ...]:
+    held = [one for one in claims if one.node_name == name]
+    return tuple(sorted(held, key=lambda one: one.placement_uid))
+
+
+def _say_claims(claims: tuple[ClaimRecord, ...]) -> str:
+    vcpus, memory = sum(one.vcpus for one in claims), sum(one.memory_bytes for one in claims)
+    return f"{len(claims)} VMs with {vcpus} vCPUs and {memory // 2**20}Mi" if claims else "none"
+
+
+def _shifted(intent: Intent, shift: timedelta) -> Intent:
+    """Keep how long ago attempts failed, not when."""
+    history = tuple(
+        one.model_copy(update={"end_time": one.end_time + shift}) if one.end_time else one
+        for one in intent.history
+    )
+    return replace(intent, history=history)
+
+
+def _there(causes: tuple[Cause, ...] | None) -> str:
+    return "absent" if causes is None else "present"
