@@ -4,14 +4,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schedune.api.quantity import QuantityError, parse_bytes
+from schedune.api.quantity import MAX_BYTES, QuantityError, parse_bytes
 from schedune.api.vmworkload import LaunchMode
 from schedune.fleet.node import ClaimRecord
 from schedune_kube.client import Raw
 
 _LOG: Final = logging.getLogger(__name__)
-_EVERYTHING: Final = 2**40
-"""vCPUs, and bytes of each kind, that a claim which cannot be read is taken to hold."""
+_EVERYTHING: Final = {"vcpus": 65536, "memory_bytes": MAX_BYTES, "disk_bytes": MAX_BYTES}
+"""What a claim that cannot be read is taken to hold: more than any machine has."""
 
 
 def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
@@ -26,7 +26,7 @@ def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
         amounts = _amounts(spec["claim"])
     except (QuantityError, KeyError, TypeError, ValueError) as error:
         _LOG.error("claim.unreadable", extra={"name": metadata["name"], "error": str(error)})
-        amounts = {"vcpus": _EVERYTHING, "memory_bytes": _EVERYTHING, "disk_bytes": _EVERYTHING}
+        amounts = _EVERYTHING
     return ClaimRecord(
         node_name=spec["nodeName"],
         placement_uid=metadata["uid"],

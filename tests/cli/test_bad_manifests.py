@@ -85,7 +85,7 @@ MANIFESTS = {
     ),
     "a quantity at the edge of 63 bits": (
         GOOD.replace("4Gi", str(2**63 - 1)), "bad.yaml:10: spec.resources.memory:",
-        "must not exceed 4Ei",
+        "must not exceed 8Pi",
     ),
     "a quantity that is none": (
         GOOD.replace("4Gi", "4 gigs"), "bad.yaml:10: spec.resources.memory:", "got '4 gigs'",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from schedune.api.nodetruth import NodeTruth
+from schedune.api.quantity import MAX_BYTES
 from schedune_cli.importing.capabilities import (
     LATEST,
     backends_of,
@@ -27,7 +28,7 @@ _NOT_TOLD: Final = {
     "status.identity": "who a node is, its own agent must prove",
 }
 _MOST_CORES: Final = 65536
-_MOST_MEMORY_MIB: Final = 2**43 - 1
+_MOST_MEMORY_MIB: Final = MAX_BYTES >> 20
 _MEBI: Final = 2**20
 
 

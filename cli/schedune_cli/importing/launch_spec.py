@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from schedune.api.quantity import MAX_BYTES
 from schedune.api.vmworkload import Acceleration, LaunchMode
 from schedune_cli.importing.backend import policy_of
 from schedune_cli.importing.fields import Fields
@@ -21,7 +22,7 @@ from schedune_cli.importing.workload import (
 
 _MOST_VCPUS: Final = 1024
 _LEAST_MEMORY_MIB: Final = 16
-_MOST_MEMORY_MIB: Final = 2**43 - 1
+_MOST_MEMORY_MIB: Final = MAX_BYTES >> 20
 """What Kubernetes counts in bytes."""
 
 

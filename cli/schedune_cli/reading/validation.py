@@ -24,6 +24,7 @@ _METADATA: Final = frozenset({
 })  # fmt: skip
 """Kubernetes' own; everything else is a slip of the pen."""
 _NEWER: Final = "remove it; or is it of a newer Schedune?"
+_NO_ZONE: Final = "must say its time zone, for example by a Z at the end"
 
 
 def validate(model: type[M], item: Item, raw: Raw | None = None) -> M | list[Problem]:
@@ -50,6 +51,8 @@ def _problem(model: type[BaseModel], item: Item, detail: ErrorDetails) -> Proble
             return Problem(place, path, given, "there is no such field", remedy)
         case "missing":
             return Problem(place, path, "", "is missing", "add the field")
+        case "timezone_aware":
+            return Problem(place, path, given, _NO_ZONE, CORRECT)
         case _:
             message = detail["msg"][:1].lower() + detail["msg"][1:]
             return Problem(place, path, given, message, CORRECT)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from schedune.api.quantity import parse_bytes
+from schedune.api.quantity import MAX_BYTES, parse_bytes
 from schedune.api.vmplacement import Claim, VMPlacement
 from schedune.api.vmworkload import LaunchMode
 from schedune.fleet.node import ClaimRecord
@@ -12,8 +12,8 @@ from schedune_cli.reading.numbers import uncountable_amount
 from schedune_cli.reading.objects import Item
 from schedune_cli.reading.validation import validate
 
-_EVERYTHING: Final = 2**40
-"""vCPUs, and bytes of each kind, that a claim which cannot be read is taken to hold."""
+_EVERYTHING: Final = (65536, MAX_BYTES, MAX_BYTES)
+"""vCPUs, memory and disk that a claim which cannot be read is taken to hold."""
 
 
 def read_placement(item: Item) -> VMPlacement | list[Problem]:
@@ -77,4 +77,4 @@ def unreadable_claim(item: Item) -> ClaimRecord | None:
         return None
     namespace, name = item.key
     uid = f"{namespace}/{name}"
-    return ClaimRecord(node, uid, _EVERYTHING, _EVERYTHING, _EVERYTHING, namespace=namespace)
+    return ClaimRecord(node, uid, *_EVERYTHING, namespace=namespace)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
 GROUP = "schedune.io"
 VERSION = "v1alpha1"
@@ -76,7 +76,7 @@ def _render_time(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Time = Annotated[datetime, PlainSerializer(_render_time, return_type=str, when_used="json")]
+Time = Annotated[AwareDatetime, PlainSerializer(_render_time, return_type=str, when_used="json")]
 """A moment in UTC with a resolution of one second, as Kubernetes writes it."""
 
 Quantity = Annotated[

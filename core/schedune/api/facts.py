@@ -111,7 +111,7 @@ class Capability(StatusModel):
 class NodeCapacity(StatusModel):
     """What VMs may use of the node."""
 
-    vcpus: Annotated[int, Field(ge=0)]
+    vcpus: Annotated[int, Field(ge=0, le=65536)]
     """Virtual CPUs."""
     memory: Quantity
     """Memory."""

@@ -16,8 +16,8 @@ _FACTORS: Final = {
     "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
 }  # fmt: skip
 _BINARY: Final = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki")
-MAX_BYTES: Final = 2**63 - 1
-"""What Kubernetes can count; more is refused."""
+MAX_BYTES: Final = 2**53
+"""8Pi, more than any machine has: sums and scores of such amounts still fit 63 bits."""
 
 
 class QuantityError(ValueError):
@@ -28,7 +28,7 @@ def parse_bytes(text: str | int) -> int:
     """Return the whole number of bytes that a quantity stands for, rounded up.
 
     Raises:
-        QuantityError: the text is no quantity, is negative, or does not fit 63 bits.
+        QuantityError: the text is no quantity, is negative, or exceeds ``MAX_BYTES``.
     """
     found = _FORM.fullmatch(str(text))
     if found is None:
@@ -45,7 +45,7 @@ def parse_bytes(text: str | int) -> int:
         raise QuantityError(f"'{text}' must not be negative")
     whole = int(amount.to_integral_value(rounding="ROUND_CEILING"))
     if whole > MAX_BYTES:
-        raise QuantityError(f"'{text}' must not exceed {MAX_BYTES} bytes")
+        raise QuantityError(f"'{text}' must not exceed {render_bytes(MAX_BYTES)}")
     return whole
 
 

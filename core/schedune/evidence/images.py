@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schedune.api.nodetruth import ArtifactKind
+from schedune.api.quantity import MAX_BYTES
 
 HEADER_BYTES: Final = 64 * 1024
 """How much of a file a caller must hand over."""
@@ -80,7 +81,7 @@ def _qcow2(header: bytes) -> ImageEvidence | None:
     if len(header) < 32 or header[:4] != b"QFI\xfb":
         return None
     (size,) = struct.unpack_from(">Q", header, 24)
-    virtual = size if size < 2**63 else None
+    virtual = size if size <= MAX_BYTES else None
     return ImageEvidence(ArtifactKind.DISK, "Qcow2", "Unknown", "QFI\\xfb at 0x0", virtual)
 
 

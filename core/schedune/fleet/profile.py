@@ -15,7 +15,7 @@ from schedune.api.nodetruth import (
     NodeTruthStatus,
     Scheduling,
 )
-from schedune.api.quantity import parse_bytes
+from schedune.api.quantity import MAX_BYTES, parse_bytes
 from schedune.api.vmworkload import Backend
 from schedune.fleet.node import NodeRecord, Taint
 
@@ -191,7 +191,9 @@ def _replace_capacity(facts: Facts, capacity: CapacityProfile) -> Facts:
 def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None = None) -> Facts:
     """Reduce a status to facts; equal parts of different nodes become one."""
     ends = {
-        same(one.name): microseconds(one.observed_time) + one.stale_after_seconds * 1_000_000
+        same(one.name): min(
+            microseconds(one.observed_time) + one.stale_after_seconds * 1_000_000, ALWAYS
+        )
         for one in status.capabilities
         if one.stale_after_seconds is not None
     }
@@ -237,7 +239,7 @@ def _artifact(fact: Artifact) -> ArtifactProfile:
         kind=fact.kind.value,
         format=fact.format,
         size_bytes=fact.size_bytes,
-        virtual_size_bytes=fact.virtual_size_bytes or fact.size_bytes,
+        virtual_size_bytes=min(fact.virtual_size_bytes or fact.size_bytes, MAX_BYTES),
         architecture=fact.architecture,
         sha256=fact.sha256,
     )
@@ -258,4 +260,7 @@ def _capacity(status: NodeTruthStatus) -> CapacityProfile | None:
 def _pages(text: str) -> tuple[int, int]:
     """Read ``SIZE=COUNT``; what is no such thing offers nothing."""
     size, _, count = text.partition("=")
-    return parse_bytes(size), int(count) if count.isdigit() else 0
+    page = parse_bytes(size)
+    if page == 0 or not count.isdecimal():
+        return page, 0
+    return page, min(int(count), MAX_BYTES // page)

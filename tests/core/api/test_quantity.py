@@ -30,6 +30,7 @@ def test_a_whole_number_of_units_is_exact(amount: int, unit: str) -> None:
 @given(st.decimals(min_value=0, max_value=7, places=6), UNIT)
 def test_a_fraction_is_rounded_up_to_a_whole_byte(amount: Decimal, unit: str) -> None:
     exact = amount * UNITS[unit]
+    assume(exact <= MAX_BYTES)
     assert parse_bytes(f"{amount:f}{unit}") == int(exact.to_integral_value(ROUND_CEILING))
 
 
@@ -60,6 +61,7 @@ def test_any_text_is_either_read_or_refused_in_words(text: str) -> None:
 @given(st.integers(min_value=0, max_value=10**6), st.sampled_from(["Ki", "Mi", "Gi", "Ti"]))
 def test_what_is_rendered_in_whole_units_reads_back(amount: int, unit: str) -> None:
     size = amount * UNITS[unit]
+    assume(size <= MAX_BYTES)
     if size >= 2**20:
         size = size // 2**20 * 2**20
     assert parse_bytes(render_bytes(size)) == size
