@@ -25,6 +25,7 @@ class Way:
     atoms: tuple[Atom, ...]
     who: Actor
     nodes: int
+    """How many nodes the changes free as they are told, by any of their numbers."""
     sample_rows: tuple[int, ...]
     changes: tuple[str, ...]
 
@@ -87,8 +88,8 @@ class Relaxations:
         rows = matrix.freed_by(matrix.mask_of(sorted(chosen)))
         who = Actor.USER if chosen <= self._asks else Actor.ADMINISTRATOR
         atoms = tuple(matrix.atoms[number] for number in sorted(chosen))
-        changes = self._changes(chosen, rows)
-        return Way(atoms, who, len(rows), tuple(rows[:SAMPLES].tolist()), changes)
+        changes, freed = self._changes(chosen, rows)
+        return Way(atoms, who, len(freed), tuple(freed[:SAMPLES].tolist()), changes)
 
     def _finding(self, number: int, row: int) -> Effective | None:
         atom = self._matrix.atoms[number]
@@ -97,8 +98,11 @@ class Relaxations:
                 return one
         return None
 
-    def _changes(self, chosen: Set, rows: Rows) -> tuple[str, ...]:
-        """Tell each change; numbers that trade off are told together, each pair from one node."""
+    def _changes(self, chosen: Set, rows: Rows) -> tuple[tuple[str, ...], Rows]:
+        """Tell each change, and give the rows that they free.
+
+        Numbers that trade off are told together, each pair from one node.
+        """
         first = int(rows[0])
         numeric, told = [], []
         for number in sorted(chosen):
@@ -109,21 +113,26 @@ class Relaxations:
                 numeric.append(number)
             else:
                 told.append(change_at(one, first))
-        return (*self._numbers(numeric, rows), *told)
-
-    def _numbers(self, numeric: Sequence[int], rows: Rows) -> tuple[str, ...]:
-        """Give the best reachable numbers: one front of values, each from one node."""
         if not numeric:
-            return ()
+            return tuple(told), rows
+        numbers, freed = self._numbers(numeric, rows)
+        return (numbers, *told), freed
+
+    def _numbers(self, numeric: Sequence[int], rows: Rows) -> tuple[str, Rows]:
+        """Give the best reachable numbers and the rows that reach one of them.
+
+        They are one front of values, each from one node.
+        """
         columns = [self._values(number) for number in numeric]
         points = np.array([column[0][rows] * column[1] for column in columns], np.int64).T
         front = _front(points)[:MOST_ALTERNATIVES]
-        texts = []
+        texts, freed = [], np.zeros(len(rows), np.bool_)
         for at in front:
+            freed |= (points >= points[at]).all(axis=1)
             row = int(rows[at])
             found = [self._finding(number, row) for number in numeric]
             texts.append(" and ".join(change_at(one, row) for one in found if one is not None))
-        return (" or ".join(dict.fromkeys(texts)),)
+        return " or ".join(dict.fromkeys(texts)), rows[freed]
 
     def _values(self, number: int) -> tuple[np.ndarray, int]:
         """Return the bound on every row, signed so that more is better."""

@@ -1,5 +1,6 @@
 """Relaxations and conflict cores equal brute force; what is said to free a node does free it."""
 
+import re
 from itertools import chain, combinations
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_relaxations_and_cores_equal_brute_force_over_all_subsets(
 
 @given(varied_fleets(most=6), VARIED_SPECS)
 @settings(max_examples=60, deadline=None)
-def test_a_way_frees_as_many_nodes_as_it_says_and_no_part_of_it_frees_them(
+def test_a_way_frees_only_nodes_that_nothing_else_stands_against_and_no_part_of_it_does(
     fleet: list[NodeRecord], spec: Any
 ) -> None:
     explanation = explain(fleet, spec)
@@ -81,7 +82,7 @@ def test_a_way_frees_as_many_nodes_as_it_says_and_no_part_of_it_frees_them(
     for way in explanation.relaxations.ways:
         chosen = {matrix.numbers[atom] for atom in way.atoms}
         freed = {row for row, pair in held if pair <= chosen}
-        assert way.nodes == len(freed)
+        assert 1 <= way.nodes <= len(freed)
         assert not any(pair < chosen for _, pair in held)
         assert set(way.sample_rows) <= freed
         assert way.changes
@@ -133,7 +134,36 @@ def test_two_numbers_that_trade_off_are_told_as_pairs_each_from_one_node() -> No
         "vcpus <= 16 (asked 32) and memory <= 8112Mi (asked 128Gi)"
         " or vcpus <= 4 (asked 32) and memory <= 65468Mi (asked 128Gi)"
     )
-    assert way.nodes == 3
+    assert (way.nodes, way.sample_rows) == (2, (0, 2))
+
+
+SIZES = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=12)
+
+
+@given(SIZES)
+@settings(max_examples=80, deadline=None)
+def test_asked_anew_with_the_numbers_told_as_many_nodes_are_eligible_as_was_said(
+    sizes: list[tuple[int, int]],
+) -> None:
+    fleet = []
+    for number, (vcpus, gibi) in enumerate(sizes):
+        capacity = {"vcpus": vcpus, "memory": f"{gibi}Gi", "basis": "Declared"}
+        name = f"n{number:02}"
+        fleet.append(node(name, facts(name, capacity=capacity)))
+    asked = {"vcpus": 8, "memory": "8Gi"}
+    explanation = explain(fleet, {"resources": asked})
+    assume(explanation.decision.chosen is None)
+    for way in explanation.relaxations.ways:
+        freed: set[int] = set()
+        for alternative in way.changes[0].split(" or "):
+            numbers = dict(re.findall(r"(vcpus|memory) <= (\w+)", alternative))
+            changed = {**asked, **numbers, "vcpus": int(numbers.get("vcpus", asked["vcpus"]))}
+            spec = {"resources": changed}
+            found = decide(Fleet.of(fleet), intent(**spec), now=NOW, policy=POLICY)
+            assert found.chosen is not None
+            freed |= set(found.ranking.tolist())
+        assert way.nodes == len(freed)
+        assert set(way.sample_rows) <= freed
 
 
 def test_demands_that_contradict_even_on_a_repaired_fleet_come_first() -> None:
