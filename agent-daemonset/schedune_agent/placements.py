@@ -115,7 +115,8 @@ class PlacementRunner:
             placement = VMPlacement.model_validate(raw)
         except ValidationError as error:
             _LOG.error(
-                "placement.unreadable", extra={"name": raw["metadata"]["name"], "error": str(error)}
+                "placement.unreadable",
+                extra={"placement": raw["metadata"]["name"], "error": str(error)},
             )
             return
         uid = placement.metadata.uid

@@ -254,7 +254,7 @@ def _read_status(raw: Raw) -> VMWorkloadStatus:
         return VMWorkloadStatus.model_validate(raw.get("status") or {})
     except ValidationError as error:
         _LOG.error(
-            "status.unreadable", extra={"name": raw["metadata"]["name"], "error": str(error)}
+            "status.unreadable", extra={"workload": raw["metadata"]["name"], "error": str(error)}
         )
         return VMWorkloadStatus()
 

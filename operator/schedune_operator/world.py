@@ -82,7 +82,7 @@ class World:
         try:
             return VMPlacement.model_validate(raw)
         except ValidationError as error:
-            _LOG.error("placement.unreadable", extra={"name": key[1], "error": str(error)})
+            _LOG.error("placement.unreadable", extra={"placement": key[1], "error": str(error)})
             return None
 
     def truth(self, name: str) -> NodeTruth | None:

@@ -1,5 +1,7 @@
 """The rules of the house that no linter knows (CONTRIBUTING.md)."""
 
+import ast
+import logging
 import re
 import shutil
 import subprocess
@@ -104,6 +106,21 @@ def test_nothing_is_left_for_later_in_the_text() -> None:
         str(path.relative_to(ROOT))
         for path in _committed("*.py", "*.sh", "Makefile")
         if path != Path(__file__) and forbidden.search(path.read_text())
+    ]
+    assert not found
+
+
+def test_no_log_line_uses_a_name_that_logging_keeps_for_itself() -> None:
+    """Such a line raises KeyError, and most are written when something is wrong already."""
+    kept = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+    found = [
+        f"{path.relative_to(ROOT)}:{key.lineno}"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for keyword in ast.walk(ast.parse(path.read_text()))
+        if isinstance(keyword, ast.keyword) and keyword.arg == "extra"
+        for key in getattr(keyword.value, "keys", ())
+        if isinstance(key, ast.Constant) and key.value in kept
     ]
     assert not found
 
