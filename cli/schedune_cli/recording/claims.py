@@ -1,19 +1,15 @@
 """What the placements of a fleet hold on its nodes."""
 
 from collections.abc import Mapping
-from typing import Final
 
-from schedune.api.quantity import MAX_BYTES, parse_bytes
-from schedune.api.vmplacement import Claim, VMPlacement
+from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import LaunchMode
+from schedune.fleet.amounts import EVERYTHING, amounts_of
 from schedune.fleet.node import ClaimRecord
 from schedune_cli.problems import Problem
 from schedune_cli.reading.numbers import uncountable_amount
 from schedune_cli.reading.objects import Item
 from schedune_cli.reading.validation import validate
-
-_EVERYTHING: Final = (65536, MAX_BYTES, MAX_BYTES)
-"""vCPUs, memory and disk that a claim which cannot be read is taken to hold."""
 
 
 def read_placement(item: Item) -> VMPlacement | list[Problem]:
@@ -47,26 +43,14 @@ def claim_uid(placement: VMPlacement) -> str:
 def claim_of(placement: VMPlacement, labels: Mapping[str, str]) -> ClaimRecord:
     """Return what a placement holds, as the fleet counts it."""
     metadata, spec = placement.metadata, placement.spec
-    vcpus, memory, disk, size, pages = _amounts(spec.claim)
     return ClaimRecord(
         node_name=spec.node_name,
         placement_uid=claim_uid(placement),
-        vcpus=vcpus,
-        memory_bytes=memory,
-        disk_bytes=disk,
-        hugepage_size=size,
-        hugepage_bytes=pages,
         namespace=metadata.namespace,
         workload_uid=spec.workload.uid,
         labels=labels,
+        **amounts_of(spec.claim),
     )
-
-
-def _amounts(claim: Claim) -> tuple[int, int, int, int, int]:
-    guest, overhead = parse_bytes(claim.memory), parse_bytes(claim.overhead_memory)
-    size = parse_bytes(claim.hugepages) if claim.hugepages else 0
-    memory = overhead + (0 if size else guest)
-    return claim.vcpus, memory, parse_bytes(claim.disk), size, guest if size else 0
 
 
 def unreadable_claim(item: Item) -> ClaimRecord | None:
@@ -77,4 +61,11 @@ def unreadable_claim(item: Item) -> ClaimRecord | None:
         return None
     namespace, name = item.key
     uid = f"{namespace}/{name}"
-    return ClaimRecord(node, uid, *_EVERYTHING, namespace=namespace)
+    return ClaimRecord(
+        node_name=node,
+        placement_uid=uid,
+        namespace=namespace,
+        workload_uid="",
+        labels={},
+        **EVERYTHING,
+    )

@@ -61,7 +61,7 @@ class PlacementState(StrEnum):
 class Claim(ApiModel):
     """What is reserved on the node."""
 
-    vcpus: Annotated[int, Field(ge=0)]
+    vcpus: Annotated[int, Field(ge=0, le=65536)]
     """Virtual CPUs."""
     memory: Quantity
     """Guest memory."""

@@ -1,0 +1,57 @@
+"""What a placement holds: read exactly, and everything where it cannot be read."""
+
+from typing import Any
+
+import pytest
+
+from schedune.fleet.amounts import EVERYTHING
+from schedune_operator.claims import claim_of
+
+CLAIM = {"vcpus": 2, "memory": "4Gi", "overheadMemory": "64Mi", "disk": "1Gi"}
+
+
+def placement(claim: Any, **status: Any) -> dict[str, Any]:
+    """Return a placement as the API server gives it."""
+    spec = {"mode": "Execute", "nodeName": "n", "workload": {"uid": "w"}, "claim": claim}
+    metadata = {"name": "vm", "namespace": "default", "uid": "p"}
+    return {"metadata": metadata, "spec": spec, "status": status}
+
+
+def test_a_claim_holds_the_guest_and_its_vmm() -> None:
+    held = claim_of(placement(CLAIM), {})
+    assert held is not None
+    assert (held.vcpus, held.memory_bytes, held.disk_bytes) == (2, 4 * 2**30 + 2**26, 2**30)
+    assert held.hugepage_bytes == 0
+
+
+def test_huge_pages_hold_the_guest_and_ordinary_memory_the_vmm() -> None:
+    held = claim_of(placement({**CLAIM, "hugepages": "2Mi"}), {})
+    assert held is not None
+    assert (held.memory_bytes, held.hugepage_size) == (2**26, 2**21)
+    assert held.hugepage_bytes == 4 * 2**30
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        None,
+        {},
+        {**CLAIM, "vcpus": 2**40},
+        {**CLAIM, "memory": "lots"},
+        {**CLAIM, "disk": "999Ei"},
+        {**CLAIM, "hugepages": "-2Mi"},
+    ],
+)
+def test_a_claim_that_cannot_be_read_holds_everything(claim: Any) -> None:
+    held = claim_of(placement(claim), {})
+    assert held is not None
+    assert held.vcpus == EVERYTHING["vcpus"]
+    assert held.memory_bytes == EVERYTHING["memory_bytes"]
+    assert held.disk_bytes == EVERYTHING["disk_bytes"]
+
+
+def test_what_has_ended_and_what_is_a_dry_run_hold_nothing() -> None:
+    dry = placement(CLAIM)
+    dry["spec"]["mode"] = "DryRun"
+    assert claim_of(dry, {}) is None
+    assert claim_of(placement(CLAIM, ended={"reason": "GuestPoweredOff"}), {}) is None
