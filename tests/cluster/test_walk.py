@@ -137,14 +137,14 @@ def _version(lab: Lab, kind: str) -> str:
 def test_a_name_used_again_waits_for_the_old_vm_and_says_so(lab: Lab) -> None:
     apply(
         lab,
-        small_vm("again", "console=ttyS0 schedune.test=ignore-button", terminationGraceSeconds=6),
+        small_vm("again", "console=ttyS0 schedune.test=ignore-button", terminationGraceSeconds=20),
     )
     kubectl(lab, "wait", "--for=condition=Ready", "vmw/again", "--timeout=120s")
     old = pid(lab, "again")
     kubectl(lab, "delete", "vmw", "again", "--wait=false")
     until(lambda: not get(lab, "vmw", "again"))
     apply(lab, small_vm("again"))
-    until(lambda: reason(lab, "again") == "WaitingForPreviousVM", 10)
+    until(lambda: reason(lab, "again") == "WaitingForPreviousVM", 20)
     assert f"pid {old} " in " ".join(get(lab, "vmw", "again")["status"]["why"])
     assert len(_vmms(lab)) == len({"walk", "again"})
     kubectl(lab, "wait", "--for=condition=Ready", "vmw/again", "--timeout=120s")
