@@ -114,8 +114,12 @@ def _answers(lab: Lab) -> bool:
 
 
 def test_an_agent_restart_stands_in_the_trace_as_an_adoption(lab: Lab) -> None:
-    codes = [entry["code"] for entry in get(lab, "vmp", "walk")["status"]["trace"]]
-    assert "RECOVERY_CONFIRMED" in codes
+    """The agent could not write while the API server and etcd were down: it writes later."""
+
+    def told() -> list[str]:
+        return [entry["code"] for entry in get(lab, "vmp", "walk")["status"]["trace"]]
+
+    until(lambda: "RECOVERY_CONFIRMED" in told())
 
 
 def test_at_rest_nothing_is_written(lab: Lab) -> None:
