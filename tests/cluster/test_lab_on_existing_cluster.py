@@ -10,7 +10,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from schedune_lab.ports import free_ports
 from schedune_lab.progress import LabError
 from schedune_lab.state import State
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.waiting import processes_of, until
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NODES = {"this-machine", "arm-01", "arm-02", "edge-01", "x86-02"}
@@ -119,25 +120,6 @@ def _inline(kubeconfig: Path) -> Object:
                 encoded = base64.b64encode(Path(section.pop(key)).read_bytes())
                 section[f"{key}-data"] = encoded.decode()
     return content
-
-
-def until(question: Callable[[], object], limit_s: float = 60.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not question():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.3)
-
-
-def processes_of(folder: Path) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(folder).encode() in command:
-            found.append(command.replace(b"\0", b" ").decode())
-    return found
 
 
 def workload(example: str, **metadata: Any) -> str:

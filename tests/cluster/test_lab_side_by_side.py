@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from schedune_lab import lab as labs
 from schedune_lab.lab import Lab
 from schedune_lab.processes import Identity, start_time
 from schedune_lab.state import State
+from schedune_testing.waiting import processes_of, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.vm]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -50,25 +50,6 @@ def placement(lab: Lab) -> dict[str, Any]:
 
 def pid(lab: Lab) -> int:
     return int(placement(lab)["status"]["vmm"]["pid"])
-
-
-def until(question: Callable[[], object], limit_s: float = 60.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not question():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.3)
-
-
-def processes_of(folder: Path) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(folder).encode() in command:
-            found.append(command.replace(b"\0", b" ").decode())
-    return found
 
 
 def parts(lab: Lab) -> list[Identity | None]:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from schedune_lab import lab as labs
 from schedune_lab.lab import Lab
 from schedune_lab.processes import is_alive, start_time
 from schedune_lab.state import State
+from schedune_testing.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.vm]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -64,13 +65,6 @@ def reason(lab: Lab, name: str) -> str:
 
 def pid(lab: Lab, name: str) -> int:
     return int(get(lab, "vmp", name).get("status", {}).get("vmm", {}).get("pid", 0))
-
-
-def until(question: Callable[[], object], limit_s: float = 60.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not question():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.3)
 
 
 def kill(lab: Lab, part: str) -> int:
