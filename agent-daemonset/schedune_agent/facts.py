@@ -1,13 +1,16 @@
 """Put the probes' answers together: the truth about this node, and its digest."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from schedune.api.base import Condition
 from schedune.api.nodetruth import (
+    BackendFact,
     Capability,
     CapabilityState,
     Constraint,
@@ -19,6 +22,7 @@ from schedune.api.nodetruth import (
     NodeTruthStatus,
 )
 from schedune.api.text import plain_line
+from schedune.api.vmworkload import Acceleration
 from schedune.codes import probes as codes
 from schedune.codes import summary
 from schedune.codes.row import Reason, Row
@@ -28,10 +32,11 @@ from schedune_agent import __version__
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.probes import host
 from schedune_agent.probes.artifacts import ArtifactProbe
-from schedune_agent.probes.kvm import UNKNOWN, KvmAnswer, KvmProbe
-from schedune_agent.probes.outcome import Outcome, observe
-from schedune_agent.probes.qemu import QemuProbe
+from schedune_agent.probes.family import Family, Part, observe
+from schedune_agent.probes.kvm import KvmFamily
+from schedune_agent.probes.qemu import QemuFamily
 from schedune_agent.settings import AgentSettings
+from schedune_agent.system.host_files import HOST, HostFiles
 
 _OUTSIDE_DIGEST: Final = ("conditions", "digest", "observedTime", "probes", "liveVMs", "why")
 
@@ -68,59 +73,32 @@ class Probes:
         identity: NodeIdentity,
         containment: str,
         clock: Callable[[], datetime],
+        files: HostFiles = HOST,
     ) -> None:
         self._settings = settings
         self._identity = identity
         self._containment = containment
         self._clock = clock
-        self._kvm = KvmProbe()
-        self._artifacts = ArtifactProbe(settings.image_roots)
-        self._qemu: QemuProbe | None = None
-        self._disks = host.DiskProbe(self._paths())
+        self._families = families_of(settings, files)
 
     async def take_facts(self) -> NodeTruthStatus:
-        """Run every probe and put together what they saw."""
+        """Run every family of probes and put together what they saw."""
+        outcomes = await asyncio.gather(*(observe(family) for family in self._families))
         now = self._clock()
-        cpu = await observe("cpu", host.probe_cpu)
-        architecture = cpu.value.architecture if cpu.value else ""
-        kvm = await observe("kvm", self._kvm)
-        answer = kvm.value or UNKNOWN
-        self._qemu = self._qemu or QemuProbe(architecture)
-        qemu_probe = self._qemu
-        qemu = await observe("qemu", lambda: qemu_probe(kvm_works=answer.works))
-        artifacts = await observe("artifacts", self._artifacts)
-        memory = await observe("memory", host.probe_memory)
-        system = await observe("os", host.probe_os)
-        disks = await observe("disks", self._disks)
-        files, hidden = artifacts.value or ([], 1)
-        return NodeTruthStatus(
-            artifacts=files,
-            artifacts_truncated=hidden or None,
-            backends=qemu.value or [],
-            capabilities=[_kvm_capability(answer, now), _qemu_capability(qemu, architecture, now)],
-            capacity=self._capacity(),
-            compatibility_class=_class_of(architecture, answer)[0],
-            compatibility_reasons=[row.code for row in _class_of(architecture, answer)[1]],
-            constraints=_constraints(answer),
-            cpu=cpu.value,
-            disks=disks.value or [],
-            health=Health(state=HealthState.HEALTHY),
-            identity=self._describe(),
-            memory=memory.value,
-            observed_time=now,
-            os=system.value,
-            probes=[one.run for one in (cpu, kvm, qemu, artifacts, memory, system, disks)],
-        )
-
-    def _paths(self) -> list[tuple[host.Purpose, Any]]:
-        images: list[tuple[host.Purpose, Any]] = [
-            ("Images", root) for root in self._settings.image_roots
-        ]
-        return [
-            *images,
-            ("Run", self._settings.run_directory),
-            ("State", self._settings.state_directory),
-        ]
+        parts = [one.part for one in outcomes]
+        answers = [answer.at(now) for part in parts for answer in part.answers]
+        facts = {name: value for part in parts for name, value in part.facts.items()}
+        status = NodeTruthStatus.model_validate({
+            "artifacts_truncated": 1,
+            **facts,
+            "capabilities": sorted(answers, key=lambda one: one.name),
+            "capacity": self._capacity(),
+            "health": Health(state=HealthState.HEALTHY),
+            "identity": self._describe(),
+            "observed_time": now,
+            "probes": [one.run for one in outcomes],
+        })  # fmt: skip
+        return derive(status)
 
     def _capacity(self) -> NodeCapacity | None:
         offered = self._settings.capacity
@@ -141,63 +119,80 @@ class Probes:
         )
 
 
-def _kvm_capability(answer: KvmAnswer, now: datetime) -> Capability:
-    return Capability(
-        name=KVM,
-        state=answer.state,
-        reason_code=answer.row.code,
-        source="/dev/kvm",
-        method="ran a long-mode guest in a child",
-        observed_time=now,
-        message=Reason(answer.row, answer.detail).message,
+def families_of(settings: AgentSettings, files: HostFiles) -> list[Family]:
+    """Return the probes that an agent runs, in the order in which they are told."""
+    return [
+        host.ProcessorFamily(files),
+        KvmFamily(),
+        QemuFamily(host.architecture()),
+        ArtifactFamily(ArtifactProbe(settings.image_roots)),
+        host.MemoryFamily(),
+        host.SystemFamily(files),
+        host.DiskFamily(_paths(settings)),
+    ]
+
+
+def _paths(settings: AgentSettings) -> list[tuple[host.Purpose, Path]]:
+    images: list[tuple[host.Purpose, Path]] = [("Images", root) for root in settings.image_roots]
+    return [*images, ("Run", settings.run_directory), ("State", settings.state_directory)]
+
+
+class ArtifactFamily:
+    """The inventory of the image roots."""
+
+    name = "artifacts"
+    deadline_s = 10.0
+    answers_for = ()
+
+    def __init__(self, probe: ArtifactProbe) -> None:
+        self._probe = probe
+
+    async def __call__(self) -> Part:
+        """Look at the files."""
+        files, hidden = await self._probe()
+        return Part(facts={"artifacts": files, "artifacts_truncated": hidden or None})
+
+
+def derive(facts: NodeTruthStatus) -> NodeTruthStatus:
+    """Add what follows from the facts: the class, the constraints, what KVM rules out."""
+    kvm = next((one for one in facts.capabilities if one.name == KVM), None)
+    works = kvm is not None and kvm.state is CapabilityState.SUPPORTED
+    architecture = facts.cpu.architecture if facts.cpu else ""
+    node_class, reasons = _class_of(architecture, works=works)
+    return facts.model_copy(
+        update={
+            "backends": [_with_acceleration(one, kvm_works=works) for one in facts.backends],
+            "compatibility_class": node_class,
+            "compatibility_reasons": [row.code for row in reasons],
+            "constraints": [] if works else [_no_kvm(kvm)],
+        }
     )
 
 
-def _qemu_capability(found: Outcome[Any], architecture: str, now: datetime) -> Capability:
-    row, state, seen = (
-        codes.CAP_QEMU_MISSING,
-        CapabilityState.UNSUPPORTED,
-        f"QEMU for {architecture}",
-    )
-    if found.value is None:
-        row, state, seen = codes.CAP_QEMU_UNANSWERED, CapabilityState.UNKNOWN, found.message
-    elif found.value:
-        row, state, seen = (
-            codes.CAP_QEMU_PRESENT,
-            CapabilityState.SUPPORTED,
-            found.value[0].version_line,
-        )
-    return Capability(
-        name="qemu_binary_present",
-        state=state,
-        reason_code=row.code,
-        source="search path",
-        method="--version and QMP",
-        observed_time=now,
-        message=Reason(row, seen[:200]).message,
-    )
+def _with_acceleration(fact: BackendFact, *, kvm_works: bool) -> BackendFact:
+    """Keep KVM only where a guest ran: compiled in is not working."""
+    kept = [one for one in fact.accelerations if kvm_works or one != Acceleration.KVM.value]
+    return fact.model_copy(update={"accelerations": kept})
 
 
-def _class_of(architecture: str, answer: KvmAnswer) -> tuple[str, Sequence[Row]]:
+def _class_of(architecture: str, *, works: bool) -> tuple[str, Sequence[Row]]:
     """Derive the compatibility class (upstream.md 4.3), from KVM that runs, not that exists."""
     if architecture not in ("amd64", "arm64"):
         return "Unsupported", [codes.CLASS_UNSUPPORTED_ARCH]
-    if not answer.works:
+    if not works:
         return "Unsupported", [codes.CLASS_UNSUPPORTED_NO_KVM]
     if architecture == "arm64":
         return "ArmProduction", [codes.CLASS_ARM_PROD_READY]
     return "X86HoldingPool", [codes.CLASS_X86_HOLDING_READY]
 
 
-def _constraints(answer: KvmAnswer) -> list[Constraint]:
-    if answer.works:
-        return []
-    row = codes.CONSTRAINT_NO_KVM
-    return [
-        Constraint(
-            code=row.code, type="VirtualizationDisabled", observed=answer.detail, expected="works"
-        )
-    ]
+def _no_kvm(kvm: Capability | None) -> Constraint:
+    return Constraint(
+        code=codes.CONSTRAINT_NO_KVM.code,
+        type="VirtualizationDisabled",
+        observed=kvm.message[:256] if kvm else "unknown",
+        expected="works",
+    )
 
 
 def agent_conditions(facts: NodeTruthStatus, now: datetime, generation: int) -> list[Condition]:

@@ -9,6 +9,8 @@ from typing import Final, Literal
 import psutil
 
 from schedune.api.nodetruth import CPUFacts, FilesystemFact, MemoryFacts, OSFacts
+from schedune_agent.probes.family import Part
+from schedune_agent.system.host_files import HostFiles
 
 _ARCHITECTURES: Final = {
     "x86_64": "amd64",
@@ -23,17 +25,33 @@ _STEP: Final = 2**30
 Purpose = Literal["Images", "Run", "State"]
 
 
-async def probe_cpu() -> CPUFacts:
-    """Read the processor."""
-    first = _first_block(Path("/proc/cpuinfo").read_text())
-    flags = (first.get("flags") or first.get("Features") or "").split()
-    return CPUFacts(
-        architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
-        cores=psutil.cpu_count(logical=True) or 1,
-        model=(first.get("model name") or first.get("CPU part") or "")[:256],
-        vendor=(first.get("vendor_id") or first.get("CPU implementer") or "")[:256],
-        flags=sorted(_FLAGS.intersection(flags)),
-    )
+def architecture() -> str:
+    """Return what this machine is, as kubernetes.io/arch names it."""
+    return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+class ProcessorFamily:
+    """The processor."""
+
+    name = "cpu"
+    deadline_s = 1.0
+    answers_for = ()
+
+    def __init__(self, files: HostFiles) -> None:
+        self._files = files
+
+    async def __call__(self) -> Part:
+        """Read the processor."""
+        first = _first_block(self._files.read("proc/cpuinfo"))
+        flags = (first.get("flags") or first.get("Features") or "").split()
+        facts = CPUFacts(
+            architecture=architecture(),
+            cores=psutil.cpu_count(logical=True) or 1,
+            model=(first.get("model name") or first.get("CPU part") or "")[:256],
+            vendor=(first.get("vendor_id") or first.get("CPU implementer") or "")[:256],
+            flags=sorted(_FLAGS.intersection(flags)),
+        )
+        return Part(facts={"cpu": facts})
 
 
 def _first_block(text: str) -> dict[str, str]:
@@ -42,31 +60,55 @@ def _first_block(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-async def probe_memory() -> MemoryFacts:
-    """Read the size of memory."""
-    return MemoryFacts(total_bytes=psutil.virtual_memory().total)
+class MemoryFamily:
+    """The memory."""
+
+    name = "memory"
+    deadline_s = 1.0
+    answers_for = ()
+
+    async def __call__(self) -> Part:
+        """Read the size of memory."""
+        return Part(facts={"memory": MemoryFacts(total_bytes=psutil.virtual_memory().total)})
 
 
-async def probe_os() -> OSFacts:
-    """Read names of host, kernel and distribution."""
-    release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
-    return OSFacts(
-        hostname=platform.node()[:256],
-        kernel=platform.release()[:256],
-        name=release.get("PRETTY_NAME", platform.system())[:256],
-    )
+class SystemFamily:
+    """The operating system."""
+
+    name = "os"
+    deadline_s = 1.0
+    answers_for = ()
+
+    def __init__(self, files: HostFiles) -> None:
+        self._files = files
+
+    async def __call__(self) -> Part:
+        """Read names of host, kernel and distribution."""
+        known = self._files.exists("etc/os-release")
+        release = platform.freedesktop_os_release() if known else {}
+        facts = OSFacts(
+            hostname=platform.node()[:256],
+            kernel=platform.release()[:256],
+            name=release.get("PRETTY_NAME", platform.system())[:256],
+        )
+        return Part(facts={"os": facts})
 
 
-class DiskProbe:
+class DiskFamily:
     """Measures the room under our paths; a change within one step is noise, also at its edge."""
+
+    name = "disks"
+    deadline_s = 3.0
+    answers_for = ()
 
     def __init__(self, paths: list[tuple[Purpose, Path]]) -> None:
         self._paths = paths
         self._told: dict[Path, int] = {}
 
-    async def __call__(self) -> list[FilesystemFact]:
+    async def __call__(self) -> Part:
         """Return the file system of each path that exists."""
-        return [self._measure(purpose, path) for purpose, path in self._paths if path.is_dir()]
+        found = [self._measure(purpose, path) for purpose, path in self._paths if path.is_dir()]
+        return Part(facts={"disks": found})
 
     def _measure(self, purpose: Purpose, path: Path) -> FilesystemFact:
         usage = shutil.disk_usage(path)

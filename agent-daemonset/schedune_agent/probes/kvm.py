@@ -3,13 +3,14 @@
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from schedune.api.nodetruth import CapabilityState
 from schedune.codes import probes as codes
 from schedune.codes.row import Row
+from schedune.launch.capabilities import KVM
+from schedune_agent.probes.family import Answer, Part
 from schedune_agent.system.child import run_child
 
 DEVICE: Final = Path("/dev/kvm")
@@ -27,36 +28,23 @@ _MEANING: Final[dict[str, tuple[CapabilityState, Row]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class KvmAnswer:
-    """What the strong probe said."""
-
-    state: CapabilityState
-    row: Row
-    detail: str
-
-    @property
-    def works(self) -> bool:
-        """Say whether a guest ran."""
-        return self.state is CapabilityState.SUPPORTED
-
-
-UNKNOWN: Final = KvmAnswer(CapabilityState.UNKNOWN, codes.CAP_KVM_ERROR, "the probe did not run")
-
-
-class KvmProbe:
+class KvmFamily:
     """Asks again only when the device node changed: the answer holds for a boot."""
+
+    name = "kvm"
+    deadline_s = DEADLINE_S + 1
+    answers_for = (KVM,)
 
     def __init__(self, device: Path = DEVICE) -> None:
         self._device = device
-        self._asked: tuple[object, KvmAnswer] | None = None
+        self._asked: tuple[object, Answer] | None = None
 
-    async def __call__(self) -> KvmAnswer:
-        """Return what the probe says of the device as it is now."""
+    async def __call__(self) -> Part:
+        """Return what the strong probe says of the device as it is now."""
         key = _key(self._device)
         if self._asked is None or self._asked[0] != key:
             self._asked = (key, await ask(self._device))
-        return self._asked[1]
+        return Part(answers=[self._asked[1]])
 
 
 def _key(device: Path) -> object:
@@ -68,7 +56,7 @@ def _key(device: Path) -> object:
     return found.st_rdev, found.st_ino, found.st_mode, found.st_uid, found.st_gid, may_open
 
 
-async def ask(device: Path) -> KvmAnswer:
+async def ask(device: Path) -> Answer:
     """Run the probe once."""
     result = await run_child(
         [sys.executable, "-S", str(_CHILD), str(device)], deadline_s=DEADLINE_S
@@ -77,7 +65,15 @@ async def ask(device: Path) -> KvmAnswer:
     if not result.timed_out:
         verdict, detail = _read(result.stdout)
     state, row = _MEANING.get(verdict, (CapabilityState.UNKNOWN, codes.CAP_KVM_ERROR))
-    return KvmAnswer(state, row, f"{verdict}: {detail}"[:200])
+    return Answer(
+        KVM,
+        state,
+        row,
+        f"{verdict}: {detail}",
+        value=verdict,
+        source=str(device),
+        method="ran a long-mode guest in a child",
+    )
 
 
 def _read(output: bytes) -> tuple[str, str]:

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from schedune.api.nodetruth import BackendFact
+from schedune.api.nodetruth import BackendFact, CapabilityState
 from schedune.api.vmworkload import Acceleration, Backend
+from schedune.codes import probes as codes
+from schedune.codes.row import Row
 from schedune.launch.traits import TRAITS
+from schedune_agent.probes.family import Answer, Part
 from schedune_agent.system.child import run_child
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 
@@ -23,26 +26,35 @@ _TRAITS: Final = TRAITS[Backend.QEMU]
 _Key = tuple[int, int, int, int]
 
 
-class QemuProbe:
+class QemuFamily:
     """Finds QEMU for guests of the node's own architecture."""
+
+    name = "qemu"
+    deadline_s = 3 * _DEADLINE_S
+    answers_for = (_TRAITS.capability,)
 
     def __init__(self, architecture: str, search_path: str = SEARCH_PATH) -> None:
         self._architecture = architecture
         self._search_path = search_path
         self._asked: dict[_Key, BackendFact] = {}
 
-    async def __call__(self, *, kvm_works: bool) -> list[BackendFact]:
-        """Return what is known of it; empty: there is none."""
+    async def __call__(self) -> Part:
+        """Return what is known of it; no backend: there is none."""
         name = BINARIES.get(self._architecture)
         found = shutil.which(name, path=self._search_path) if name else None
         if found is None:
-            return []
+            missing = f"QEMU for {self._architecture}"
+            return Part(
+                answers=[_answer(CapabilityState.UNSUPPORTED, codes.CAP_QEMU_MISSING, missing)]
+            )
         path = Path(found).resolve()
         status = path.stat()
         key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
         if key not in self._asked:
             self._asked = {key: await self._ask(path)}
-        return [_with_acceleration(self._asked[key], kvm_works=kvm_works)]
+        fact = self._asked[key]
+        present = _answer(CapabilityState.SUPPORTED, codes.CAP_QEMU_PRESENT, fact.version_line)
+        return Part(facts={"backends": [fact]}, answers=[present])
 
     async def _ask(self, path: Path) -> BackendFact:
         result = await run_child([str(path), "--version"], deadline_s=_DEADLINE_S)
@@ -70,10 +82,10 @@ _ACCELERATIONS: Final = {
 }
 
 
-def _with_acceleration(fact: BackendFact, *, kvm_works: bool) -> BackendFact:
-    """Keep KVM only where a guest ran: compiled in is not working."""
-    kept = [one for one in fact.accelerations if kvm_works or one != Acceleration.KVM.value]
-    return fact.model_copy(update={"accelerations": kept})
+def _answer(state: CapabilityState, row: Row, seen: str) -> Answer:
+    return Answer(
+        _TRAITS.capability, state, row, seen, source="search path", method="--version and QMP"
+    )
 
 
 async def ask_capabilities(path: Path) -> tuple[Sequence[str], Sequence[str]]:

@@ -71,6 +71,13 @@ PROBE_FAILED: Final = _row(
     "A probe raised an error; its facts are Unknown.",
     "read the message",
 )
+PROBE_TIMED_OUT: Final = _row(
+    "PROBE_TIMED_OUT",
+    "ProbeTimedOut",
+    "gave no answer in time: {observed}",
+    "A probe did not end by its deadline; its facts are Unknown.",
+    "see what it waits for with `schedune doctor` on the node",
+)
 CLASS_ARM_PROD_READY: Final = _row(
     "CLASS_ARM_PROD_READY", "ArmProductionReady", "arm64 with working KVM", "Class ArmProduction."
 )
