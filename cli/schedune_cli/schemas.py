@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from schedune.api.base import API_VERSION, GROUP, VERSION, ApiModel
 from schedune.api.crd import DEFINITIONS, render_definition
+from schedune.examination.difference_form import TruthDifference
+from schedune.examination.form import NodeExamination
 from schedune_cli.judging.difference import DifferenceList
 from schedune_cli.judging.form import ExplanationList, WhyNot
 from schedune_cli.judging.glance import FleetGlance
@@ -15,7 +17,8 @@ Schema = dict[str, Any]
 _OBJECT_DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 _ANSWER_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 ANSWERS: Final[tuple[type[ApiModel], ...]] = (
-    ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList,
+    ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList, NodeExamination,
+    TruthDifference,
 )  # fmt: skip
 
 
