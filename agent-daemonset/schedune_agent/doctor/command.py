@@ -107,7 +107,7 @@ def doctor(
     of_node = {name: places[name] for name in _NODE_PLACES}
     of_machine = {name: one for name, one in places.items() if name not in of_node}
     if node is not None or any(of_node.values()):
-        _refuse_both(of_machine)
+        _refuse_both(ctx, of_machine)
         asked = _arguments(node, acceleration, backends, output, of_node)
         _look_from_afar(ctx, asked)
     settings = _settings(**of_machine)
@@ -119,8 +119,10 @@ def doctor(
     raise SystemExit(0 if told.verdict.answer is Answer.CAN_LAUNCH else 1)
 
 
-def _refuse_both(of_machine: dict[str, Any]) -> None:
-    given = [f"--{name.rstrip('s').replace('_', '-')}" for name, one in of_machine.items() if one]
+def _refuse_both(ctx: click.Context, of_machine: dict[str, Any]) -> None:
+    given = [
+        one.opts[0] for one in ctx.command.params if one.name in of_machine and of_machine[one.name]
+    ]
     if given:
         told = " and ".join(given)
         raise click.UsageError(f"{told}: said of this machine, not of a node seen from afar")

@@ -11,6 +11,7 @@ _PRESENCE = {"OnlyThen": "is gone", "OnlyNow": "is new"}
 
 def render_truth_difference(told: TruthDifference, page: Page) -> str:
     """Return the comparison as text; nodes that are as they were are counted."""
+    page = page.for_people()
     blocks = [[*_node(one, page)] for one in told.nodes if one.differs]
     blocks.append([*_summary(told, page)])
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
@@ -35,7 +36,7 @@ def _node(one: NodeChange, page: Page) -> Iterator[str]:
             tones.append(tone)
     yield from page.table(rows, tones, "  ")
     if one.noise:
-        yield f"  besides, {counted(one.noise, 'time or repetition')} of no weight"
+        yield f"  besides: {counted(one.noise, 'difference')} in times, durations and repetitions"
 
 
 def _summary(told: TruthDifference, page: Page) -> Iterator[str]:
@@ -45,8 +46,8 @@ def _summary(told: TruthDifference, page: Page) -> Iterator[str]:
     yield from page.paragraph(
         f"Compared {_moment(told.then)} and {_moment(told.now)}: verdicts may change on {decisive}"
         f" of {counted(len(told.nodes), 'node')}; {differing - decisive} more"
-        f" differ in facts that no verdict hangs on; {noise} times and repetitions"
-        " are passed over."
+        f" differ in facts that no verdict hangs on; {noise} differences"
+        " in times, durations and repetitions are passed over."
     )
 
 

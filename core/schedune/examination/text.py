@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Final
 
 from schedune.api.nodetruth import Capability, CapabilityState, NodeTruthStatus
-from schedune.api.text import WIDTH
 from schedune.examination.facts import age_of, rows_of
 from schedune.examination.form import (
     Answer,
@@ -55,9 +54,9 @@ _INDENT: Final = "  "
 def render_examination(told: NodeExamination, page: Page) -> str:
     """Return the page; the verdict stands at its end, where a terminal shows it.
 
-    It is for people wherever it goes: a page that has no width gets that of a report.
+    It is wrapped wherever it goes: nobody searches it line by line.
     """
-    page = page if page.width else replace(page, width=WIDTH)
+    page = page.for_people()
     blocks = [
         _head(told, page),
         *_problems(told, page),
@@ -126,8 +125,9 @@ def _grouped(problems: Sequence[NodeProblem], page: Page) -> Iterator[str]:
 
 
 def _problem(number: int, one: NodeProblem, page: Page) -> Iterator[str]:
-    state = f" is {one.state}" if one.state else ""
-    lead, under = f"{_INDENT * 2}{number}. ", _INDENT * 2 + "   "
+    state = f": {one.state}" if one.state else ""
+    lead = f"{_INDENT * 2}{number}. "
+    under = " " * len(lead)
     yield from page.paragraph(f"{one.subject}{state}  [{one.code}]", lead, under)
     yield from page.paragraph(f"seen:   {one.message}", under, under + " " * 8)
     if one.source or one.method:
