@@ -120,9 +120,7 @@ def doctor(
 
 
 def _refuse_both(ctx: click.Context, of_machine: dict[str, Any]) -> None:
-    given = [
-        one.opts[0] for one in ctx.command.params if one.name in of_machine and of_machine[one.name]
-    ]
+    given = [one.opts[0] for one in ctx.command.params if of_machine.get(one.name or "")]
     if given:
         told = " and ".join(given)
         raise click.UsageError(f"{told}: said of this machine, not of a node seen from afar")

@@ -1,6 +1,7 @@
 """``schedune truth NODE``: every fact of one node. ``schedune truth diff``: what changed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -106,7 +107,7 @@ def _examine(
     policy = read_policy(asked.policy)
     recording, problems = _read(asked, node)
     world = read_world(recording)
-    name = _only(node, world, [*problems, *world.problems])
+    name = _only(asked, node, world, [*problems, *world.problems])
     if not asked.is_online:
         problems = [*problems, *world.problems]
     seen = Seen.CLUSTER if asked.is_online else Seen.RECORDING
@@ -125,7 +126,7 @@ def _read(asked: Asked, node: str | None) -> tuple[Recording, list[Problem]]:
     return read_node(asked.kubeconfig, asked.context, node, read_clock()), []
 
 
-def _only(node: str | None, world: World, problems: Sequence[Problem]) -> str:
+def _only(asked: Asked, node: str | None, world: World, problems: Sequence[Problem]) -> str:
     """Return the node that is meant; one that cannot be read is not there."""
     known = sorted(world.records)
     if node is None and len(known) == 1:
@@ -135,7 +136,10 @@ def _only(node: str | None, world: World, problems: Sequence[Problem]) -> str:
     if node is None:
         told, remedy = f"holds {len(known)} nodes", "say which NODE"
         raise BadInputError([*problems, Problem(Place("--truth"), "", "", told, remedy)])
-    raise BadInputError([*problems, unknown_name("NODE", "node", node, known)])
+    unknown = unknown_name("NODE", "node", node, known)
+    if asked.is_online:
+        unknown = replace(unknown, remedy="schedune nodes names those that there are")
+    raise BadInputError([*problems, unknown])
 
 
 @truth.command("diff", epilog=EXAMPLES)

@@ -87,13 +87,12 @@ def _is_noise(leaf: _Leaf) -> bool:
 
 
 def _bare(record: NodeRecord) -> NodeProfile:
-    """Reduce a record to what verdicts hang on: without times, digests and sentences."""
+    """Reduce a record to what verdicts hang on: without proofs, digests and sentences."""
     profile = profile_of(record, Interner())
     facts = profile.facts
     if facts is not None:
         facts = replace(
             facts,
-            capability_ends={},
             capabilities={
                 name: replace(one, message="") for name, one in facts.capabilities.items()
             },

@@ -106,19 +106,29 @@ def _freshness(
     """Compare whether the facts could be believed at each time, where the times are known."""
     if then is None or now is None:
         return
-    states = _freshness_at(before, then), _freshness_at(after, now)
-    if states[0] != states[1]:
-        yield Change(("freshness",), *states, Meaning.DECISIVE)
+    states = _states_at(before, then), _states_at(after, now)
+    for name in [one for one in states[0] if one in states[1]]:
+        if states[0][name] != states[1][name]:
+            yield Change(name, states[0][name], states[1][name], Meaning.DECISIVE)
     limits = before.lease_seconds, after.lease_seconds
     if limits[0] != limits[1]:
         yield Change(("lease", "leaseDurationSeconds"), *limits, Meaning.OTHER)
 
 
-def _freshness_at(record: NodeRecord, time: datetime) -> str:
-    if record.last_proof is None:
-        return "never proved"
-    age = (time - record.last_proof).total_seconds()
-    return "Fresh" if age <= record.lease_seconds else "Stale"
+def _states_at(record: NodeRecord, time: datetime) -> dict[tuple[str, ...], str]:
+    """Say of all facts, and of each capability that grows old by itself, whether it is fresh."""
+    states: dict[tuple[str, ...], str] = {("freshness",): "never proved"}
+    if record.last_proof is not None:
+        states["freshness",] = _state(record.last_proof, record.lease_seconds, time)
+    for one in record.truth.status.capabilities if record.truth else ():
+        if one.stale_after_seconds is not None:
+            state = _state(one.observed_time, one.stale_after_seconds, time)
+            states["freshness", one.name] = state
+    return states
+
+
+def _state(proved: datetime, limit_s: int, time: datetime) -> str:
+    return "Fresh" if (time - proved).total_seconds() <= limit_s else "Stale"
 
 
 def _told(change: Change) -> FactChange:

@@ -130,15 +130,28 @@ def test_what_kubernetes_and_administrators_say_counts_too() -> None:
     }
 
 
+def classed(name: str, override: str | None) -> NodeRecord:
+    record = node("n", {**facts("n"), "compatibilityClass": name})
+    assert record.truth is not None
+    raw = record.truth.render()
+    raw["spec"] = {"compatibilityClass": {"name": override, "reason": "r"}} if override else {}
+    return replace(record, truth=NodeTruth.model_validate(raw))
+
+
 def test_a_derived_class_says_nothing_where_an_administrator_set_another() -> None:
-    sides = []
-    for name in ("ArmProduction", "X86HoldingPool"):
-        record = node("n", {**facts("n"), "compatibilityClass": name})
-        assert record.truth is not None
-        raw = record.truth.render()
-        raw["spec"] = {"compatibilityClass": {"name": "Mine", "reason": "tested"}}
-        sides.append(replace(record, truth=NodeTruth.model_validate(raw)))
-    assert told(*sides) == {"status.compatibilityClass": OTHER}
+    then, now = classed("ArmProduction", "Mine"), classed("X86HoldingPool", "Mine")
+    assert told(then, now) == {"status.compatibilityClass": OTHER}
+
+
+def test_a_fact_that_counts_on_either_side_is_decisive_both_ways() -> None:
+    then, now = classed("ArmProduction", "Mine"), classed("X86HoldingPool", None)
+    both = {"status.compatibilityClass": DECISIVE, "spec.compatibilityClass": DECISIVE}
+    assert told(then, now) == told(now, then) == both
+
+
+def test_how_long_a_capability_is_believed_is_decisive() -> None:
+    then, now = (node("n", changed("capabilities", staleAfterSeconds=s)) for s in (60, 3600))
+    assert told(then, now) == {"status.capabilities.kvm_vm_launch.staleAfterSeconds": DECISIVE}
 
 
 def test_a_truth_that_came_or_went_is_one_change() -> None:
@@ -184,6 +197,12 @@ def test_facts_that_are_no_longer_vouched_for_are_another_matter() -> None:
     assert [(each.path, each.then, each.now) for each in one.decisive] == [
         ("freshness", "Fresh", "Stale")
     ]
+
+
+def test_a_capability_that_grew_old_by_itself_is_told() -> None:
+    aging = node("a", {**changed("capabilities", staleAfterSeconds=60), **_own("a")})
+    (one,) = compare_truths(fleet(aging), fleet(aging, after_s=100)).nodes
+    assert [each.path for each in one.decisive] == ["freshness.kvm_vm_launch"]
 
 
 # --- whatever the nodes are --------------------------------------------------------------
