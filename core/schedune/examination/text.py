@@ -130,7 +130,7 @@ def _problem(number: int, one: NodeProblem, page: Page) -> Iterator[str]:
     under = " " * len(lead)
     yield from page.paragraph(f"{one.subject}{state}  [{one.code}]", lead, under)
     yield from page.paragraph(f"seen:   {one.message}", under, under + " " * 8)
-    if one.source or one.method:
+    if (one.source or one.method) and one.reach is not Reach.NOTICE:
         how = "; ".join(part for part in (one.source, one.method) if part)
         yield from page.paragraph(f"how:    {how}", under, under + " " * 8)
     if one.remedy:
@@ -211,7 +211,7 @@ def _probes(status: NodeTruthStatus, page: Page) -> Iterator[list[str]]:
         rows.append((one.name, one.outcome, took.rjust(7), one.reason_code or "-"))
         tones.append(Tone.GOOD if one.outcome == "Succeeded" else Tone.BAD)
     total = sum(one.duration_milliseconds for one in status.probes)
-    title = f"{counted(len(status.probes), 'probe')}, {total} ms together"
+    title = f"{counted(len(status.probes), 'probe')}, {total} ms in sum"
     yield [page.paint(title, Tone.TITLE), *page.table(rows, tones, _INDENT)]
 
 
