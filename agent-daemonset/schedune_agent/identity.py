@@ -36,10 +36,13 @@ def read_identity(token_file: Path) -> NodeIdentity:
         raise IdentityError(
             f"{token_file}: the token is not bound to a pod on a node (needs Kubernetes 1.32)"
         )
+    return identify_machine(node["name"], node["uid"])
+
+
+def identify_machine(name: str, uid: str) -> NodeIdentity:
+    """Return the node of that name and UID, as the machine that we run on."""
     machine = _MACHINE_ID.read_text().strip() if _MACHINE_ID.exists() else ""
-    return NodeIdentity(
-        node["name"], node["uid"], machine or "unknown", _BOOT_ID.read_text().strip()
-    )
+    return NodeIdentity(name, uid, machine or "unknown", _BOOT_ID.read_text().strip())
 
 
 def _claims(token_file: Path) -> dict[str, dict[str, object]]:

@@ -74,7 +74,7 @@ def read_inputs(asked: Asked, clock: Callable[[], datetime], names: Sequence[str
     given = _read_files(asked.files)
     try:
         world, problems = _read_fleet(asked, clock)
-        now = _moment(asked, world, problems)
+        now = moment_of(asked, world, problems)
     except BadInputError as error:
         # What is wrong with the manifests is said too: one round of corrections is enough.
         raise BadInputError(
@@ -91,8 +91,12 @@ def read_inputs(asked: Asked, clock: Callable[[], datetime], names: Sequence[str
     return inputs
 
 
-def _moment(asked: Asked, world: World, problems: Sequence[Problem]) -> datetime:
-    """Return the time for which is asked; where nobody says, that of the recording."""
+def moment_of(asked: Asked, world: World, problems: Sequence[Problem]) -> datetime:
+    """Return the time for which is asked; where nobody says, that of the recording.
+
+    Raises:
+        BadInputError: nothing tells a time.
+    """
     moment = asked.now or world.time
     if moment is None:
         raise BadInputError([_TIMELESS, *problems, *world.problems])

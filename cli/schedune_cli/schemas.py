@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from schedune.api.base import API_VERSION, GROUP, VERSION, ApiModel
 from schedune.api.crd import DEFINITIONS, render_definition
+from schedune.examination.difference_form import TruthDifference
+from schedune.examination.form import NodeExamination
 from schedune_cli.judging.difference import DifferenceList
 from schedune_cli.judging.form import ExplanationList, WhyNot
 from schedune_cli.judging.glance import FleetGlance
@@ -14,8 +16,10 @@ from schedune_cli.judging.simulation import Simulation
 Schema = dict[str, Any]
 _OBJECT_DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 _ANSWER_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_KUBERNETES: Final = "x-kubernetes-"
 ANSWERS: Final[tuple[type[ApiModel], ...]] = (
-    ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList,
+    ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList, NodeExamination,
+    TruthDifference,
 )  # fmt: skip
 
 
@@ -34,7 +38,19 @@ def _path(kind: str) -> str:
 
 def _answer_schema(model: type[ApiModel]) -> Schema:
     """Return the schema of what is printed: fields with a default are always there."""
-    return {"$schema": _ANSWER_DIALECT, **model.model_json_schema(mode="serialization")}
+    told = model.model_json_schema(mode="serialization")
+    return {"$schema": _ANSWER_DIALECT, **_without_kubernetes(told)}
+
+
+def _without_kubernetes(node: Any) -> Any:
+    """Leave out what only Kubernetes reads; facts of nodes are parts of answers too."""
+    if isinstance(node, dict):
+        return {
+            key: _without_kubernetes(one)
+            for key, one in node.items()
+            if not key.startswith(_KUBERNETES)
+        }
+    return [_without_kubernetes(one) for one in node] if isinstance(node, list) else node
 
 
 def _object_schema(kind: str, definition: Mapping[str, Any]) -> Schema:
@@ -51,7 +67,7 @@ def _object_schema(kind: str, definition: Mapping[str, Any]) -> Schema:
 
 
 def _strict(node: Mapping[str, Any]) -> Schema:
-    found = {key: one for key, one in node.items() if not key.startswith("x-kubernetes-")}
+    found = {key: one for key, one in node.items() if not key.startswith(_KUBERNETES)}
     if node.get("x-kubernetes-int-or-string"):
         found.pop("anyOf", None)
         found["oneOf"] = [{"type": "string"}, {"type": "integer"}]

@@ -8,7 +8,9 @@ import pytest
 
 from schedune_testing.recordings import Files, run, truth, workload
 
-COMMANDS = ("explain", "why-not", "nodes", "simulate", "snapshot", "completion")
+COMMANDS = (
+    "explain", "why-not", "nodes", "simulate", "snapshot", "truth", "doctor", "completion",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from schedune.codes.table import TABLE
-from schedune_cli.telling.page import Page, Tone, printable
+from schedune.telling.page import Page, Tone, printable
 from schedune_testing.recordings import Files, document, run, truth, workload
 
 CALL = ("explain", "-f", "deploy", "--truth", "fleet.yaml")

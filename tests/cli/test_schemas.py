@@ -108,6 +108,8 @@ CALLS = {
     "WhyNot": ("why-not", "big", "a", "-f", "vms.yaml", "--truth", "one.yaml"),
     "FleetGlance": ("nodes", "-f", "vms.yaml", "--truth", "one.yaml"),
     "Simulation": ("simulate", "-f", "vms.yaml", "--truth", "one.yaml", "--drain", "a"),
+    "NodeExamination": ("truth", "a", "--truth", "one.yaml"),
+    "TruthDifference": ("truth", "diff", "one.yaml", "two.yaml"),
     "DifferenceList": ("explain", "-f", "vms.yaml", "--at", "one.yaml", "--diff", "two.yaml"),
 }
 

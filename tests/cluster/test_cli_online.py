@@ -131,6 +131,60 @@ def _counted(told: Object) -> list[tuple[str, int]]:
 
 
 @pytest.mark.usefixtures("cluster")
+def test_a_node_is_examined_from_afar_with_who_vouches_for_its_facts() -> None:
+    told = document("doctor", NODE)
+    assert run("doctor", NODE).exit_code == 0
+    assert (told["seen"], told["verdict"]["answer"]) == ("Cluster", "CanLaunch")
+    assert (told["heartbeat"]["state"], told["heartbeat"]["digest"]) == ("Fresh", "Vouched")
+    assert (told["node"]["ready"], told["node"]["taints"]) == ("True", [])
+    page = run("truth", NODE)
+    assert page.exit_code == 0
+    assert "the Lease vouches for exactly these facts" in page.stdout
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_vm_on_the_node_claims_counts_against_the_next(fleet: ControlPlane) -> None:
+    """The one that runs claims 2 of 8 vCPUs; were there 2 only, nothing more would fit."""
+    declared = {"spec": {"capacity": {"vcpus": 2, "memory": "16Gi"}}}
+    asyncio.run(_patch_truth(fleet, declared))
+    try:
+        told = document("doctor", NODE)
+    finally:
+        asyncio.run(_patch_truth(fleet, {"spec": {"capacity": None}}))
+    assert told["verdict"]["answer"] == "CannotLaunch"
+    codes = [one["code"] for one in told["problems"] if one["reach"] == "EveryVM"]
+    assert codes == ["REJECT_INSUFFICIENT_VCPUS"]
+
+
+async def _patch_truth(control_plane: ControlPlane, change: Object) -> None:
+    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
+    async with KubeClient(credentials, field_manager="test") as admin:
+        await admin.merge_patch(NODETRUTHS, NODE, change)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_node_that_the_cluster_does_not_have_is_said() -> None:
+    for command in ("doctor", "truth"):
+        told = run(command, "nowhere")
+        assert told.exit_code == 2
+        assert "there is no node nowhere; schedune nodes names" in told.stderr
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_snapshot_is_compared_with_the_cluster_as_it_is(fleet: ControlPlane) -> None:
+    assert run("snapshot", "-o", "then.yaml").exit_code == 0
+    against = ("truth", "diff", "then.yaml", "--node", NODE)
+    assert run(*against).exit_code == 0, run(*against).output
+    asyncio.run(_patch_truth(fleet, {"spec": {"scheduling": "Cordoned"}}))
+    try:
+        told = run(*against)
+    finally:
+        asyncio.run(_patch_truth(fleet, {"spec": {"scheduling": "Enabled"}}))
+    assert told.exit_code == 1
+    assert "Enabled -> Cordoned" in told.stdout
+
+
+@pytest.mark.usefixtures("cluster")
 def test_a_drain_of_a_real_node_is_thought_through() -> None:
     told = run("simulate", "--drain", NODE)
     assert told.exit_code == 1

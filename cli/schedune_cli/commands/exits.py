@@ -5,9 +5,9 @@ from enum import IntEnum
 
 import click
 
+from schedune.telling.page import printable
 from schedune_cli.judging.form import ExplanationList, Verdict
 from schedune_cli.problems import Problem
-from schedune_cli.telling.page import printable
 
 
 class Exit(IntEnum):

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar
 import click
 
 from schedune.api.base import ApiModel
+from schedune.telling.page import Page, Tone, unpainted
 from schedune_cli.inputs import Asked
 from schedune_cli.recording.recording import read_moment
 from schedune_cli.telling.documents import render_json, render_yaml
-from schedune_cli.telling.page import Page, Tone, unpainted
 
 A = TypeVar("A", bound=ApiModel)
 _COLOURS: Final[Mapping[Tone, dict[str, Any]]] = {
@@ -25,11 +25,13 @@ _COLOURS: Final[Mapping[Tone, dict[str, Any]]] = {
     Tone.TITLE: {"bold": True},
     Tone.PLAIN: {},
 }
-_OPTIONS: Final = (
+_MANIFESTS: Final = (
     click.option(
         "-f", "--filename", "files", multiple=True, metavar="FILE",
         help="Manifests to judge: a file, a folder, or - for standard input. May be repeated.",
     ),
+)  # fmt: skip
+_FLEET: Final = (
     click.option(
         "--truth", multiple=True, metavar="FILE",
         help="Recorded fleet to ask about: NodeTruths or a snapshot. Unset: the cluster.",
@@ -42,17 +44,22 @@ _OPTIONS: Final = (
         "--policy", type=click.Path(path_type=Path), metavar="FILE",
         help="Scheduling policy, alone or in the operator's settings. Unset: the defaults.",
     ),
+)  # fmt: skip
+_CLUSTER: Final = (
     click.option(
         "--kubeconfig", type=click.Path(path_type=Path), metavar="FILE", envvar="KUBECONFIG",
         help="Which kubeconfig. Unset: $KUBECONFIG, or ~/.kube/config.",
     ),
     click.option("--context", metavar="NAME", help="Which context of the kubeconfig."),
+)  # fmt: skip
+_NAMESPACES: Final = (
     click.option(
         "-n", "--namespace", metavar="NAME",
         help="Namespace of the workloads, and of manifests that name none.",
     ),
     click.option("-A", "--all-namespaces", is_flag=True, help="Workloads of all namespaces."),
 )  # fmt: skip
+_Command = Callable[..., None]
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -65,16 +72,29 @@ def _moment(text: str | None) -> datetime | None:
     return moment
 
 
-def input_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared options, handed over as one value."""
+def input_options(command: _Command) -> _Command:
+    """Give a command the options of those that judge workloads, handed over as one value."""
+    return _asking(command, (*_MANIFESTS, *_FLEET, *_CLUSTER, *_NAMESPACES))
 
+
+def fleet_options(command: _Command) -> _Command:
+    """Give a command the options of those that look at nodes, handed over as one value."""
+    return _asking(command, (*_FLEET, *_CLUSTER))
+
+
+def cluster_options(command: _Command) -> _Command:
+    """Give a command the options that say which cluster, handed over as one value."""
+    return _asking(command, _CLUSTER)
+
+
+def _asking(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
     @wraps(command)
     def asked(**values: Any) -> None:
-        shared = {name: values.pop(name) for name in Asked.__dataclass_fields__}
-        command(Asked(**shared), **values)
+        names = [name for name in Asked.__dataclass_fields__ if name in values]
+        command(Asked(**{name: values.pop(name) for name in names}), **values)
 
-    wrapped: Callable[..., None] = asked
-    for option in reversed(_OPTIONS):
+    wrapped: _Command = asked
+    for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped
 

@@ -12,9 +12,9 @@ from schedune.decision.digest import input_digest
 from schedune.decision.explanation import Count, Explanation
 from schedune.decision.sentence import headline
 from schedune.fleet.profile import NEVER
+from schedune.telling.words import aged
 from schedune_cli.judging import form
 from schedune_cli.judging.fields import field_of
-from schedune_cli.judging.words import aged
 from schedune_cli.problems import Place
 from schedune_cli.reading.workloads import Given
 

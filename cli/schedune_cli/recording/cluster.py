@@ -45,7 +45,31 @@ def read_cluster(kubeconfig: Path | None, context: str | None, now: datetime) ->
     """
     kinds = ", ".join(one.plural for one, _ in _READ)
     right = f"to get and list {kinds} in all namespaces"
-    raws = _asked(kubeconfig, context, _read_all, right)
+    return _recording(_asked(kubeconfig, context, _read_all, right), now)
+
+
+def read_node(kubeconfig: Path | None, context: str | None, name: str, now: datetime) -> Recording:
+    """Return what the cluster holds of one node; it may be nothing.
+
+    Raises:
+        BadInputError: there is no usable kubeconfig, no answer, or no right to read.
+    """
+
+    async def ask(client: KubeClient) -> list[Raw]:
+        on_it = f"spec.nodeName={name}"
+        placements, *alone = await asyncio.gather(
+            _read(client, VMPLACEMENTS, None, on_it),
+            _read_one(client, NODES, name, None),
+            _read_one(client, NODETRUTHS, name, None),
+            _read_one(client, LEASES, name, LEASE_NAMESPACE),
+        )
+        return [*(raw for raws in alone for raw in raws), *placements]
+
+    right = "to get nodes, nodetruths and leases, and to list vmplacements in all namespaces"
+    return _recording(_asked(kubeconfig, context, ask, right), now)
+
+
+def _recording(raws: list[Raw], now: datetime) -> Recording:
     items = [Item(raw, Place(f"{raw['kind']}/{raw['metadata']['name']}")) for raw in raws]
     # A Lease cannot have been renewed in the future: where our clock is behind the server's
     # stamps, theirs count.
@@ -110,10 +134,25 @@ async def _read_all(client: KubeClient) -> list[Raw]:
     return [raw for raws in found for raw in raws]
 
 
-async def _read(client: KubeClient, resource: Resource, namespace: str | None) -> list[Raw]:
+async def _read(
+    client: KubeClient, resource: Resource, namespace: str | None, selector: str | None = None
+) -> list[Raw]:
     """List one kind; what the API server leaves out of a list's elements is put back."""
-    items, _ = await client.list(resource, namespace)
-    return [{"apiVersion": resource.api_version, "kind": resource.kind, **raw} for raw in items]
+    items, _ = await client.list(resource, namespace, field_selector=selector)
+    return [_headed(resource, raw) for raw in items]
+
+
+async def _read_one(
+    client: KubeClient, resource: Resource, name: str, namespace: str | None
+) -> list[Raw]:
+    try:
+        return [_headed(resource, await client.get(resource, name, namespace))]
+    except NotFoundError:
+        return []
+
+
+def _headed(resource: Resource, raw: Raw) -> Raw:
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **raw}
 
 
 def _seen(item: Item) -> datetime | None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from schedune.telling.page import Page, Tone, counted
 from schedune_cli.judging.difference import Difference, DifferenceList, NodeDifference, NodeThen
-from schedune_cli.telling.page import Page, Tone, counted
 
 _NOWHERE = "no node"
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from schedune.codes.row import Row
 from schedune.codes.table import TABLE
+from schedune.telling.page import counted, listed, printable
 from schedune_cli.judging.form import (
     Explanation,
     ExplanationList,
@@ -16,7 +17,6 @@ from schedune_cli.judging.form import (
     Verdict,
 )
 from schedune_cli.telling.documents import json_text
-from schedune_cli.telling.page import counted, listed, printable
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _FINGERPRINT: Final = "schedune/v1"

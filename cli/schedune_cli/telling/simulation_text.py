@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from schedune.telling.page import Page, Tone
 from schedune_cli.judging.simulation import NOWHERE, SimulatedFate, Simulation
-from schedune_cli.telling.page import Page, Tone
 
 _TONES: Final = {
     "Stays": Tone.GOOD, "Moves": Tone.GOOD, "Placed": Tone.GOOD, "Waits": Tone.DOUBTFUL,

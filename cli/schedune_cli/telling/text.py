@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from schedune.telling.page import Page, Tone, counted, listed
 from schedune_cli.judging.form import (
     Explanation,
     ExplanationList,
@@ -13,7 +14,6 @@ from schedune_cli.judging.form import (
     Repair,
     Verdict,
 )
-from schedune_cli.telling.page import Page, Tone, counted, listed
 
 MOST_NODES: Final = 12
 """Nodes that are shown of one workload, unless all are asked for."""

@@ -2,12 +2,14 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 _NARROWEST: Final = 24
 """A last column is never wrapped tighter than this."""
+READABLE: Final = 118
+"""Columns of a text whose page has no width of its own."""
 _GAP: Final = "  "
 
 
@@ -36,6 +38,10 @@ class Page:
     width: int | None = None
     """Columns; None: as wide as need be."""
     paint: Paint = unpainted
+
+    def for_people(self) -> "Page":
+        """Return the page for a text that is read, never searched: it is wrapped in any case."""
+        return self if self.width else replace(self, width=READABLE)
 
     def paragraph(self, text: str, indent: str = "", hanging: str | None = None) -> list[str]:
         """Return a text wrapped to the page."""

@@ -1,0 +1,1 @@
+"""How things are said to people: pages of text, and words for times."""
