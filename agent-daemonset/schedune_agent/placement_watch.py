@@ -49,7 +49,7 @@ class PlacementWatch(PlacementRecovery):
                 climbs = is_found or self.record.state is S.STARTING
                 return await (self._climb(vm) if climbs else self._ask_now_and_then(vm))
         except VmmError as error:
-            return self._unanswered(error)
+            return self._unproved(Sighting.UNRESPONSIVE, error)
         return await self._end_vmm(vm, guest_end)
 
     async def _proof(self, vm: QemuVm) -> Proof | None:

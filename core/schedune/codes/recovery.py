@@ -20,7 +20,7 @@ PROCESS_NOT_RECORDED: Final = _row(
 )  # fmt: skip
 STATUS_UNREADABLE: Final = _row(
     "ERR_RECONCILE_STATUS_UNREADABLE", "StatusUnreadable", "the VM could not be looked at: {observed}",
-    "The process or its VMM could not be asked; that is not the VM's end.",
+    "The process of a VM that was being watched could not be looked at; that is not the VM's end.",
     "read the message; the agent's log has more", Actor.ADMINISTRATOR,
 )  # fmt: skip
 REASSOCIATION_AMBIGUOUS: Final = _row(
@@ -57,12 +57,12 @@ STALE_HANDLE: Final = _row(
 )  # fmt: skip
 REHYDRATE_FAILED: Final = _row(
     "ERR_RECOVERY_REHYDRATE_FAILED", "RehydrateFailed", "the recorded process could not be looked at: {observed}",
-    "After an agent restart the process was not readable; that is not its end.",
+    "A recorded process that is not proved yet, as after an agent restart, was not readable; that is not its end.",
     "read the message; it is asked again", Actor.ADMINISTRATOR,
 )  # fmt: skip
 TERMINATED_MISSING: Final = _row(
     "RECOVERY_TERMINATED_MISSING", "FoundTerminated", "the VM that was being ended has ended: {observed}",
-    "After an agent restart a VM whose end was ordered is proved gone.",
+    "A VM whose end was ordered is proved gone, and this agent did not end it.",
 )  # fmt: skip
 ORPHAN_POSSIBLY_OURS: Final = _row(
     "ERR_ORPHAN_POSSIBLE_SCHEDUNE_PROCESS", "OrphanPossiblyOurs", "{subject} may be ours, but does not fit alone: {observed}",
