@@ -32,7 +32,7 @@ class PlacementWatch(PlacementRecovery):
 
     async def _watch(self) -> float:
         """Look at the VM; one that was just found again is asked before it counts as ready."""
-        is_found = self._vm is None or self.record.state is S.UNKNOWN
+        is_found = self._vm is None or not self._is_proved or self.record.state is S.UNKNOWN
         if is_found:
             pause = await self._adopt()
             if pause is not None:
