@@ -22,6 +22,7 @@ from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import processes
 from schedune_agent.vmm.found import backend_of
+from schedune_agent.vmm.qemu.argv import marker
 from schedune_agent.vmm.qemu.vm import paths_of
 from schedune_lab.machine import ensure_qemu
 
@@ -32,6 +33,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 WHOLE_NODE = Claim(vcpus=2, memory="64Mi", overhead_memory="16Mi")
 NewPlacement = Callable[..., VMPlacement]
 StartMarked = Callable[..., "subprocess.Popen[bytes]"]
+StartStray = Callable[..., "subprocess.Popen[bytes]"]
 
 
 def record(state: PlacementState, **changes: Any) -> LaunchRecord:
@@ -224,26 +226,38 @@ def test_a_vm_that_its_own_placement_accounts_for_is_no_orphan(
 
 
 @pytest.fixture
-def stray() -> Iterator["subprocess.Popen[bytes]"]:
-    """A real QEMU that somebody else started, with no marker of ours."""
+def start_stray() -> Iterator[StartStray]:
+    """Start a real QEMU that this node's agent did not start, and wait until it can be seen."""
     ensure_qemu()
-    machine = ["-machine", "none", "-m", "16M", "-smp", "1", "-S"]
-    binary = f"qemu-system-{platform.machine()}"
-    argv = [binary, *machine, "-display", "none", "-monitor", "none", "-serial", "none"]
-    with subprocess.Popen(argv) as process:
-        yield process
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*options: str) -> "subprocess.Popen[bytes]":
+        binary = f"qemu-system-{platform.machine()}"
+        size = ["-m", "16M", "-smp", "1", "-S", "-nodefaults", "-display", "none"]
+        process = subprocess.Popen(
+            [binary, "-machine", _MACHINES[platform.machine()], *size, *options]
+        )
+        started.append(process)
+        wait_until(lambda: backend_of(processes.executable_of(process.pid)) is Backend.QEMU)
+        return process
+
+    yield start
+    for process in started:
         process.kill()
+        process.wait()
+
+
+_MACHINES = {"x86_64": "q35,accel=tcg", "aarch64": "virt,accel=tcg"}
 
 
 def test_a_vmm_of_somebody_elses_is_told_of_once_it_stays_and_is_neither_counted_nor_touched(
-    node: Node, stray: "subprocess.Popen[bytes]"
+    node: Node, start_stray: StartStray
 ) -> None:
-    orphans = Orphans(node)
+    orphans, stray = Orphans(node), start_stray()
 
     def told() -> list[Orphan]:
         return [one for one in orphans.found if one.pid == stray.pid]
 
-    wait_until(lambda: backend_of(processes.executable_of(stray.pid)) is Backend.QEMU)
     orphans.sweep({})
     assert told() == []
     orphans.sweep({})
@@ -254,11 +268,22 @@ def test_a_vmm_of_somebody_elses_is_told_of_once_it_stays_and_is_neither_counted
     assert stray.poll() is None
 
 
-def test_a_recorded_node_tells_nothing_of_the_machine_that_its_agent_runs_on(
-    node: Node, stray: "subprocess.Popen[bytes]"
+def test_a_vmm_of_another_schedune_on_this_machine_is_for_that_one_to_tell_of(
+    node: Node, start_stray: StartStray
 ) -> None:
-    orphans = Orphans(replace(node, launches=False))
-    wait_until(lambda: backend_of(processes.executable_of(stray.pid)) is Backend.QEMU)
+    other = start_stray("-fw_cfg", marker(UID, "another-cluster"))
+    elsewhere = start_stray("-fw_cfg", marker(UID, node.settings.cluster_uid))
+    orphans = Orphans(node)
+    for _ in range(2):
+        orphans.sweep({})
+    assert not {other.pid, elsewhere.pid} & {one.pid for one in orphans.found}
+    assert (other.poll(), elsewhere.poll()) == (None, None)
+
+
+def test_a_recorded_node_tells_nothing_of_the_machine_that_its_agent_runs_on(
+    node: Node, start_stray: StartStray
+) -> None:
+    orphans, stray = Orphans(replace(node, launches=False)), start_stray()
     for _ in range(2):
         orphans.sweep({})
     assert stray.pid not in [one.pid for one in orphans.found]

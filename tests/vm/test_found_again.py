@@ -92,6 +92,19 @@ async def test_a_vm_that_ended_unwatched_is_told_as_found_so_before_it_is_starte
     assert (world.vms(), found.last_exit.reason) == ([], "ExitUnknown")
 
 
+async def test_a_vm_that_was_adopted_and_then_ends_is_told_as_one_that_was_watched(
+    world: Any,
+) -> None:
+    told = len(world.record.trace)
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: len(record.trace) > told)
+    kill(world)
+    await world.carry_on(worker, lambda record: record.incarnation == 2)
+    codes = codes_after(worker.record, told)
+    assert codes == ["RECOVERY_CONFIRMED", "ERR_EXEC_RUNTIME_CRASHED"]
+    worker.let_go()
+
+
 async def test_a_stop_that_finds_the_vm_gone_already_does_not_claim_to_have_ended_it(
     world: Any,
 ) -> None:
