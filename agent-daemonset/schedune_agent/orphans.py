@@ -1,33 +1,37 @@
 """VMs that no placement accounts for: looked for, counted and told of, never acted on.
 
-Two kinds (superseded: the record is there, its placement is gone; leaked: there is
-nothing but the process). What is proved gone is forgotten, with what it left behind.
+Whose a process is, which class an orphan has, what is said of it and what it holds of the
+node is the judgement of ``schedune.lifecycle.orphans``. What is proved gone is forgotten,
+with what it left behind.
 """
 
 import logging
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from schedune.api.nodetruth import Orphan
+from schedune.api.text import shorten
 from schedune.api.vmplacement import Claim
 from schedune.api.vmworkload import Backend
+from schedune.lifecycle.orphans import (
+    FoundProcess,
+    HeldPlacement,
+    OrphanFinding,
+    ProcessKey,
+    holdings,
+    judge_sweep,
+    most_urgent_first,
+)
 from schedune_agent.placement_base import Node
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import processes
-from schedune_agent.system.processes import ProcessIdentity
+from schedune_agent.vmm.found import find_vmms
 from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.argv import placement_of, read_claim
+from schedune_agent.vmm.qemu.argv import read_claim
 
 _LOG: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Marked:
-    """A process that carries the marker of a placement of this cluster."""
-
-    identity: ProcessIdentity
-    claim: Claim | None
+_MOST_TOLD: Final = 64
+"""As many orphans as a NodeTruth names."""
 
 
 class Orphans:
@@ -39,7 +43,10 @@ class Orphans:
         self.found: list[Orphan] = []
         """What the last sweep saw."""
         self._node = node
-        self._leaked: set[str] = set()
+        self._held: set[str] = set()
+        """For whom a sweep put something into the ledger."""
+        self._unmarked: frozenset[ProcessKey] = frozenset()
+        self._told: frozenset[ProcessKey] = frozenset()
 
     def load(self) -> None:
         """Read the records of earlier agents, and count what they hold before any admission."""
@@ -49,41 +56,48 @@ class Orphans:
             if record.holds_claim and claim is not None:
                 self._node.ledger.hold(uid, claim)
 
-    def sweep(self, known: AbstractSet[str]) -> None:
-        """Look for every VM that is not of a known placement.
+    def sweep(self, known: Mapping[str, LaunchRecord | None]) -> None:
+        """Look for every VM that is not of a known placement; None: it has no worker yet.
 
         Raises:
-            OSError: what is left of a VM that is gone cannot be removed.
+            OSError: what is left of a VM that is gone cannot be removed, or a process that
+                carries our marker may not be looked at.
         """
-        marked = self._marked()
-        for uid in [uid for uid in self.records if uid not in known]:
-            if uid not in marked and not self._runs(self.records[uid]):
+        found = self._look()
+        placements = tuple(self._placements(known))
+        verdicts = judge_sweep(found, placements)
+        seen = {one.placement_uid for one in verdicts.values()}
+        for uid in self.records.keys() - known.keys() - seen:
+            if not self._runs(self.records[uid]):
                 self._forget(uid)
-        for uid, one in marked.items():
-            if uid not in self._node.ledger.held and one.claim is not None:
-                self._node.ledger.hold(uid, one.claim)
-        orphans = {uid: one for uid, one in marked.items() if uid not in known}
-        leaked = orphans.keys() - self.records.keys()
-        for uid in self._leaked - leaked - known - self.records.keys():
-            self._node.ledger.release(uid)
-        for uid in leaked - self._leaked:
-            _LOG.error("orphan.leaked", extra={"uid": uid, "pid": orphans[uid].identity.pid})
-        self._leaked = leaked
-        self.found = [self._describe(uid, one) for uid, one in sorted(orphans.items())][:64]
+        current = {one.uid for one in placements if one.is_current}
+        self._hold(holdings(found, verdicts), current | self.records.keys())
+        self._tell(most_urgent_first(found, verdicts))
 
-    def _marked(self) -> dict[str, _Marked]:
-        """Return the VMs of this node by placement: marked, with their socket where we put it."""
-        found, settings = {}, self._node.settings
-        for pid, argv in processes.list_command_lines():
-            uid = placement_of(argv, settings.cluster_uid)
-            if uid is None:
-                continue
-            socket = str(qemu.paths_of(settings.run_directory, uid).monitor)
-            if any(socket in part for part in argv):
-                identity = processes.read_identity(pid, self._node.identity.boot_id)
-                if identity is not None:
-                    found[uid] = _Marked(identity, read_claim(argv))
-        return found
+    def _look(self) -> list[FoundProcess]:
+        """Find the VMMs; one without a marker counts when the sweep before saw it too.
+
+        So a binary that is only asked for its capabilities is none. A recorded node is
+        another machine: what runs beside its agent does not run there.
+        """
+        node = self._node
+        found = list(find_vmms(node.settings, node.identity.boot_id, with_unmarked=node.launches))
+        before = self._unmarked
+        self._unmarked = frozenset(one.key for one in found if not one.placement_uid)
+        return [one for one in found if one.placement_uid or one.key in before]
+
+    def _placements(self, known: Mapping[str, LaunchRecord | None]) -> Iterator[HeldPlacement]:
+        for uid in self.records.keys() | known.keys():
+            record = known.get(uid) or self.records.get(uid)
+            has_ended = record is not None and record.ended is not None
+            told = (record.process or record.lost_process) if record else None
+            yield HeldPlacement(
+                uid,
+                Backend.QEMU,
+                ProcessKey(told.pid, told.start_time, told.boot_id) if told else None,
+                f"{record.namespace}/{record.name}" if record else "",
+                is_current=uid in known and not has_ended,
+            )
 
     def _runs(self, record: LaunchRecord) -> bool:
         """Say whether the recorded process may run; only proof says that it does not."""
@@ -107,18 +121,43 @@ class Orphans:
         self._node.records.remove(uid)
         del self.records[uid]
 
-    def _describe(self, uid: str, one: _Marked) -> Orphan:
-        record, claim = self.records.get(uid), one.claim
-        told = "its launch record is lost, and no VMPlacement has its UID"
-        if record is not None:
-            told = f"its VMPlacement {record.namespace}/{record.name} is gone"
-        return Orphan(
-            class_="superseded" if record is not None else "leaked",
-            pid=one.identity.pid,
-            start_time=one.identity.start_time,
-            boot_id=one.identity.boot_id,
-            backend=Backend.QEMU,
-            placement_uid=uid,
-            claim=f"{claim.vcpus} vCPUs, {claim.memory}" if claim is not None else "unknown",
-            message=f"{told}; it runs on, counted as reserved, until someone ends the process",
-        )
+    def _hold(self, wanted: Mapping[str, Claim], accounted: Iterable[str]) -> None:
+        """Count what is found; what a worker or a record accounts for is theirs to give back."""
+        ledger = self._node.ledger
+        for holder, claim in wanted.items():
+            if holder not in ledger.held:
+                ledger.hold(holder, claim)
+                self._held.add(holder)
+        self._held -= set(accounted)
+        for holder in self._held - wanted.keys():
+            ledger.release(holder)
+        self._held &= wanted.keys()
+
+    def _tell(self, orphans: Sequence[tuple[FoundProcess, OrphanFinding]]) -> None:
+        """Publish the findings, and log each once: loudly, if it takes what is ours to give."""
+        for process, finding in orphans:
+            if process.key not in self._told:
+                loud = finding.orphan_class.takes_more
+                _LOG.log(
+                    logging.ERROR if loud else logging.WARNING,
+                    "orphan.found",
+                    extra={"orphan": finding.orphan_class.value, "pid": process.key.pid,
+                           "uid": finding.placement_uid},
+                )  # fmt: skip
+        self._told = frozenset(process.key for process, _ in orphans)
+        self.found = [_describe(*one) for one in orphans[:_MOST_TOLD]]
+
+
+def _describe(process: FoundProcess, finding: OrphanFinding) -> Orphan:
+    claim, key = process.claim, process.key
+    return Orphan(
+        class_=finding.orphan_class,
+        code=finding.reason.row.code,
+        pid=key.pid,
+        start_time=key.start_time,
+        boot_id=key.boot_id,
+        backend=process.backend,
+        placement_uid=finding.placement_uid or None,
+        claim=f"{claim.vcpus} vCPUs, {claim.memory}" if claim is not None else "unknown",
+        message=shorten(finding.reason.message, 1024),
+    )

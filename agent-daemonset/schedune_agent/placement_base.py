@@ -23,6 +23,7 @@ from schedune.codes.row import Reason, Row
 from schedune.lifecycle.observation import Observation, Standing
 from schedune.lifecycle.readiness import ReadinessPolicy
 from schedune.lifecycle.reconcile import Reconciled, reconcile
+from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
@@ -77,7 +78,7 @@ class PlacementOnNode:
         self._paths = qemu.paths_of(node.settings.run_directory, uid)
         self._group = uid if node.contained else None
         self._is_clean = False
-        self._found_again = record is not None
+        self._is_proved = False
         self._has_record = record is not None
         self._started_at = time.monotonic()
         self._asked_at = 0.0
@@ -126,18 +127,33 @@ class PlacementOnNode:
         metadata, spec = self.placement.metadata, self.placement.spec
         return metadata.deletion_timestamp is not None or spec.stop is not None
 
-    def _judge(self, observation: Observation) -> Reconciled:
-        """Say what one look makes of the VM, by the rule that all agents share."""
-        now, launch, trace = self._node.clock(), self.placement.spec.launch, self.record.trace
-        standing = Standing(
-            self.record.state or S.PENDING,
+    def _standing(self) -> Standing:
+        """Return what the rules read of the record; a new incarnation begins as Pending."""
+        state, trace = self.record.state, self.record.trace
+        since = timedelta(seconds=time.monotonic() - self._started_at)
+        return Standing(
+            S.PENDING if state is None or state in TERMINAL else state,
             has_process=self.record.process is not None,
-            started_at=now - timedelta(seconds=time.monotonic() - self._started_at),
+            has_record=not self._is_lost,
+            started_at=self._node.clock() - since,
             was_ready=self.record.was_ready,
             told=trace[-1].code if trace else "",
         )
-        patience = ReadinessPolicy(launch.readiness.timeout_seconds, MISSES_TO_DEGRADE)
-        return reconcile(standing, observation, patience, now=now)
+
+    def _judge(self, observation: Observation, standing: Standing | None = None) -> Reconciled:
+        """Say what one look makes of a VM that is proved, by the rule that all agents share."""
+        seconds = self.placement.spec.launch.readiness.timeout_seconds
+        patience = ReadinessPolicy(seconds, MISSES_TO_DEGRADE)
+        standing = standing or self._standing()
+        return reconcile(standing, observation, patience, now=self._node.clock())
+
+    def _news(self, observation: Observation) -> Move | None:
+        """Say by the rules what one look for the process changes; None: nothing new."""
+        if self._is_proved:
+            step = self._judge(observation)
+            return (step.state, step.reason) if step.reason else None
+        found = recover(self._standing(), observation)
+        return (found.state, found.reason) if found and found.is_news else None
 
     # --- the record ----------------------------------------------------------------
 
@@ -217,7 +233,7 @@ class PlacementOnNode:
         marked = [one for one in found if one is not None]
         if len(marked) > 1 and not self._stop_wanted():
             pids = ", ".join(str(one.pid) for one in marked)
-            raise SplitError(f"the processes {pids} all carry its marker; which is the VM?")
+            raise SplitError(f"pids {pids} all carry its marker")
         if marked:
             self._take(marked[0])
 

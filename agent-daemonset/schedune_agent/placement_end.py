@@ -6,11 +6,13 @@ still to be ended, or an end with all that follows from it.
 
 import contextlib
 import logging
+from dataclasses import replace
 from typing import Final
 
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
-from schedune.lifecycle.observation import Observation, Sighting
+from schedune.lifecycle.observation import Observation, Sighting, Standing
+from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.restart import restarts
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import WATCH_SECONDS, Move, PlacementOnNode, S
@@ -44,20 +46,34 @@ class PlacementEnd(PlacementOnNode):
         if not told and code is not None:
             told = f"exit code {code}"
         cause = None if end.row is codes.VMM_KILLED else end.row
-        found = self._judge(Observation(Sighting.GONE, exit_cause=cause, detail=told))
-        move = (found.state, found.reason or Reason(end.row, told))
+        moves = self._moves_to_end(Observation(Sighting.GONE, exit_cause=cause, detail=told))
         gone = self._gone(end, code)
         policy, reason = self.placement.spec.launch.restart_policy, end.row.reason
         if not self.record.was_ready and end.row in _UNSEEN:
-            self._end(codes.EXITED_EARLY, move, **gone)
+            self._end(codes.EXITED_EARLY, *moves, **gone)
         elif restarts(policy, reason):
             quick_ends = self.record.count_quick_end(reason, self._node.clock())
             following = self.record.incarnation + 1
-            self._walk(move, incarnation=following, quick_ends=quick_ends, **gone)
+            self._walk(*moves, incarnation=following, quick_ends=quick_ends, **gone)
             self.let_go()
         else:
-            self._end(end.row, move, **gone)
+            self._end(end.row, *moves, **gone)
+        self._is_proved = False
         return 0.0
+
+    def _moves_to_end(self, gone: Observation, standing: Standing | None = None) -> list[Move]:
+        """Return the moves by the rules: what ended unwatched is first told as found so."""
+        moves, standing = list[Move](), standing or self._standing()
+        found = None if self._is_proved else recover(standing, gone)
+        if found is not None:
+            moves += [(found.state, found.reason)] if found.is_news else []
+            standing = replace(standing, state=found.state, told=found.reason.row.code)
+        last = self._judge(gone, standing)
+        return [*moves, (last.state, last.reason)] if last.reason else moves
+
+    def _last_seen(self) -> str:
+        process = self.record.process
+        return f"pid {process.pid} is gone" if process else "no process carries its marker"
 
     async def _fail(self, reason: Reason) -> float:
         """A failure before the guest was ready: end what there is, then say so."""
@@ -79,11 +95,12 @@ class PlacementEnd(PlacementOnNode):
             reason = Reason(codes.STOP_REQUESTED, "before anything was started")
             self._end(reason.row, *self._moves_to_pending(), (S.TERMINATED, reason))
             return 0.0
+        is_over = self._vm is None and self.record.may_run
         with contextlib.suppress(RecordError):
             # On a full disk the VM is ended all the same: that may be what makes room.
             self._walk(*self._moves_to_terminating())
         try:
-            end, code = await self._stop_all()
+            end, done, code = self._found_over() if is_over else await self._stop_all()
         except VmmError as error:
             _LOG.error(
                 "placement.stop-failed",
@@ -91,11 +108,10 @@ class PlacementEnd(PlacementOnNode):
             )
             return WATCH_SECONDS
         moves = self._moves_to_terminating()
-        done = (S.TERMINATED, Reason(end.row, "by order"))
         self._end(end.row, *moves, done, **self._gone(end, code))
         return 0.0
 
-    async def _stop_all(self) -> tuple[GuestEnd, int | None]:
+    async def _stop_all(self) -> tuple[GuestEnd, Move, int | None]:
         """End every process of this placement: the recorded one, and any with its marker.
 
         Raises:
@@ -107,7 +123,13 @@ class PlacementEnd(PlacementOnNode):
             code = self._reap()
             self.let_go()
             self._find()
-        return end, code
+        return end, (S.TERMINATED, Reason(end.row, "by order")), code
+
+    def _found_over(self) -> tuple[GuestEnd, Move, int | None]:
+        """Return how a VM ended that was to be ended and was gone before this agent began."""
+        gone = Observation(Sighting.GONE, detail=self._last_seen())
+        move = self._moves_to_end(gone, replace(self._standing(), state=S.TERMINATING))[-1]
+        return self._seen_end() or GuestEnd(codes.EXIT_UNKNOWN), move, None
 
     def _moves_to_pending(self) -> list[Move]:
         if self.record.state is None or self.record.state in TERMINAL:

@@ -10,13 +10,14 @@ from schedune.api.vmplacement import PlacementState, Prepared, Refusal
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
 from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.vm import QemuVm, VmmError
+from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
 
 _PREPARING: Final = Reason(codes.PREPARING)
 
@@ -107,6 +108,8 @@ class PlacementLaunch(PlacementRecovery):
         """Start the VMM unless an earlier agent did: it is looked for by its marker."""
         self._find()
         found = self._vm is not None
+        if not found and self.record.process is not None:
+            return self._ended(GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
         if not found and not self.record.argv:
             return self._write_argv()
         try:
@@ -114,13 +117,16 @@ class PlacementLaunch(PlacementRecovery):
             self._keep(process=RecordedProcess.of(vm.handle.identity))
             await vm.await_monitor()
             await vm.verify()
+            if found and not self._is_proved:
+                self._see_proved(RecordedProcess.of(vm.handle.identity))
+            self._is_proved = True
             told = f"pid {vm.handle.identity.pid}, QEMU {vm.version}"
             self._move(S.STARTING, Reason(codes.VMM_STARTED, told), version=vm.version)
             self._started_at = time.monotonic()
             await vm.resume()
         except VmmError as error:
             if found:
-                return self._unanswered(error)
+                return self._unproved(Sighting.UNRESPONSIVE, error)
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         return 0.0
 

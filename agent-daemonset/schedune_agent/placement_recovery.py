@@ -1,19 +1,18 @@
 """Finding a VM again: after the agent's end, a silence, or the loss of its record.
 
-A process is proved to be ours, proved gone, or unknown; only the first two move on.
+A process is proved to be ours, proved gone, or unknown; only the first two move on. Here
+it is looked for and looked at; what a look means is said by ``schedune.lifecycle``:
+``recover`` until the process is proved, ``reconcile`` from then on.
 """
 
-from typing import Final
-
 from schedune.codes import execution as codes
-from schedune.codes.row import Reason
-from schedune_agent.placement_base import WATCH_SECONDS, S
+from schedune.lifecycle.observation import Observation, Sighting
+from schedune.lifecycle.transitions import MAY_RUN
+from schedune_agent.placement_base import WATCH_SECONDS
 from schedune_agent.placement_end import PlacementEnd
-from schedune_agent.record import MAY_RUN, RecordedProcess
+from schedune_agent.record import RecordedProcess
 from schedune_agent.vmm.qemu import vm as qemu
 from schedune_agent.vmm.qemu.vm import GuestEnd, VmmError
-
-_ENDS_BY_ITSELF: Final = frozenset({S.STARTING, S.RUNNING, S.DEGRADED, S.UNKNOWN})
 
 
 class PlacementRecovery(PlacementEnd):
@@ -31,30 +30,36 @@ class PlacementRecovery(PlacementEnd):
             await self._vm.verify()
             await self._vm.resume()
         except VmmError as error:
-            return self._unanswered(error)
-        process = RecordedProcess.of(self._vm.handle.identity)
-        changes = {"process": process, "version": self._vm.version}
-        if self._found_again:
-            self._note(Reason(codes.RECOVERY_CONFIRMED, f"pid {process.pid}"), **changes)
-            self._found_again = False
+            return self._unproved(Sighting.UNRESPONSIVE, error)
+        process, version = RecordedProcess.of(self._vm.handle.identity), self._vm.version
+        if not self._is_proved:
+            self._see_proved(process, version=version)
         elif self.record.process != process:
-            self._keep(**changes)
+            self._keep(process=process, version=version)
         return None
 
-    def _last_seen(self) -> str:
-        process = self.record.process
-        return f"pid {process.pid} is gone" if process else "no process carries its marker"
+    def _see_proved(self, process: RecordedProcess, **changes: object) -> None:
+        """This very process is the VM: from now on it is watched, no longer looked for."""
+        seen = Observation(Sighting.ALIVE, detail=f"pid {process.pid}")
+        self._see(seen, process=process, **changes)
+        self._is_proved = True
 
-    def _unanswered(self, error: Exception) -> float:
-        """Silence is not death: the state is Unknown until something is proved."""
-        self._become_unknown(Reason(codes.RECOVERY_UNANSWERED, str(error)[:200]))
+    def _unproved(self, sighting: Sighting, told: object) -> float:
+        """Neither life nor death is proved: the rules say what that is; look again."""
+        self._see(Observation(sighting, detail=str(told)[:200]))
         return WATCH_SECONDS
 
-    def _become_unknown(self, reason: Reason, **changes: object) -> None:
-        if self.record.state is not S.UNKNOWN:
-            self._walk(*self._moves_to_pending(), (S.UNKNOWN, reason), **changes)
-        elif changes:
-            self._keep(**changes)
+    def _see(self, observation: Observation, **changes: object) -> None:
+        """Write down what one look for the process changes."""
+        news = self._news(observation)
+        changes = {name: to for name, to in changes.items() if getattr(self.record, name) != to}
+        if news is None:
+            if changes:
+                self._keep(**changes)
+        elif news[0] is self.record.state:
+            self._note(news[1], **changes)
+        else:
+            self._walk(*self._moves_to_pending(), news, **changes)
 
     def _recover_lost(self) -> float | None:
         """Without a record a VM may run all the same: look for it before anything else.
@@ -67,27 +72,21 @@ class PlacementRecovery(PlacementEnd):
             return None
         told = self.record.lost_process
         if told is not None and self._still_runs(told.pid, told.start_time, told.boot_id):
-            seen = f"pid {told.pid} of the lost record runs, but carries no marker"
-            self._become_unknown(Reason(codes.RECORD_LOST, seen))
-            return WATCH_SECONDS
+            return self._unproved(Sighting.UNSEEN, f"pid {told.pid} runs, but carries no marker")
         self._has_record = True
         if told is None:
             return None
-        if self._stop_wanted() or self.record.state not in _ENDS_BY_ITSELF:
+        if self._stop_wanted() or self.record.state not in MAY_RUN:
             self._keep(lost_process=None)
             return None
-        return self._ended(GuestEnd(codes.EXIT_UNKNOWN), "its record was lost")
+        return self._ended(GuestEnd(codes.EXIT_UNKNOWN), f"pid {told.pid} is gone")
 
     def _take_over(self, process: RecordedProcess) -> None:
         """A VM of ours runs: write down what is seen of it, and count what it holds."""
         self._node.ledger.hold(self.record.placement_uid, self.placement.spec.claim)
-        changes: dict[str, object] = {"process": process, "lost_process": None}
-        if self.record.state in MAY_RUN:
-            self._keep(**changes)
-        else:
-            seen = f"pid {process.pid} carries the marker, its record was lost"
-            self._become_unknown(Reason(codes.RECORD_LOST, seen), **changes)
-        self._has_record = self._found_again = True
+        seen = Observation(Sighting.ALIVE, detail=f"pid {process.pid} carries its marker")
+        self._see(seen, process=process, lost_process=None)
+        self._has_record = True
 
     def _still_runs(self, pid: int, start_time: int, boot_id: str) -> bool:
         """Say whether this very process runs.

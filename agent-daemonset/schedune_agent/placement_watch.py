@@ -32,7 +32,7 @@ class PlacementWatch(PlacementRecovery):
 
     async def _watch(self) -> float:
         """Look at the VM; one that was just found again is asked before it counts as ready."""
-        is_found = self._vm is None or self.record.state is S.UNKNOWN
+        is_found = self._vm is None or not self._is_proved or self.record.state is S.UNKNOWN
         if is_found:
             pause = await self._adopt()
             if pause is not None:
@@ -49,7 +49,7 @@ class PlacementWatch(PlacementRecovery):
                 climbs = is_found or self.record.state is S.STARTING
                 return await (self._climb(vm) if climbs else self._ask_now_and_then(vm))
         except VmmError as error:
-            return self._unanswered(error)
+            return self._unproved(Sighting.UNRESPONSIVE, error)
         return await self._end_vmm(vm, guest_end)
 
     async def _proof(self, vm: QemuVm) -> Proof | None:

@@ -10,8 +10,8 @@ from typing import Final
 
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
-from schedune.codes.row import Reason
-from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, S, SplitError
+from schedune.lifecycle.observation import Sighting
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, S, SplitError
 from schedune_agent.placement_launch import PlacementLaunch
 from schedune_agent.placement_watch import PlacementWatch
 from schedune_agent.record import RecordError
@@ -47,10 +47,9 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
             pause = self._recover_lost() if self._is_lost else None
             return await self._carry_on() if pause is None else pause
         except PermissionError as error:
-            return self._unanswered(error)
+            return self._unproved(Sighting.UNSEEN, error)
         except SplitError as error:
-            self._become_unknown(Reason(codes.RECORD_LOST, str(error)))
-            return WATCH_SECONDS
+            return self._unproved(Sighting.SEVERAL, error)
 
     async def _carry_on(self) -> float:
         if self._stop_wanted():

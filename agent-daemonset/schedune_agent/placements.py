@@ -92,9 +92,10 @@ class PlacementRunner:
     def _sweep(self) -> None:
         """Look for VMs without a placement; tell of them when that has changed."""
         before = self.live_vms(), self._orphans.found
-        listed = {raw["metadata"]["uid"] for raw in self._reflector.store.values()}
+        listed = {raw["metadata"]["uid"]: None for raw in self._reflector.store.values()}
+        carried = {uid: one.record for uid, one in self._workers.items()}
         try:
-            self._orphans.sweep(listed | self._workers.keys())
+            self._orphans.sweep({**listed, **carried})
         except OSError as error:
             _LOG.warning("orphans.not-swept", extra={"error": str(error)})
         if before != (self.live_vms(), self._orphans.found):

@@ -25,6 +25,7 @@ from schedune.api.vmplacement import (
     VMMProcess,
 )
 from schedune.lifecycle.restart import pause_before
+from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.system.processes import ProcessIdentity
 
 _FILE: Final = "record.json"
@@ -32,10 +33,6 @@ _ASIDE: Final = "record.json.unreadable"
 _LOG: Final = logging.getLogger(__name__)
 _S: Final = PlacementState
 _BEFORE_ADMISSION: Final = frozenset({None, _S.PENDING})
-MAY_RUN: Final = frozenset({
-    _S.LAUNCHING, _S.STARTING, _S.RUNNING, _S.DEGRADED, _S.TERMINATING, _S.UNKNOWN,
-})  # fmt: skip
-"""States in which a VMM may exist, recorded or started just before an agent was killed."""
 _READY: Final = frozenset({_S.RUNNING, _S.DEGRADED})
 _LONG_RUN: Final = timedelta(minutes=10)
 _TOLD_IN: Final = timedelta(seconds=1)

@@ -4,18 +4,23 @@ A VM is always real elsewhere (tests/vm, tests/cluster/test_walk.py): these test
 identity.
 """
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from schedune.api.vmplacement import Ended, PlacementState, VMPlacement
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
+from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import processes
 
 NewPlacement = Callable[..., VMPlacement]
 S = PlacementState
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+UID = "11111111-2222-3333-4444-555555555555"
 ENDED = {"time": "2026-11-24T12:00:00Z", "reason": "GuestPoweredOff"}
 
 
@@ -27,6 +32,19 @@ def vmm(pid: int, *, start_time: int = 1, boot_id: str = BOOT_ID) -> dict[str, o
         "controlSocket": "/nowhere",
         "survival": "OutlivesAgent",
     }
+
+
+def codes(worker: PlacementWorker) -> list[str]:
+    return [entry.code for entry in worker.record.trace]
+
+
+def recorded(state: PlacementState, pid: int = os.getpid()) -> LaunchRecord:
+    """Leave the record of a process that is proved gone: its number is another's now."""
+    gone = RecordedProcess(
+        pid=pid, start_time=1, boot_id=BOOT_ID, executable=(0, 0), argv_digest="x"
+    )
+    names = {"placement_uid": UID, "workload_uid": "w", "namespace": "default", "name": "vm"}
+    return LaunchRecord(**names, state=state, process=gone, argv=["/bin/false"])
 
 
 async def test_a_deleted_placement_whose_record_is_lost_ends_its_process_before_it_says_so(
@@ -56,6 +74,7 @@ async def test_a_marked_process_that_does_not_answer_is_unknown_and_never_called
     for _ in range(3):
         await worker.step()
     assert worker.record.state is S.UNKNOWN
+    assert codes(worker)[-2:] == ["RECOVERY_RECORD_LOST", "RECOVERY_UNANSWERED"]
     assert worker.record.ended is None
     assert worker.is_live
     assert marked.poll() is None
@@ -69,6 +88,52 @@ async def test_a_vm_of_a_lost_record_that_is_proved_dead_is_the_end_of_its_incar
     await worker.step()
     assert worker.record.state is S.EXITED
     assert worker.record.incarnation == 2
+    assert codes(worker) == ["ERR_RECOVERY_EXECUTION_MISSING", "EXIT_UNKNOWN"]
+
+
+@pytest.mark.parametrize("state", [S.LAUNCHING, S.STARTING])
+async def test_a_process_that_was_recorded_and_is_proved_gone_before_it_was_ready_ends_its_launch(
+    node: Node, new_placement: NewPlacement, state: PlacementState
+) -> None:
+    """Nothing is started in its stead under the same launch: the operator tries anew."""
+    worker = PlacementWorker(node, new_placement(), recorded(state))
+    await worker.step()
+    assert worker.record.ended is not None
+    assert worker.record.ended.reason == "ExitedEarly"
+    assert codes(worker) == ["ERR_RECOVERY_EXECUTION_MISSING", "EXIT_UNKNOWN"]
+
+
+@pytest.mark.parametrize("state", [S.RUNNING, S.TERMINATING])
+async def test_an_end_that_was_ordered_is_not_called_ours_when_the_vm_was_gone_before(
+    node: Node, new_placement: NewPlacement, state: PlacementState
+) -> None:
+    worker = PlacementWorker(node, new_placement(deleted=True), recorded(state))
+    await worker.step()
+    assert worker.record.state is S.TERMINATED
+    assert codes(worker)[-1] == "RECOVERY_TERMINATED_MISSING"
+    assert f"pid {os.getpid()} is gone" in worker.record.trace[-1].message
+    assert worker.record.ended is not None
+    assert worker.record.ended.reason == "ExitUnknown"
+
+
+async def test_a_process_that_may_not_be_looked_at_is_unknown_and_never_called_gone(
+    node: Node,
+    new_placement: NewPlacement,
+    marked: "subprocess.Popen[bytes]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Root may look at everything: the refusal of the kernel is brought about here."""
+
+    def refuse(pid: int, boot_id: str) -> None:
+        raise PermissionError(f"pid {pid} may not be looked at")
+
+    worker = PlacementWorker(node, new_placement(), recorded(S.RUNNING, pid=marked.pid))
+    monkeypatch.setattr(processes, "read_identity", refuse)
+    for _ in range(2):
+        await worker.step()
+    assert worker.record.state is S.UNKNOWN
+    assert codes(worker) == ["ERR_RECOVERY_REHYDRATE_FAILED"]
+    assert marked.poll() is None
 
 
 async def test_a_told_process_without_a_marker_stays_unknown_for_every_later_agent(
@@ -121,6 +186,7 @@ async def test_of_several_processes_with_one_marker_none_is_taken_until_all_are_
     worker = PlacementWorker(node, new_placement(), None)
     await worker.step()
     assert worker.record.state is S.UNKNOWN
+    assert codes(worker)[-1] == "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"
     assert all(str(one.pid) in worker.record.trace[-1].message for one in twins)
     assert [one.poll() for one in twins] == [None, None]
     worker.placement = new_placement(deleted=True)

@@ -81,6 +81,7 @@ async def test_a_guest_that_was_ready_once_is_never_ended_for_its_silence(world:
             await until(world, worker, S.UNKNOWN)
         await until(world, worker, S.RUNNING, S.DEGRADED)
         assert moves_after(worker.record, told + 2) == [S.UNKNOWN, S.RUNNING, S.DEGRADED]
+        assert worker.record.trace[told + 2].code == "RECOVERY_UNANSWERED"
     with silent_vmm(world):
         await until(world, worker, S.UNKNOWN)
     await until(world, worker, S.RUNNING)

@@ -169,6 +169,15 @@ def spawn(argv: Sequence[str], *, folder: Path, log: Path, groups: Sequence[Path
     return process.pid
 
 
+def executable_of(pid: int) -> str:
+    """Return the path of what a process executes, also when the file was replaced since.
+
+    Raises:
+        OSError: the process is gone, or may not be looked at.
+    """
+    return str((_PROC / str(pid) / "exe").readlink()).removesuffix(" (deleted)")
+
+
 def find_by_argument(argument: str) -> Iterator[int]:
     """Find processes whose command line has exactly this argument."""
     return (pid for pid, argv in list_command_lines() if argument in argv)

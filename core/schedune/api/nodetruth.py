@@ -181,7 +181,16 @@ class Orphan(StatusModel):
     """A VMM process that no placement accounts for."""
 
     class_: Annotated[str, Field(alias="class", max_length=32)]
-    """Class of runtimes.md 8."""
+    """Which kind it is.
+
+    split: it runs beside another VMM of the same placement. superseded: it is recorded,
+    and its VMPlacement is gone or has ended. leaked: it carries our marker, and there is
+    neither a record nor a VMPlacement. contested: several placements could account for
+    it. unmanaged: a VMM that Schedune did not start. The first three are counted as
+    reserved, as far as their size is known; none is acted on without an order.
+    """
+    code: Code | None = None
+    """Code of the table of reasons; unset by an agent from before it was there."""
     pid: Annotated[int, Field(ge=1)]
     """Process id."""
     start_time: Annotated[int, Field(ge=0)]
@@ -279,7 +288,7 @@ class NodeTruthStatus(StatusModel):
     observed_time: Time | None = None
     """When these facts were last put together."""
     orphans: Annotated[list[Orphan], Field(max_length=64)] = Field(default_factory=list)
-    """VMM processes without a placement."""
+    """VMM processes that no placement accounts for, the most urgent first; outside the digest."""
     os: OSFacts | None = None
     """The operating system."""
     persistent_disks: Annotated[list[PersistentDiskFact], Field(max_length=256)] = Field(

@@ -160,23 +160,23 @@ RECOVERY_CONFIRMED: Final = _row(
 RECOVERY_DEAD: Final = _row(
     "ERR_RECOVERY_EXECUTION_MISSING",
     "FoundDead",
-    "found ended after an agent restart: {observed}",
-    "The recorded process is proved gone.",
+    "found ended when it was looked for again: {observed}",
+    "The recorded process is proved gone, and no agent watched it end; the next entry says what is known of its end.",
     stage=Stage.RECOVERY,
 )
 RECOVERY_UNANSWERED: Final = _row(
     "RECOVERY_UNANSWERED",
     "ProcessUnanswered",
     "the process is there, but its control socket does not answer: {observed}",
-    "Unknown is not gone: it is asked again.",
+    "Exactly this process runs (its identity is proved), and its VMM does not answer, or somebody else does. Unknown is not gone: it is asked again.",
     stage=Stage.RECOVERY,
 )
 RECORD_LOST: Final = _row(
     "RECOVERY_RECORD_LOST",
     "RecordLost",
-    "{observed}",
-    "The node's record of a VM that was started is lost; it is not started again without proof.",
-    "see docs/reference/readiness.md",
+    "the node's record of this VM was lost: {observed}",
+    "The launch record is gone from the node's disk, or unreadable. A VM that runs is found by its marker and recorded anew; it is never started again without proof that the last one is gone.",
+    "see docs/reference/recovery.md",
     Actor.ADMINISTRATOR,
     Stage.RECOVERY,
 )

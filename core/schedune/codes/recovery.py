@@ -20,7 +20,7 @@ PROCESS_NOT_RECORDED: Final = _row(
 )  # fmt: skip
 STATUS_UNREADABLE: Final = _row(
     "ERR_RECONCILE_STATUS_UNREADABLE", "StatusUnreadable", "the VM could not be looked at: {observed}",
-    "The process or its VMM could not be asked; that is not the VM's end.",
+    "The process of a VM that was being watched could not be looked at; that is not the VM's end.",
     "read the message; the agent's log has more", Actor.ADMINISTRATOR,
 )  # fmt: skip
 REASSOCIATION_AMBIGUOUS: Final = _row(
@@ -57,26 +57,38 @@ STALE_HANDLE: Final = _row(
 )  # fmt: skip
 REHYDRATE_FAILED: Final = _row(
     "ERR_RECOVERY_REHYDRATE_FAILED", "RehydrateFailed", "the recorded process could not be looked at: {observed}",
-    "After an agent restart the process was not readable; that is not its end.",
+    "A recorded process that is not proved yet, as after an agent restart, was not readable; that is not its end.",
     "read the message; it is asked again", Actor.ADMINISTRATOR,
 )  # fmt: skip
 TERMINATED_MISSING: Final = _row(
     "RECOVERY_TERMINATED_MISSING", "FoundTerminated", "the VM that was being ended has ended: {observed}",
-    "After an agent restart a VM whose end was ordered is proved gone.",
+    "A VM whose end was ordered is proved gone, and this agent did not end it.",
 )  # fmt: skip
-ORPHAN_POSSIBLY_OURS: Final = _row(
-    "ERR_ORPHAN_POSSIBLE_SCHEDUNE_PROCESS", "OrphanPossiblyOurs", "{subject} may be ours, but does not fit alone: {observed}",
-    "Several placements could account for the VMM process, or several processes claim one placement; it is counted, and nothing is done to it.",
-    "find out whose it is, then order what to do in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+ORPHAN_SPLIT: Final = _row(
+    "ERR_ORPHAN_SPLIT_VM", "OrphanSplit",
+    "{subject} runs beside another VMM of {observed}: two VMs of one placement; it is counted as reserved and left alone",
+    "Orphan class split: more than one live process carries one placement's marker, and this one is not the recorded one. Both may write to the same disks.",
+    "find out which is the VM, and end the other process, or order Terminate for it in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
+ORPHAN_SUPERSEDED: Final = _row(
+    "ERR_ORPHAN_SUPERSEDED", "OrphanSuperseded",
+    "{subject} is the VM of {observed}, whose VMPlacement is gone or has ended; it runs on, counted as reserved",
+    "Orphan class superseded: a VMM that the agent's record knows, and the record's VMPlacement was removed without its end, or is told to have ended.",
+    "make sure that nobody needs it, then end the process, or order Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
 ORPHAN_STALE_ARTIFACT: Final = _row(
     "ERR_ORPHAN_STALE_ARTIFACT_STATE", "OrphanOfLostPlacement",
-    "{subject} carries our marker of {observed}, which is no placement of this node",
-    "A VMM process with Schedune's marker, and no placement that accounts for it.",
-    "order Adopt or Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+    "{subject} carries our marker of {observed}, which is no placement of this node, and its launch record is lost; it runs on, counted as reserved",
+    "Orphan class leaked: a VMM process with Schedune's marker, and neither a launch record nor a VMPlacement that accounts for it.",
+    "make sure that nobody needs it, then end the process, or order Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
+ORPHAN_POSSIBLY_OURS: Final = _row(
+    "ERR_ORPHAN_POSSIBLE_SCHEDUNE_PROCESS", "OrphanPossiblyOurs", "{subject} may be ours, but does not fit alone: {observed}",
+    "Orphan class contested: several placements could account for the VMM process, which their claims count already; nothing is done to it.",
+    "find out whose it is, then order what to do in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
 ORPHAN_UNMANAGED: Final = _row(
-    "ERR_ORPHAN_UNMANAGED_BACKEND_PROCESS", "OrphanUnmanaged", "{subject} is a VMM that Schedune did not start",
-    "A VMM process with neither Schedune's marker nor a placement; it is reported and left alone.",
-    "end it yourself, or order Ignore in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+    "ERR_ORPHAN_UNMANAGED_BACKEND_PROCESS", "OrphanUnmanaged", "{subject} is a VMM that Schedune did not start; it is not counted as reserved",
+    "Orphan class unmanaged: a VMM process with neither a marker of Schedune's nor a placement. It is reported and left alone, and not counted: what runs beside Schedune is to be taken off the node's capacity for VMs where that is declared.",
+    "leave room for it in the capacity that the node declares, or end it yourself; order Ignore in spec.orphanActions of the NodeTruth once it is known", Actor.ADMINISTRATOR,
 )  # fmt: skip

@@ -17,6 +17,8 @@ class Sighting(StrEnum):
 
     ALIVE = "Alive"
     """Exactly this process runs: its whole identity was just proved."""
+    UNRESPONSIVE = "Unresponsive"
+    """Exactly this process runs, but nobody answers at its VMM's socket, or somebody else."""
     GONE = "Gone"
     """Proved gone: the recorded process ended, or, where none is recorded, a complete
     search for the VM's marker found nothing."""
@@ -52,6 +54,8 @@ class Standing:
     state: PlacementState
     has_process: bool = True
     """The record says which process the VM is."""
+    has_record: bool = True
+    """False: the node's record was lost, and ``state`` is what was last told of it."""
     started_at: datetime | None = None
     """Since when it has been starting; None: nobody knows, so that it is never late."""
     was_ready: bool = False
@@ -84,7 +88,7 @@ class Observation:
     def liveness(self) -> Liveness:
         """What the sighting says about life."""
         match self.sighting:
-            case Sighting.ALIVE:
+            case Sighting.ALIVE | Sighting.UNRESPONSIVE:
                 return Liveness.ALIVE
             case Sighting.GONE:
                 return Liveness.DEAD

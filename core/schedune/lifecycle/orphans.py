@@ -1,32 +1,49 @@
-"""Whose is a VMM process that was found on the node? Matched, or an orphan with a class.
+"""Whose is a VMM process that was found on the node? A placement's, or an orphan with a class.
 
 The marker on a process is a placement's UID, and it is compared with placements' UIDs.
 A marker says whose a process is; identity alone says it only for a process that carries
-no marker of another placement.
+no marker of another placement. Nothing here acts: an orphan is told of, and what it takes
+of the node is held, until it is gone or an administrator orders something.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
+from schedune.api.vmplacement import Claim
 from schedune.api.vmworkload import Backend
 from schedune.codes import recovery
-from schedune.codes.row import Reason
+from schedune.codes.row import Reason, Row
 
 
 class OrphanClass(StrEnum):
-    """What kind of orphan a process is."""
+    """What kind of orphan a process is; the most urgent first."""
 
-    POSSIBLY_MANAGED = "PossiblyManagedButUnlinked"
-    """Several placements could account for it."""
-    STALE_ARTIFACT = "StaleExecutionArtifact"
-    """It carries our marker, and no placement accounts for it."""
-    UNMANAGED = "UnmanagedBackendProcess"
+    SPLIT = "split"
+    """It is one of several live processes that carry one placement's marker."""
+    SUPERSEDED = "superseded"
+    """It is recorded as ours; its placement is gone, or is told to have ended."""
+    LEAKED = "leaked"
+    """It carries our marker, and there is neither a record nor a placement."""
+    CONTESTED = "contested"
+    """Several placements could account for it: it carries no marker that tells which."""
+    UNMANAGED = "unmanaged"
     """A VMM that Schedune did not start."""
 
+    @property
+    def takes_more(self) -> bool:
+        """Say whether it takes of the node what only Schedune can know of.
 
-@dataclass(frozen=True, slots=True)
+        A contested one is held by its placements. What was started beside Schedune is no
+        claim on what VMs of Schedune may use: a pod has its requests, a host its reserve.
+        """
+        return self not in (OrphanClass.CONTESTED, OrphanClass.UNMANAGED)
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class ProcessKey:
     """What tells a process from every other one of this node, before and after it."""
 
@@ -44,16 +61,22 @@ class FoundProcess:
     backend: Backend
     placement_uid: str = ""
     """The UID that its marker carries; "" without a marker."""
+    claim: Claim | None = None
+    """What it takes of the node by its own command line; None: that does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldPlacement:
-    """A placement of this node whose VM has not ended, as its record holds it."""
+    """A placement of this node, as its record or its object holds it."""
 
     uid: str
     backend: Backend | None = None
     key: ProcessKey | None = None
     """Its process; None while none is recorded."""
+    name: str = ""
+    """Namespace and name, for people."""
+    is_current: bool = True
+    """Its object is there and has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,44 +92,97 @@ class OrphanFinding:
 
     orphan_class: OrphanClass
     reason: Reason
+    placement_uid: str = ""
+    """Whose it claims, or is recorded, to be; "" where that is nobody's, or several's."""
+
+
+Verdict = Owner | OrphanFinding
+
+_ROWS: Final[Mapping[OrphanClass, Row]] = MappingProxyType({
+    OrphanClass.SPLIT: recovery.ORPHAN_SPLIT,
+    OrphanClass.SUPERSEDED: recovery.ORPHAN_SUPERSEDED,
+    OrphanClass.LEAKED: recovery.ORPHAN_STALE_ARTIFACT,
+    OrphanClass.CONTESTED: recovery.ORPHAN_POSSIBLY_OURS,
+    OrphanClass.UNMANAGED: recovery.ORPHAN_UNMANAGED,
+})  # fmt: skip
+_URGENCY: Final = tuple(OrphanClass)
 
 
 def judge_sweep(
     processes: Iterable[FoundProcess], placements: Iterable[HeldPlacement]
-) -> Mapping[ProcessKey, Owner | OrphanFinding]:
+) -> Mapping[ProcessKey, Verdict]:
     """Judge all VMM processes of a node; a placement accounts for at most one of them.
 
-    Of several that carry one marker, only the recorded process is the placement's.
+    Of several that claim to be one placement's, only the recorded process can be it.
     """
-    found, held = tuple(processes), {one.uid: one for one in placements}
-    verdicts = {one.key: judge_process(one, held.values()) for one in found}
-    owned: dict[str, list[FoundProcess]] = defaultdict(list)
-    for process in found:
-        verdict = verdicts[process.key]
-        if isinstance(verdict, Owner):
-            owned[verdict.placement_uid].append(process)
-    for uid, claimants in owned.items():
-        if len(claimants) > 1:
-            doubles = [one for one in claimants if one.key != held[uid].key]
-            verdicts.update({one.key: _possibly_ours(one, [uid]) for one in doubles})
+    found, held = tuple(processes), tuple(placements)
+    verdicts = {one.key: judge_process(one, held) for one in found}
+    claimed = Counter(one.placement_uid for one in verdicts.values())
+    names = {one.uid: one.name or one.uid for one in held}
+    recorded = {(one.uid, one.key) for one in held}
+    for one in found:
+        uid = verdicts[one.key].placement_uid
+        if uid in names and claimed[uid] > 1 and (uid, one.key) not in recorded:
+            verdicts[one.key] = _orphan(OrphanClass.SPLIT, one, names[uid], uid)
     return verdicts
 
 
-def judge_process(
-    process: FoundProcess, placements: Iterable[HeldPlacement]
-) -> Owner | OrphanFinding:
+def judge_process(process: FoundProcess, placements: Iterable[HeldPlacement]) -> Verdict:
     """Say which placement one process belongs to, or what kind of orphan it is."""
-    fitting = _fitting(process, tuple(placements))
-    if len(fitting) == 1:
-        return Owner(fitting[0].uid)
-    if fitting:
-        return _possibly_ours(process, [one.uid for one in fitting])
-    subject = _subject(process)
-    if process.placement_uid:
-        reason = Reason(recovery.ORPHAN_STALE_ARTIFACT, process.placement_uid, subject=subject)
-        return OrphanFinding(OrphanClass.STALE_ARTIFACT, reason)
-    reason = Reason(recovery.ORPHAN_UNMANAGED, subject=subject)
-    return OrphanFinding(OrphanClass.UNMANAGED, reason)
+    fitting, marked = _fitting(process, tuple(placements)), process.placement_uid
+    if not fitting and marked:
+        return _orphan(OrphanClass.LEAKED, process, marked, marked)
+    if not fitting:
+        return _orphan(OrphanClass.UNMANAGED, process)
+    if len(fitting) > 1:
+        named = ", ".join(sorted(one.uid for one in fitting))
+        return _orphan(OrphanClass.CONTESTED, process, named)
+    (one,) = fitting
+    if one.is_current:
+        return Owner(one.uid)
+    return _orphan(OrphanClass.SUPERSEDED, process, one.name or one.uid, one.uid)
+
+
+def holdings(
+    processes: Iterable[FoundProcess], verdicts: Mapping[ProcessKey, Verdict]
+) -> Mapping[str, Claim]:
+    """Return what the found processes take of the node, each by whom it is held for.
+
+    One process of a placement is held for the placement, whose own claim may stand there
+    already; each further one is held for itself, so that all of them count.
+    """
+    holders, claims = set[str](), dict[str, Claim]()
+    for process in sorted(processes, key=lambda one: (_is_split(verdicts[one.key]), one.key)):
+        verdict, key = verdicts[process.key], process.key
+        if isinstance(verdict, OrphanFinding) and not verdict.orphan_class.takes_more:
+            continue
+        uid = verdict.placement_uid
+        holder = f"{uid}/{key.pid}/{key.start_time}" if uid in holders else uid
+        holders.add(holder)
+        if process.claim is not None:
+            claims[holder] = process.claim
+    return claims
+
+
+def most_urgent_first(
+    processes: Iterable[FoundProcess], verdicts: Mapping[ProcessKey, Verdict]
+) -> Sequence[tuple[FoundProcess, OrphanFinding]]:
+    """Return the orphans: where not all can be told of, the most urgent are."""
+    orphans = [
+        (one, verdict)
+        for one in processes
+        if isinstance(verdict := verdicts[one.key], OrphanFinding)
+    ]
+    return sorted(orphans, key=_by_urgency)
+
+
+def _by_urgency(orphan: tuple[FoundProcess, OrphanFinding]) -> tuple[int, str, ProcessKey]:
+    process, finding = orphan
+    return _URGENCY.index(finding.orphan_class), finding.placement_uid, process.key
+
+
+def _is_split(verdict: Verdict) -> bool:
+    return isinstance(verdict, OrphanFinding) and verdict.orphan_class is OrphanClass.SPLIT
 
 
 def _fitting(process: FoundProcess, placements: Sequence[HeldPlacement]) -> Sequence[HeldPlacement]:
@@ -116,11 +192,8 @@ def _fitting(process: FoundProcess, placements: Sequence[HeldPlacement]) -> Sequ
     return [one for one in placements if one.key == process.key and one.backend is process.backend]
 
 
-def _possibly_ours(process: FoundProcess, uids: Sequence[str]) -> OrphanFinding:
-    named = ", ".join(sorted(uids))
-    reason = Reason(recovery.ORPHAN_POSSIBLY_OURS, named, subject=_subject(process))
-    return OrphanFinding(OrphanClass.POSSIBLY_MANAGED, reason)
-
-
-def _subject(process: FoundProcess) -> str:
-    return f"{process.backend.value} with pid {process.key.pid}"
+def _orphan(
+    kind: OrphanClass, process: FoundProcess, observed: str = "", placement_uid: str = ""
+) -> OrphanFinding:
+    subject = f"{process.backend.value} with pid {process.key.pid}"
+    return OrphanFinding(kind, Reason(_ROWS[kind], observed, subject=subject), placement_uid)

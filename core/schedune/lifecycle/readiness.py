@@ -56,7 +56,7 @@ def judge_readiness(
     ended, unknown; that the VM is over is for ``reconcile`` to say.
     """
     match observation.sighting:
-        case Sighting.ALIVE:
+        case Sighting.ALIVE | Sighting.UNRESPONSIVE:
             return _judge_living(backend, observation, deadline, now)
         case Sighting.GONE if observation.exit_code is not None:
             told = f"exit code {observation.exit_code}"

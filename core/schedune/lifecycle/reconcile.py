@@ -36,6 +36,8 @@ class _Seen(Enum):
     """Nobody knows which process to look at."""
     UNSEEN = auto()
     SEVERAL = auto()
+    UNRESPONSIVE = auto()
+    """Alive, and its VMM does not answer."""
     GONE = auto()
     ENDED = auto()
     """Gone, and it is known how."""
@@ -63,6 +65,7 @@ _UNKNOWN: Final = {
     _Seen.LOST: _Move(_S.UNKNOWN, recovery.PROCESS_NOT_RECORDED),
     _Seen.UNSEEN: _Move(_S.UNKNOWN, recovery.STATUS_UNREADABLE),
     _Seen.SEVERAL: _Move(_S.UNKNOWN, recovery.REASSOCIATION_AMBIGUOUS),
+    _Seen.UNRESPONSIVE: _Move(_S.UNKNOWN, execution.RECOVERY_UNANSWERED),
 }
 _MOVES: Final[Mapping[PlacementState, Mapping[_Seen, _Move]]] = MappingProxyType({
     _S.STARTING: {
@@ -146,6 +149,8 @@ def _classify(
             return _Seen.UNSEEN if standing.has_process else _Seen.LOST
         case Sighting.SEVERAL:
             return _Seen.SEVERAL
+        case Sighting.UNRESPONSIVE:
+            return _Seen.UNRESPONSIVE
         case Sighting.GONE:
             return _Seen.GONE if observation.exit_cause is None else _Seen.ENDED
         case Sighting.ALIVE:
@@ -195,6 +200,7 @@ _PLAIN: Final[Mapping[_Seen, str]] = MappingProxyType({
     _Seen.LOST: "the record is without a process",
     _Seen.UNSEEN: "nothing could be seen",
     _Seen.SEVERAL: "they carry the same marker",
+    _Seen.UNRESPONSIVE: "its control socket is silent",
     _Seen.GONE: "the process is proved gone",
     _Seen.ENDED: "the process is proved gone",
     _Seen.READY: "the VM is ready",

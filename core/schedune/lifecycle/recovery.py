@@ -1,9 +1,10 @@
-"""What an agent that comes back makes of one record: found, ended, or unknown.
+"""What an agent makes of a record whose process it has not proved yet: found, ended, unknown.
 
-Recovery itself ends only what was being ended already. A VM that is proved gone while
-nobody watched becomes Unknown here, with the proof; ``reconcile`` then says how it
-ended. Records that prove that nothing was ever started need no recovery, and are not
-to be handed over.
+It judges every look from an agent's start, or from that of a launch, until the process is
+proved to be the VM; from then on ``reconcile`` does. Recovery itself ends only what was
+being ended already. A VM that is proved gone while nobody watched becomes Unknown here,
+with the proof; ``reconcile`` then says how it ended. Records that prove that nothing was
+ever started need no recovery, and are not to be handed over.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from schedune.api.vmplacement import PlacementState
 from schedune.codes import execution, recovery
 from schedune.codes.row import Reason, Row
 from schedune.lifecycle.observation import Liveness, Observation, Sighting, Standing
-from schedune.lifecycle.transitions import TERMINAL
+from schedune.lifecycle.transitions import MAY_RUN, TERMINAL
 
 
 class RecoveryEvent(StrEnum):
@@ -55,9 +56,18 @@ _NOT_RECORDED: Final = _Finding(
 _ENDED_AS_ORDERED: Final = _Finding(
     recovery.TERMINATED_MISSING, RecoveryEvent.REHYDRATED, "its process is proved gone"
 )
+_RECORD_LOST: Final = _Finding(
+    execution.RECORD_LOST, RecoveryEvent.UNKNOWN, "whether the VM runs could not be seen"
+)
+_RUNS_WITHOUT_RECORD: Final = _Finding(
+    execution.RECORD_LOST, RecoveryEvent.REHYDRATED, "a process carries its marker"
+)
 _FINDINGS: Final[Mapping[Sighting, _Finding]] = MappingProxyType({
     Sighting.ALIVE: _Finding(
         execution.RECOVERY_CONFIRMED, RecoveryEvent.REHYDRATED, "the process is proved"
+    ),
+    Sighting.UNRESPONSIVE: _Finding(
+        execution.RECOVERY_UNANSWERED, RecoveryEvent.UNKNOWN, "its control socket is silent"
     ),
     Sighting.GONE: _Finding(
         execution.RECOVERY_DEAD, RecoveryEvent.UNKNOWN, "its process is proved gone"
@@ -72,7 +82,12 @@ _FINDINGS: Final[Mapping[Sighting, _Finding]] = MappingProxyType({
 
 
 def recover(standing: Standing, observation: Observation) -> Recovery | None:
-    """Return what to make of a record at the start of an agent; None: it is over anyway."""
+    """Return what one look makes of a record; None: it is over anyway.
+
+    With the record lost, a process that carries the marker is written down anew, and a
+    state in which there could be none is given up for Unknown; nothing is started again
+    before the process that was last told of is proved gone.
+    """
     if standing.state in TERMINAL:
         return None
     finding = _find(standing, observation)
@@ -85,6 +100,10 @@ def recover(standing: Standing, observation: Observation) -> Recovery | None:
 
 def _find(standing: Standing, observation: Observation) -> _Finding:
     sighting = observation.sighting
+    if not standing.has_record and sighting is Sighting.ALIVE:
+        return _RUNS_WITHOUT_RECORD
+    if not standing.has_record and sighting is Sighting.UNSEEN:
+        return _RECORD_LOST
     if sighting is Sighting.UNSEEN and not standing.has_process:
         return _NOT_RECORDED
     if sighting is Sighting.GONE and standing.state is PlacementState.TERMINATING:
@@ -95,4 +114,6 @@ def _find(standing: Standing, observation: Observation) -> _Finding:
 def _state_after(state: PlacementState, finding: _Finding) -> PlacementState:
     if finding is _ENDED_AS_ORDERED:
         return PlacementState.TERMINATED
+    if finding is _RUNS_WITHOUT_RECORD and state not in MAY_RUN:
+        return PlacementState.UNKNOWN
     return state if finding.event is RecoveryEvent.REHYDRATED else PlacementState.UNKNOWN

@@ -32,6 +32,10 @@ ALLOWED: Final[Mapping[PlacementState, frozenset[PlacementState]]] = MappingProx
     _S.TERMINATED: frozenset(),
 })  # fmt: skip
 TERMINAL: Final = frozenset(state for state, following in ALLOWED.items() if not following)
+MAY_RUN: Final = frozenset({
+    _S.LAUNCHING, _S.STARTING, _S.RUNNING, _S.DEGRADED, _S.TERMINATING, _S.UNKNOWN,
+})  # fmt: skip
+"""States in which a VMM may exist, recorded or started just before an agent was killed."""
 
 
 class IllegalMoveError(Exception):

@@ -25,6 +25,15 @@ from schedune_conformance.answer import Answers
 from schedune_conformance.corpus import Case
 
 TIMEOUT: Final = ReadinessPolicy(timeout_seconds=15)
+CORPUS_CLASSES: Final = {
+    OrphanClass.SPLIT: "PossiblyManagedButUnlinked",
+    OrphanClass.CONTESTED: "PossiblyManagedButUnlinked",
+    OrphanClass.SUPERSEDED: "StaleExecutionArtifact",
+    OrphanClass.LEAKED: "StaleExecutionArtifact",
+    OrphanClass.UNMANAGED: "UnmanagedBackendProcess",
+}
+"""The original's name for each of our classes, which are finer."""
+_AMBIGUOUS: Final = "PossiblyManagedButUnlinked"
 _READINESS_AFTER: Final = {(S.STARTING, S.RUNNING), (S.STARTING, S.FAILED)}
 """Moves after which readiness is normative (README 3)."""
 
@@ -94,11 +103,12 @@ def answer_orphan(case: Case) -> Answers:
     process = found_process(case.raw["proc"])
     verdict = judge_process(process, [held_placement(one) for one in case.raw["records"]])
     orphan = verdict if isinstance(verdict, OrphanFinding) else None
+    named = CORPUS_CLASSES[orphan.orphan_class] if orphan else None
     ours = {
         "matched": orphan is None,
-        "ambiguous": orphan is not None and orphan.orphan_class is OrphanClass.POSSIBLY_MANAGED,
+        "ambiguous": named == _AMBIGUOUS,
         "execution_id": verdict.placement_uid if isinstance(verdict, Owner) else "",
-        "classification": orphan.orphan_class.value if orphan else None,
+        "classification": named,
         "codes": [orphan.reason.row.code] if orphan else [],
     }
     return Answers({name: case.expected[name] for name in ours}, ours)

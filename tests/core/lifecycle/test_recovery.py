@@ -11,31 +11,58 @@ from schedune.lifecycle.observation import Liveness, Observation, Sighting, Stan
 from schedune.lifecycle.readiness import ReadinessPolicy
 from schedune.lifecycle.reconcile import reconcile
 from schedune.lifecycle.recovery import RecoveryEvent, recover
-from schedune.lifecycle.transitions import ALLOWED, TERMINAL
+from schedune.lifecycle.transitions import ALLOWED, MAY_RUN, TERMINAL
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OPEN = sorted({*S} - TERMINAL)
 STATES, SIGHTINGS = st.sampled_from(OPEN), st.sampled_from(Sighting)
+STANDINGS = st.builds(Standing, STATES, st.booleans(), st.booleans())
 
 
-@given(STATES, SIGHTINGS, st.booleans())
+@given(STANDINGS, SIGHTINGS)
 def test_recovery_moves_along_the_table_and_ends_only_what_was_being_ended(
-    state: S, sighting: Sighting, has_process: bool
+    standing: Standing, sighting: Sighting
 ) -> None:
-    found = recover(Standing(state, has_process), Observation(sighting))
+    found = recover(standing, Observation(sighting))
     assert found is not None
-    assert found.state is state or found.state in ALLOWED[state]
+    assert found.state is standing.state or found.state in ALLOWED[standing.state]
     if found.state in TERMINAL:
-        assert (state, sighting) == (S.TERMINATING, Sighting.GONE)
+        assert (standing.state, sighting) == (S.TERMINATING, Sighting.GONE)
 
 
-@given(STATES, SIGHTINGS, st.booleans())
-def test_a_second_restart_that_sees_the_same_tells_nothing_new(
-    state: S, sighting: Sighting, has_process: bool
+@given(STANDINGS, SIGHTINGS)
+def test_only_a_proof_of_death_is_told_as_death_and_only_a_proof_of_life_keeps_a_state(
+    standing: Standing, sighting: Sighting
 ) -> None:
-    first = recover(Standing(state, has_process), Observation(sighting))
+    found = recover(standing, Observation(sighting))
+    assert found is not None
+    assert (found.liveness is Liveness.DEAD) == (sighting is Sighting.GONE)
+    if sighting is not Sighting.ALIVE:
+        assert found.state in (S.UNKNOWN, S.TERMINATED)
+
+
+@given(STANDINGS, SIGHTINGS)
+def test_every_finding_can_be_followed_by_every_other_look(
+    standing: Standing, sighting: Sighting
+) -> None:
+    """No record sticks: what recovery leaves open, a proof of death still ends."""
+    found = recover(standing, Observation(sighting))
+    assert found is not None
+    if found.state in MAY_RUN - {S.LAUNCHING}:
+        step = reconcile(
+            Standing(found.state), Observation(Sighting.GONE), ReadinessPolicy(15), now=NOW
+        )
+        assert step.state in TERMINAL
+
+
+@given(STANDINGS, SIGHTINGS)
+def test_a_second_restart_that_sees_the_same_tells_nothing_new(
+    standing: Standing, sighting: Sighting
+) -> None:
+    first = recover(standing, Observation(sighting))
     assert first is not None
-    held = Standing(first.state, has_process, told=first.reason.row.code)
+    has_process, has_record = standing.has_process, standing.has_record
+    held = Standing(first.state, has_process, has_record, told=first.reason.row.code)
     second = recover(held, Observation(sighting))
     if first.state in TERMINAL:
         assert second is None
@@ -64,6 +91,7 @@ def test_a_proved_process_is_adopted_in_the_state_it_was_in(state: S) -> None:
     [
         (True, Sighting.GONE, "ERR_RECOVERY_EXECUTION_MISSING"),
         (True, Sighting.UNSEEN, "ERR_RECOVERY_REHYDRATE_FAILED"),
+        (True, Sighting.UNRESPONSIVE, "RECOVERY_UNANSWERED"),
         (True, Sighting.SEVERAL, "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"),
         (False, Sighting.UNSEEN, "ERR_RECOVERY_STALE_HANDLE"),
     ],
@@ -92,3 +120,29 @@ def test_the_next_look_tells_how_a_vm_ended_that_nobody_watched(state: S) -> Non
     held = Standing(found.state, told=found.reason.row.code)
     step = reconcile(held, gone, ReadinessPolicy(15), now=NOW)
     assert step.state is S.EXITED
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_a_vm_whose_record_was_lost_keeps_a_state_that_can_have_one_and_no_other(state: S) -> None:
+    seen = Observation(Sighting.ALIVE, detail="pid 7 carries its marker")
+    found = recover(Standing(state, has_record=False), seen)
+    assert found is not None
+    assert found.state is (state if state in MAY_RUN else S.UNKNOWN)
+    assert (found.reason.row.code, found.is_news) == ("RECOVERY_RECORD_LOST", True)
+    assert "pid 7 carries its marker" in found.reason.message
+
+
+@pytest.mark.parametrize("has_process", [True, False])
+def test_a_process_of_a_lost_record_that_is_not_proved_is_unknown_for_that_cause(
+    has_process: bool,
+) -> None:
+    standing = Standing(S.RUNNING, has_process, has_record=False)
+    found = recover(standing, Observation(Sighting.UNSEEN))
+    assert found is not None
+    assert (found.state, found.reason.row.code) == (S.UNKNOWN, "RECOVERY_RECORD_LOST")
+
+
+def test_a_silent_vmm_is_a_living_process_and_never_an_end() -> None:
+    found = recover(Standing(S.RUNNING), Observation(Sighting.UNRESPONSIVE))
+    assert found is not None
+    assert (found.state, found.liveness) == (S.UNKNOWN, Liveness.ALIVE)

@@ -24,6 +24,7 @@ READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
 _NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
 """From it and a placement's UID the machine's UUID is derived."""
+_MARK: Final = "name=opt/io.schedune/placement,string="
 _UID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Any process may carry anything: what is no UID is no marker."""
 
@@ -69,7 +70,7 @@ def machine_uuid(placement_uid: str) -> str:
 
 def marker(placement_uid: str, cluster_uid: str) -> str:
     """Return the argument that marks a process as this placement's VM of this cluster."""
-    return f"name=opt/io.schedune/placement,string={cluster_uid}/{placement_uid}"
+    return f"{_MARK}{cluster_uid}/{placement_uid}"
 
 
 def placement_of(argv: Sequence[str], cluster_uid: str) -> str | None:
@@ -77,6 +78,12 @@ def placement_of(argv: Sequence[str], cluster_uid: str) -> str | None:
     start = marker("", cluster_uid)
     uids = (part.removeprefix(start) for part in argv if part.startswith(start))
     return next((uid for uid in uids if _UID.fullmatch(uid)), None)
+
+
+def carries_a_marker(argv: Sequence[str]) -> bool:
+    """Say whether a command line carries a marker, of whatever cluster."""
+    marks = (part.removeprefix(_MARK).split("/") for part in argv if part.startswith(_MARK))
+    return any(len(ids) == 2 and all(map(_UID.fullmatch, ids)) for ids in marks)
 
 
 def read_claim(argv: Sequence[str]) -> Claim | None:

@@ -1,0 +1,65 @@
+"""Which VMMs run on this machine: what /proc shows, with no judgement of whose they are."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from schedune.api.vmworkload import Backend
+from schedune.lifecycle.orphans import FoundProcess, ProcessKey
+from schedune_agent.settings import AgentSettings
+from schedune_agent.system import processes
+from schedune_agent.vmm.qemu import vm as qemu
+from schedune_agent.vmm.qemu.argv import carries_a_marker, placement_of, read_claim
+
+_QEMU_PREFIX: Final = "qemu-system-"
+_NAMES: Final = {
+    "cloud-hypervisor": Backend.CLOUD_HYPERVISOR,
+    "firecracker": Backend.FIRECRACKER,
+    "qemu-kvm": Backend.QEMU,
+}
+
+
+def backend_of(executable: str) -> Backend | None:
+    """Return which VMM a program is by its file's name; None: it is none that we know."""
+    name = Path(executable).name
+    return Backend.QEMU if name.startswith(_QEMU_PREFIX) else _NAMES.get(name)
+
+
+def find_vmms(
+    settings: AgentSettings, boot_id: str, *, with_unmarked: bool
+) -> Iterator[FoundProcess]:
+    """Return the VMMs that run: those with our marker, and, if asked for, those with none.
+
+    One of another cluster, or with its socket where another agent puts it, is for that
+    agent to tell of.
+
+    Raises:
+        PermissionError: one with our marker may not be looked at; it is not gone.
+    """
+    for pid, argv in processes.list_command_lines():
+        uid = _marked_here(argv, settings)
+        if uid:
+            yield from _found(pid, boot_id, Backend.QEMU, uid, argv)
+        elif with_unmarked and not carries_a_marker(argv):
+            with contextlib.suppress(OSError):
+                backend = backend_of(processes.executable_of(pid))
+                if backend is not None:
+                    yield from _found(pid, boot_id, backend, "", argv)
+
+
+def _marked_here(argv: Sequence[str], settings: AgentSettings) -> str:
+    uid = placement_of(argv, settings.cluster_uid)
+    if uid is None:
+        return ""
+    socket = str(qemu.paths_of(settings.run_directory, uid).monitor)
+    return uid if any(socket in part for part in argv) else ""
+
+
+def _found(
+    pid: int, boot_id: str, backend: Backend, uid: str, argv: Sequence[str]
+) -> Iterator[FoundProcess]:
+    identity = processes.read_identity(pid, boot_id)
+    if identity is not None:
+        key = ProcessKey(pid, identity.start_time, boot_id)
+        yield FoundProcess(key, backend, uid, read_claim(argv))

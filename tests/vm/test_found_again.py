@@ -1,0 +1,115 @@
+"""What a new agent says of a real VM that it finds, in the codes that a user reads."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schedune.api.vmplacement import PlacementState
+from schedune_agent.record import LaunchRecord
+
+S = PlacementState
+NewWorld = Callable[..., Any]
+
+
+def is_running(record: LaunchRecord) -> bool:
+    return record.state is S.RUNNING
+
+
+def codes_after(record: LaunchRecord, number: int) -> list[str]:
+    return [entry.code for entry in record.trace[number:]]
+
+
+def kill(world: Any) -> None:
+    """End the VM while no agent is there."""
+    os.kill(world.record.process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while world.vms():
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+async def world(new_world: NewWorld) -> Any:
+    """Let one agent start a VM, and end the agent."""
+    found = new_world()
+    await found.agent(is_running)
+    return found
+
+
+async def test_a_vm_that_runs_is_adopted_and_a_second_restart_says_nothing_new(world: Any) -> None:
+    told = len(world.record.trace)
+    (pid,) = world.vms()
+    for _ in range(2):
+        await world.agent(is_running)
+        assert codes_after(world.record, told) == ["RECOVERY_CONFIRMED"]
+    assert world.vms() == [world.record.process.pid] == [pid]
+
+
+async def test_a_vm_whose_record_is_lost_is_recorded_anew_and_the_user_is_told(world: Any) -> None:
+    told = len(world.record.trace)
+    (pid,) = world.vms()
+    shutil.rmtree(world.settings.state_directory / "placements" / world.uid)
+    await world.agent(lambda record: record.process is not None)
+    assert codes_after(world.record, told) == ["RECOVERY_RECORD_LOST", "RECOVERY_CONFIRMED"]
+    assert (world.record.state, world.record.process.pid) == (S.RUNNING, pid)
+    assert world.vms() == [pid]
+
+
+async def test_a_vmm_that_is_silent_when_the_agent_comes_back_is_unknown_until_it_answers(
+    world: Any,
+) -> None:
+    told = len(world.record.trace)
+    (pid,) = world.vms()
+    os.kill(pid, signal.SIGSTOP)
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: record.state is S.UNKNOWN)
+    for _ in range(2):
+        await worker.step()
+    assert codes_after(worker.record, told) == ["RECOVERY_UNANSWERED"]
+    os.kill(pid, signal.SIGCONT)
+    await world.carry_on(worker, is_running)
+    assert codes_after(worker.record, told)[:2] == ["RECOVERY_UNANSWERED", "RECOVERY_CONFIRMED"]
+    assert world.vms() == [pid]
+    worker.let_go()
+
+
+async def test_a_vm_that_ended_unwatched_is_told_as_found_so_before_it_is_started_again(
+    world: Any,
+) -> None:
+    told = len(world.record.trace)
+    (pid,) = world.vms()
+    kill(world)
+    await world.agent(lambda record: record.incarnation == 2)
+    found = world.record
+    assert codes_after(found, told) == ["ERR_RECOVERY_EXECUTION_MISSING", "EXIT_UNKNOWN"]
+    assert [entry.to for entry in found.trace[told:]] == [S.UNKNOWN, S.EXITED]
+    assert f"pid {pid} is gone" in found.trace[told].message
+    assert (world.vms(), found.last_exit.reason) == ([], "ExitUnknown")
+
+
+async def test_a_vm_that_was_adopted_and_then_ends_is_told_as_one_that_was_watched(
+    world: Any,
+) -> None:
+    told = len(world.record.trace)
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: len(record.trace) > told)
+    kill(world)
+    await world.carry_on(worker, lambda record: record.incarnation == 2)
+    codes = codes_after(worker.record, told)
+    assert codes == ["RECOVERY_CONFIRMED", "ERR_EXEC_RUNTIME_CRASHED"]
+    worker.let_go()
+
+
+async def test_a_stop_that_finds_the_vm_gone_already_does_not_claim_to_have_ended_it(
+    world: Any,
+) -> None:
+    kill(world)
+    world.delete()
+    await world.agent(lambda record: record.ended is not None)
+    assert codes_after(world.record, -2) == ["STOP_REQUESTED", "RECOVERY_TERMINATED_MISSING"]
+    assert world.remains() == []
