@@ -25,25 +25,29 @@ def unleashed(nodes: TwoNodes) -> Iterator[TwoNodes]:
 @pytest.mark.parametrize("row", refusals("agent"), ids=str)
 def test_an_agent_cannot(nodes: TwoNodes, row: Refusal) -> None:
     answer = row.ask(nodes.agent, nodes)
-    assert (answer.status, words(answer)) == (403, row.says)
+    assert answer.status == 403, answer
+    assert words(answer) in row.says
 
 
 @pytest.mark.parametrize("row", refusals("newcomer"), ids=str)
 def test_a_new_agent_cannot(nodes: TwoNodes, row: Refusal) -> None:
     answer = row.ask(nodes.newcomer, nodes)
-    assert (answer.status, words(answer)) == (403, row.says)
+    assert answer.status == 403, answer
+    assert words(answer) in row.says
 
 
 @pytest.mark.parametrize("row", refusals("operator"), ids=str)
 def test_the_operator_cannot(nodes: TwoNodes, row: Refusal) -> None:
     answer = row.ask(nodes.operator, nodes)
-    assert (answer.status, words(answer)) == (403, row.says)
+    assert answer.status == 403, answer
+    assert words(answer) in row.says
 
 
 @pytest.mark.parametrize("row", refusals("administrator"), ids=str)
 def test_an_administrator_cannot(nodes: TwoNodes, row: Refusal) -> None:
     answer = row.ask(nodes.admin, nodes)
-    assert (answer.status, words(answer)) == (403, row.says)
+    assert answer.status == 403, answer
+    assert words(answer) in row.says
 
 
 @pytest.mark.parametrize("row", refusals("agent_with_every_right"), ids=str)
@@ -51,7 +55,8 @@ def test_an_agent_that_somebody_made_cluster_admin_cannot(
     unleashed: TwoNodes, row: Refusal
 ) -> None:
     answer = row.ask(unleashed.agent, unleashed)
-    assert (answer.status, words(answer)) == (403, row.says)
+    assert answer.status == 403, answer
+    assert words(answer) in row.says
 
 
 @pytest.mark.parametrize("row", refusals("operator_with_every_right"), ids=str)
@@ -59,4 +64,5 @@ def test_an_operator_that_somebody_made_cluster_admin_cannot(
     unleashed: TwoNodes, row: Refusal
 ) -> None:
     answer = row.ask(unleashed.operator, unleashed)
-    assert (answer.status, words(answer)) == (403, row.says)
+    assert answer.status == 403, answer
+    assert words(answer) in row.says

@@ -47,7 +47,8 @@ class Refusal:
 
     named: str
     send: str
-    says: str
+    says: frozenset[str]
+    """One of these; two where two policies refuse the same: which is told first is chance."""
     body: object
     form: str
 
@@ -78,7 +79,13 @@ def refusals(table: str) -> list[Refusal]:
     """Return the rows of a table."""
     rows = yaml.safe_load((FOLDER / f"{table}.yaml").read_text())
     return [
-        Refusal(row["try"], row["send"], row["says"], row.get("body"), row.get("form", "create"))
+        Refusal(
+            named=row["try"],
+            send=row["send"],
+            says=frozenset({row["says"], row.get("or", row["says"])}),
+            body=row.get("body"),
+            form=row.get("form", "create"),
+        )
         for row in rows
         if "try" in row
     ]

@@ -98,12 +98,14 @@ def make_node(admin: Speaker, name: str) -> Object:
     )
 
 
-def make_pod(admin: Speaker, node: str, name: str, account: str = AGENT) -> Object:
+def make_pod(
+    admin: Speaker, node: str, name: str, account: str = AGENT, namespace: str = SYSTEM
+) -> Object:
     """Return a pod of an account on a node; make it where it is missing."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": SYSTEM},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "nodeName": node,
             "serviceAccountName": account,
@@ -111,7 +113,7 @@ def make_pod(admin: Speaker, node: str, name: str, account: str = AGENT) -> Obje
             "containers": [{"name": "agent", "image": "none"}],
         },
     }
-    return admin.make(f"/api/v1/namespaces/{SYSTEM}/pods", pod)
+    return admin.make(f"/api/v1/namespaces/{namespace}/pods", pod)
 
 
 def ask_token(
