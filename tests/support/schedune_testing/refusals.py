@@ -63,14 +63,13 @@ class Refusal:
         return speaker.ask(method, path, self._body(nodes, path), _FORMS[self.form])
 
     def _body(self, nodes: TwoNodes, path: str) -> object:
-        match self.body:
-            case "$PLACEMENT":
-                return nodes.binding("forged")
-            case "$HELD":
-                held = nodes.admin.must("GET", path.removesuffix("/status"))
-                return {**held, "status": {**held.get("status", {}), "why": ["said by another"]}}
-            case "$WORKLOAD":
-                return minimal_workload("forged")
+        if self.body == "$PLACEMENT":
+            return nodes.binding("forged")
+        if self.body == "$WORKLOAD":
+            return minimal_workload("forged")
+        if self.body == "$HELD":
+            held = nodes.admin.must("GET", path.removesuffix("/status"))
+            return {**held, "status": {**held.get("status", {}), "why": ["said by another"]}}
         text = Template(json.dumps(self.body))
         return json.loads(text.substitute(UID=nodes.uid, OTHER=nodes.other_uid, NEW=nodes.new_uid))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from schedune.api.vmplacement import FINALIZER
 from schedune_testing.control_plane import ControlPlane
@@ -46,8 +46,6 @@ class TwoNodes:
     """UID of node-c."""
     newcomer: Speaker
     """The agent of node-c, of which there is a truth that belongs to another Node."""
-    pod: Object
-    """The pod to which that agent's token is bound."""
 
     def truth(self, name: str = OWN, uid: str | None = None) -> Object:
         """Return a NodeTruth as an agent makes it."""
@@ -58,7 +56,7 @@ class TwoNodes:
             "metadata": {"name": name, "ownerReferences": [owner]},
         }
 
-    def told(self, name: str = OWN, uid: str | None = None, **changes: object) -> Object:
+    def told(self, name: str = OWN, uid: str | None = None, **changes: Any) -> Object:
         """Return what an agent applies to the status of a NodeTruth."""
         identity = {**facts(name)["identity"], "nodeUID": uid or self.uid}
         status = facts(name, identity=identity, conditions=[condition("KVMUsable")], **changes)
@@ -101,19 +99,22 @@ def heartbeat(name: str) -> Object:
 def two_nodes(control_plane: ControlPlane) -> Iterator[TwoNodes]:
     """Make two Nodes with their truths, heartbeats and placements, and speak for them."""
     admin = Speaker(control_plane)
-    uids = [make_node(admin, name)["metadata"]["uid"] for name in (OWN, OTHER, NEW)]
+    uid, other_uid, new_uid = (make_node(admin, n)["metadata"]["uid"] for n in (OWN, OTHER, NEW))
     pods = [make_pod(admin, name, f"agent-{name}") for name in (OWN, OTHER, NEW)]
     agent, neighbour, newcomer = (Speaker(control_plane, ask_token(admin, pod)) for pod in pods)
     operator = Speaker(control_plane, ask_token(admin, account="schedune-operator"))
-    found = TwoNodes(admin, agent, operator, *uids, newcomer, pods[0])
-    admin.make(
-        TRUTHS,
-        {**found.truth(NEW), "metadata": {**found.truth(OTHER, uids[1])["metadata"], "name": NEW}},
+    found = TwoNodes(
+        admin, agent, operator, uid=uid, other_uid=other_uid, new_uid=new_uid, newcomer=newcomer
     )
-    for speaker, name, uid in ((agent, OWN, uids[0]), (neighbour, OTHER, uids[1])):
+    # A policy bites a moment after it was made; this is the last one of the file.
+    until(lambda: admin.ask("POST", f"{LEASES_HERE}?dryRun=All", heartbeat(OWN)).status == 403)
+    not_its_own = found.truth(OTHER, other_uid)
+    not_its_own["metadata"]["name"] = NEW
+    admin.make(TRUTHS, not_its_own)
+    for speaker, name, node_uid in ((agent, OWN, uid), (neighbour, OTHER, other_uid)):
         if not admin.ask("GET", f"{TRUTHS}/{name}").accepted:
-            speaker.must("POST", TRUTHS, found.truth(name, uid))
-        applied = speaker.apply(f"{TRUTHS}/{name}/status", found.told(name, uid))
+            speaker.must("POST", TRUTHS, found.truth(name, node_uid))
+        applied = speaker.apply(f"{TRUTHS}/{name}/status", found.told(name, node_uid))
         assert applied.accepted, applied.message
         answer = speaker.ask("POST", LEASES_HERE, heartbeat(name))
         assert answer.accepted or answer.status == 409, answer.message
