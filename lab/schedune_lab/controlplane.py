@@ -27,6 +27,7 @@ CONTROLLERS: Final = (
     "namespace-controller",
     "serviceaccount-controller",
     "root-ca-certificate-publisher-controller",
+    "clusterrole-aggregation-controller",  # gives view, edit and admin our rights for people
 )
 """Only what the lab needs. No node life cycle: nobody evicts pods of nodes without a kubelet."""
 READY_SECONDS: Final = 60.0

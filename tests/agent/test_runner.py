@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.nodetruth import Identity, NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement
 from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
@@ -70,7 +70,11 @@ class Facts:
     async def take_facts(self) -> NodeTruthStatus:
         facts = self._node.facts()
         assert facts is not None
-        return facts
+        own = self._node.identity
+        identity = Identity(
+            node_uid=own.uid, machine_id=own.machine_id, boot_id=own.boot_id, agent_version="1"
+        )
+        return facts.model_copy(update={"identity": identity})
 
 
 @dataclass

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.two_nodes import TwoNodes, two_nodes
 
 HERE = Path(__file__).resolve().parent
 
@@ -21,4 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Run one control plane for the whole session; what is left in it is everybody's."""
     with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def nodes(control_plane: ControlPlane) -> Iterator[TwoNodes]:
+    """Bring in two nodes whose agents speak by pod-bound tokens."""
+    with two_nodes(control_plane) as found:
         yield found

@@ -12,7 +12,7 @@ import yaml
 from schedune_kube.client import KubeClient
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import LEASES, NODES, NODETRUTHS
-from schedune_testing.accounts import bearing, ensure, token_of
+from schedune_testing.accounts import bearing, ensure, owned_truth, token_of
 from schedune_testing.control_plane import OPERATOR, ControlPlane
 from schedune_testing.recordings import Files, document, lease, placement, run, truth, workload
 
@@ -58,7 +58,7 @@ async def _publish(control_plane: ControlPlane) -> str:
     async with KubeClient(bearing(control_plane, token), field_manager="schedune-agent") as agent:
         identity = {"nodeUID": uid, "machineID": "m", "bootID": "b", "agentVersion": "1"}
         facts = truth(NODE, identity=identity, digest=DIGEST)
-        await ensure(agent, NODETRUTHS, {"metadata": {"name": NODE}})
+        await ensure(agent, NODETRUTHS, owned_truth(NODE, str(uid)))
         await agent.apply(NODETRUTHS, NODE, _applied(facts), subresource="status")
         beat = lease(NODE, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", DIGEST)
         await agent.create(LEASES, beat, "schedune-node-lease")

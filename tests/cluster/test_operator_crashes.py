@@ -22,7 +22,7 @@ from schedune_kube.resources import LEASES, NODES, NODETRUTHS, VMPLACEMENTS, VMW
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.world import World
-from schedune_testing.accounts import Object, bearing, ensure, token_of
+from schedune_testing.accounts import Object, bearing, ensure, owned_truth, token_of
 from schedune_testing.control_plane import ControlPlane
 from schedune_testing.manifests import minimal_workload
 from schedune_testing.nodes import facts
@@ -102,17 +102,19 @@ class Stage:
             return None
 
     async def play_agent(self, name: str) -> None:
-        """Fail the first attempt, and let go of what is deleted and ended."""
+        """Fail the first attempt, end what is deleted, and let go of it."""
         found = await self.placement(name)
         if found is None:
             return
         metadata = found["metadata"]
-        if found["spec"]["attempt"] == 1 and not found.get("status", {}).get("ended"):
+        is_deleted = bool(metadata.get("deletionTimestamp"))
+        has_ended = bool(found.get("status", {}).get("ended"))
+        if not has_ended and (is_deleted or found["spec"]["attempt"] == 1):
             ended = {"time": "2026-11-24T12:00:00Z", "reason": "SpawnFailed"}
             status = {"state": "Failed", "ended": ended}
             patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
             await self.agent.merge_patch(VMPLACEMENTS, name, patch, "default", subresource="status")
-        elif metadata.get("deletionTimestamp") and FINALIZER in metadata.get("finalizers", []):
+        elif is_deleted and FINALIZER in metadata.get("finalizers", []):
             patch = {"metadata": {"uid": metadata["uid"], "finalizers": []}}
             await self.agent.merge_patch(VMPLACEMENTS, name, patch, "default")
 
@@ -151,7 +153,7 @@ async def publish_node(admin: KubeClient, agent: KubeClient) -> None:
         "kind": "NodeTruth",
         "metadata": {"name": NODE},
     }
-    await ensure(agent, NODETRUTHS, truth)
+    await ensure(agent, NODETRUTHS, owned_truth(NODE, node["metadata"]["uid"]))
     await agent.apply(NODETRUTHS, NODE, {**truth, "status": status}, subresource="status")
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
@@ -212,5 +214,5 @@ async def clean(stage: Stage, name: str) -> None:
     placed = await stage.placement(name)
     if placed is not None:
         await stage.admin.delete(VMPLACEMENTS, name, "default")
-        patch = {"metadata": {"uid": placed["metadata"]["uid"], "finalizers": []}}
-        await stage.agent.merge_patch(VMPLACEMENTS, name, patch, "default")
+        await stage.play_agent(name)  # ends it
+        await stage.play_agent(name)  # lets go of it

@@ -25,6 +25,12 @@ async def ensure(
         return await admin.create(resource, whole, namespace)
 
 
+def owned_truth(node: str, uid: str) -> Object:
+    """Return a NodeTruth as the agent of a Node makes it: owned by that Node."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid}
+    return {"metadata": {"name": node, "ownerReferences": [owner]}}
+
+
 async def token_of(admin: KubeClient, node: str | None, account: str = "schedune-agent") -> str:
     """Return a token of an account, bound to a pod on the node if there is one."""
     spec: Object = {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 3600}
