@@ -78,7 +78,7 @@ class Orphans:
             uid = placement_of(argv, settings.cluster_uid)
             if uid is None:
                 continue
-            socket = str(qemu.paths_of(settings.run_directory, uid).monitor)
+            socket = str(qemu.paths_of(settings, uid).monitor)
             if any(socket in part for part in argv):
                 identity = processes.read_identity(pid, self._node.identity.boot_id)
                 if identity is not None:
@@ -100,7 +100,7 @@ class Orphans:
         """Nothing of it runs and no placement is left: remove what it left, give back its claim."""
         _LOG.info("placement.forgotten", extra={"uid": uid})
         qemu.clean(
-            qemu.paths_of(self._node.settings.run_directory, uid),
+            qemu.paths_of(self._node.settings, uid),
             uid if self._node.contained else None,
         )
         self._node.ledger.release(uid)

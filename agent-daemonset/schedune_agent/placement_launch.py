@@ -15,6 +15,7 @@ from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
+from schedune_agent.vmm.disk_files import DiskError, make_overlay
 from schedune_agent.vmm.qemu import vm as qemu
 from schedune_agent.vmm.qemu.vm import QemuVm, VmmError
 
@@ -86,7 +87,7 @@ class PlacementLaunch(PlacementRecovery):
         return HEARTBEAT_SECONDS
 
     def _preparation(self) -> Preparation:
-        return Preparation(self.placement, self._node.settings, self._paths.run, self._node.facts())
+        return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
 
     # --- launch --------------------------------------------------------------------
 
@@ -122,6 +123,8 @@ class PlacementLaunch(PlacementRecovery):
             if found:
                 return self._unanswered(error)
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+        except DiskError as error:
+            return await self._fail(Reason(codes.DISK_NOT_MADE, str(error)))
         return 0.0
 
     def _write_argv(self) -> float:
@@ -134,6 +137,8 @@ class PlacementLaunch(PlacementRecovery):
         return 0.0
 
     async def _start(self) -> RecordedProcess:
+        for disk in self._preparation().disks():
+            make_overlay(disk)
         boot_id = self._node.identity.boot_id
         return await qemu.start(self.record.argv, self._paths, boot_id, self._group)
 
