@@ -121,7 +121,7 @@ def complete_backend(fact: dict[str, Any]) -> dict[str, Any]:
         **fact,
         "accelerations": ["KVM", "Emulated"] if traits.emulates else ["KVM"],
         "machineTypes": [machine] if machine else [],
-        "features": list(traits.devices),
+        "features": sorted(traits.all_devices),
     }
 
 
