@@ -35,6 +35,7 @@ from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 HERE = Path(__file__).resolve().parent
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 PATIENCE_S = 60.0
+ROUNDS = 5
 SPAWN = processes.spawn
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
@@ -83,8 +84,18 @@ def machine() -> Iterator[Machine]:
     identity = NodeIdentity("node", "node-uid", "machine", BOOT_ID)
     contained = cgroup.can_contain()
     probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
-    yield Machine(settings, identity, asyncio.run(probes.take_facts()), contained)
+    yield Machine(settings, identity, _take_facts(probes), contained)
     shutil.rmtree(folder)
+
+
+def _take_facts(probes: Probes) -> NodeTruthStatus:
+    """Take the facts, again on a machine that was too slow for its probes' deadlines."""
+    for _ in range(ROUNDS):
+        facts = asyncio.run(probes.take_facts())
+        late = [one.name for one in facts.capabilities if one.value == "timeout"]
+        if not late and all(one.outcome == "Succeeded" for one in facts.probes):
+            break
+    return facts
 
 
 def _now() -> datetime:
