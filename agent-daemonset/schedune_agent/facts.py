@@ -79,11 +79,15 @@ class Probes:
         self._identity = identity
         self._containment = containment
         self._clock = clock
+        self._kvm = KvmFamily()
+        """Asked before all others: its deadline must not be spent on their work."""
         self._families = families_of(settings, files)
 
     async def take_facts(self) -> NodeTruthStatus:
         """Run every family of probes and put together what they saw."""
-        outcomes = await asyncio.gather(*(observe(family) for family in self._families))
+        first = await observe(self._kvm)
+        rest = await asyncio.gather(*(observe(family) for family in self._families))
+        outcomes = [first, *rest]
         now = self._clock()
         parts = [one.part for one in outcomes]
         answers = [answer.at(now) for part in parts for answer in part.answers]
@@ -123,7 +127,6 @@ def families_of(settings: AgentSettings, files: HostFiles) -> list[Family]:
     """Return the probes that an agent runs, in the order in which they are told."""
     return [
         host.ProcessorFamily(files),
-        KvmFamily(),
         QemuFamily(host.architecture()),
         ArtifactFamily(ArtifactProbe(settings.image_roots)),
         host.MemoryFamily(),

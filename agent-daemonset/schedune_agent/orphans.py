@@ -114,7 +114,7 @@ class Orphans:
         """Nothing of it runs and no placement is left: remove what it left, give back its claim."""
         _LOG.info("placement.forgotten", extra={"uid": uid})
         qemu.clean(
-            qemu.paths_of(self._node.settings.run_directory, uid),
+            qemu.paths_of(self._node.settings, uid),
             uid if self._node.contained else None,
         )
         self._node.ledger.release(uid)

@@ -75,7 +75,7 @@ class PlacementOnNode:
         """Why the record cannot be written; while it is set, nothing new is on disk."""
         self._node = node
         self._vm: QemuVm | None = None
-        self._paths = qemu.paths_of(node.settings.run_directory, uid)
+        self._paths = qemu.paths_of(node.settings, uid)
         self._group = uid if node.contained else None
         self._is_clean = False
         self._is_proved = False

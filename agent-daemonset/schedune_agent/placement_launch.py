@@ -16,6 +16,7 @@ from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
+from schedune_agent.vmm.disk_files import DiskError, make_overlay
 from schedune_agent.vmm.qemu import vm as qemu
 from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
 
@@ -87,7 +88,7 @@ class PlacementLaunch(PlacementRecovery):
         return HEARTBEAT_SECONDS
 
     def _preparation(self) -> Preparation:
-        return Preparation(self.placement, self._node.settings, self._paths.run, self._node.facts())
+        return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
 
     # --- launch --------------------------------------------------------------------
 
@@ -128,6 +129,8 @@ class PlacementLaunch(PlacementRecovery):
             if found:
                 return self._unproved(Sighting.UNRESPONSIVE, error)
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+        except DiskError as error:
+            return await self._fail(Reason(codes.DISK_NOT_MADE, str(error)))
         return 0.0
 
     def _write_argv(self) -> float:
@@ -140,6 +143,8 @@ class PlacementLaunch(PlacementRecovery):
         return 0.0
 
     async def _start(self) -> RecordedProcess:
+        for disk in self._preparation().disks():
+            make_overlay(disk)
         boot_id = self._node.identity.boot_id
         return await qemu.start(self.record.argv, self._paths, boot_id, self._group)
 

@@ -9,7 +9,8 @@ from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.validate import validate_launch
 from schedune_agent.settings import AgentSettings
-from schedune_agent.vmm.qemu.argv import ArgvError, BootFiles, VmPaths, render_argv
+from schedune_agent.vmm.qemu.argv import ArgvError, LaunchFiles, Owner, VmPaths, render_argv
+from schedune_agent.vmm.qemu.disks import DiskFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Preparation:
 
     placement: VMPlacement
     settings: AgentSettings
-    run: Path
+    paths: VmPaths
     facts: NodeTruthStatus | None
 
     def objection(self) -> Reason | None:
@@ -52,10 +53,25 @@ class Preparation:
         return render_argv(
             binary,
             launch,
-            BootFiles(self._file(launch.kernel.artifact), initrd),
-            VmPaths(self.run),
-            placement_uid=self.placement.metadata.uid,
-            cluster_uid=self.settings.cluster_uid,
+            LaunchFiles(self._file(launch.kernel.artifact), initrd, self.disks()),
+            self.paths,
+            self._owner(),
+            self.settings.port_forward_address,
+        )
+
+    def _owner(self) -> Owner:
+        placement = self.placement
+        return Owner(placement.metadata.uid, placement.spec.workload.uid, self.settings.cluster_uid)
+
+    def disks(self) -> tuple[DiskFiles, ...]:
+        """Return where the disks' bytes are, or will be once they are made."""
+        return tuple(
+            DiskFiles(
+                disk,
+                self._file(disk.artifact) if disk.artifact else None,
+                self.paths.disks / f"{disk.name}.qcow2",
+            )
+            for disk in self.placement.spec.launch.disks
         )
 
     def _file(self, artifact: str) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schedune.api.base import Quantity
+from schedune_agent.vmm.qemu.networks import ANY_ADDRESS
 from schedune_kube.settings import KubernetesSettings, Settings, read_settings_file
 
 
@@ -43,6 +44,10 @@ class AgentSettings(Settings):
     """Where control sockets are, one folder per placement."""
     state_directory: Path = Path("/var/lib/schedune")
     """Where launch records are; must outlive a restart of the agent."""
+    port_forward_address: Annotated[
+        str, Field(max_length=15, pattern=r"^([0-9]{1,3}\.){3}[0-9]{1,3}$")
+    ] = ANY_ADDRESS
+    """IPv4 address of the node on which port forwards of User networks listen."""
     capacity: CapacitySettings | None = None
     """What this node offers; unset: undeclared."""
     containment: Literal["Auto", "Session"] = "Auto"

@@ -19,6 +19,22 @@ button() { # an input event of the power button ends the guest in order
 }
 [ "$(word)" = ignore-button ] || button
 
+disks() { # what each disk holds, and whether it takes a write
+  for block in /sys/block/vd*; do
+    [ -e "$block" ] || continue
+    device=/dev/$(basename "$block") serial=$(cat "$block/serial")
+    echo "schedune-guest: disk $serial holds '$(head -c 32 "$device" | tr -dc ' -~')', $(cat "$block/size") sectors"
+    echo "written by $(cat /proc/sys/kernel/random/boot_id | cut -c 1-8)" | dd of="$device" conv=notrunc,fsync 2>/dev/null \
+      && echo "schedune-guest: disk $serial took a write" || echo "schedune-guest: disk $serial is read-only"
+  done
+}
+
+network() { # the address that QEMU's user network expects, and one word for whoever connects
+  ip link set lo up
+  ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0
+  (while :; do echo "schedune-guest: $(cat /sys/class/net/eth0/address)" | nc -l -p 7 2>/dev/null; done) &
+}
+
 answer() { # one line in, one line out: the nonce that came, and this boot's id
   while read -r line; do
     nonce=$(echo "$line" | sed -n 's/^{"nonce":"\([0-9a-f]\{1,64\}\)"}$/\1/p')
@@ -26,6 +42,8 @@ answer() { # one line in, one line out: the nonce that came, and this boot's id
   done <&3
 }
 case "$(word)" in
+  disks) disks ;;
+  network) network ;;
   poweroff) poweroff -f ;;
   reboot) reboot -f ;;
   panic) echo c >/proc/sysrq-trigger ;;

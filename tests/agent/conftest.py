@@ -21,8 +21,7 @@ from schedune_agent.placement_base import Node
 from schedune_agent.record import RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes
-from schedune_agent.vmm.qemu.argv import marker
-from schedune_agent.vmm.qemu.vm import paths_of
+from schedune_agent.vmm.qemu.argv import VmPaths, marker
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 CLUSTER = "cluster-of-this-test"
@@ -150,7 +149,9 @@ def start_marked(tmp_path: Path) -> Iterator[StartMarked]:
 
     def start(uid: str = UID, cluster: str = CLUSTER) -> "subprocess.Popen[bytes]":
         mark = marker(uid, cluster)
-        socket = f"socket,id=mon0,path={paths_of(tmp_path / 'run', uid).monitor},server=on"
+        socket = (
+            f"socket,id=mon0,path={VmPaths(tmp_path / 'run' / uid, tmp_path).monitor},server=on"
+        )
         options = ["-smp", "1", "-m", "64M", "-machine", "q35,accel=tcg", "-chardev", socket]
         code = "import time; time.sleep(60)"
         process = subprocess.Popen([sys.executable, "-c", code, mark, *options])

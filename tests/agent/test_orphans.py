@@ -97,7 +97,7 @@ def test_a_record_without_a_placement_is_forgotten_once_its_vm_is_proved_gone(
     node: Node, marked: "subprocess.Popen[bytes]"
 ) -> None:
     node.records.save(record(S.RUNNING, process=recorded(marked)))
-    run = paths_of(node.settings.run_directory, UID).run
+    run = paths_of(node.settings, UID).run
     run.mkdir(parents=True)
     orphans = Orphans(node)
     orphans.load()

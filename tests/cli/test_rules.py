@@ -23,6 +23,7 @@ OBJECTS = st.fixed_dictionaries(
         "retention": st.sampled_from(["Retain", "Delete"]),
         "access": st.sampled_from(["ReadOnly", "Ephemeral", "Persistent"]),
         "type": st.sampled_from(["User", "Tap"]),
+        "source": st.dictionaries(st.sampled_from(["artifact", "empty"]), st.just("given")),
         "metadata": st.fixed_dictionaries({"name": st.integers(60, 66).map(lambda n: "x" * n)}),
     },
     optional={name: st.just("given") for name in FIELDS},

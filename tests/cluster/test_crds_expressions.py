@@ -70,6 +70,9 @@ AT_CREATION: dict[tuple[str, str], tuple[Change, ...]] = {
         having(retention="Delete", access="ReadOnly"),
         having(retention="Delete", access="Ephemeral"),
     ),
+    ("spec.disks.[]", "an `empty` disk must not be 'ReadOnly': there is nothing to read"): (
+        having(source={"empty": {"size": "1Gi"}}, access="ReadOnly"),
+    ),
     ("spec.disks.[].source", ONE_SOURCE): (
         without("artifact"),
         having(hostPath="/x"),

@@ -35,7 +35,10 @@ from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 HERE = Path(__file__).resolve().parent
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 PATIENCE_S = 60.0
+ROUNDS = 5
 SPAWN = processes.spawn
+DATA = b"from the base"
+"""What the artefact ``data``, a raw disk of 1Mi, begins with."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,6 +68,7 @@ def machine() -> Iterator[Machine]:
     images.mkdir()
     shutil.copyfile(kernel.image, images / "kernel")
     build_initrd(ensure_busybox(), kernel, images / "initrd")
+    (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(_OFF_AT_ONCE[platform.machine()]())
     settings = AgentSettings.model_validate(
         {
@@ -73,14 +77,25 @@ def machine() -> Iterator[Machine]:
             "runDirectory": str(folder / "run"),
             "stateDirectory": str(folder / "state"),
             "imageRoots": [str(images)],
+            "portForwardAddress": "127.0.0.1",
             "capacity": {"vcpus": 4, "memory": "4Gi"},
         }
     )
     identity = NodeIdentity("node", "node-uid", "machine", BOOT_ID)
     contained = cgroup.can_contain()
     probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
-    yield Machine(settings, identity, asyncio.run(probes.take_facts()), contained)
+    yield Machine(settings, identity, _take_facts(probes), contained)
     shutil.rmtree(folder)
+
+
+def _take_facts(probes: Probes) -> NodeTruthStatus:
+    """Take the facts, again on a machine that was too slow for its probes' deadlines."""
+    for _ in range(ROUNDS):
+        facts = asyncio.run(probes.take_facts())
+        late = [one.name for one in facts.capabilities if one.value == "timeout"]
+        if not late and all(one.outcome == "Succeeded" for one in facts.probes):
+            break
+    return facts
 
 
 def _now() -> datetime:
@@ -234,7 +249,7 @@ class World:
     @property
     def paths(self) -> VmPaths:
         """Where its VM is."""
-        return paths_of(self.settings.run_directory, self.uid)
+        return paths_of(self.settings, self.uid)
 
     def vms(self) -> list[int]:
         """Return the processes that carry the placement's marker."""
@@ -243,7 +258,7 @@ class World:
     def remains(self) -> list[Path]:
         """Return what is left on the machine beside processes and the record."""
         groups = [root / cgroup.PARENT / self.uid for root in cgroup.hierarchies()]
-        return [path for path in (*groups, self.paths.run) if path.exists()]
+        return [path for path in (*groups, self.paths.run, self.paths.disks) if path.exists()]
 
     def close(self) -> None:
         """End what a failed test left behind."""

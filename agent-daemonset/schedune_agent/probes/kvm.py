@@ -15,6 +15,7 @@ from schedune_agent.system.child import run_child
 
 DEVICE: Final = Path("/dev/kvm")
 DEADLINE_S: Final = 3.0
+_TIMED_OUT: Final = "timeout"
 _CHILD: Final = Path(__file__).with_name("kvm_child.py")
 
 _MEANING: Final[dict[str, tuple[CapabilityState, Row]]] = {
@@ -23,7 +24,7 @@ _MEANING: Final[dict[str, tuple[CapabilityState, Row]]] = {
     "denied": (CapabilityState.UNAVAILABLE, codes.CAP_KVM_DENIED),
     "emulated": (CapabilityState.UNAVAILABLE, codes.CAP_KVM_RUNS_NO_GUEST),
     "no-run": (CapabilityState.UNAVAILABLE, codes.CAP_KVM_RUNS_NO_GUEST),
-    "timeout": (CapabilityState.UNAVAILABLE, codes.CAP_KVM_RUNS_NO_GUEST),
+    _TIMED_OUT: (CapabilityState.UNAVAILABLE, codes.CAP_KVM_RUNS_NO_GUEST),
     "unsupported": (CapabilityState.UNAVAILABLE, codes.CAP_KVM_RUNS_NO_GUEST),
 }
 
@@ -44,7 +45,10 @@ class KvmFamily:
         key = _key(self._device)
         if self._asked is None or self._asked[0] != key:
             self._asked = (key, await ask(self._device))
-        return Part(answers=[self._asked[1]])
+        answer = self._asked[1]
+        if answer.value == _TIMED_OUT:
+            self._asked = None
+        return Part(answers=[answer])
 
 
 def _key(device: Path) -> object:
@@ -61,7 +65,7 @@ async def ask(device: Path) -> Answer:
     result = await run_child(
         [sys.executable, "-S", str(_CHILD), str(device)], deadline_s=DEADLINE_S
     )
-    verdict, detail = "timeout", f"the guest did not come back within {DEADLINE_S:.0f} s"
+    verdict, detail = _TIMED_OUT, f"the guest did not come back within {DEADLINE_S:.0f} s"
     if not result.timed_out:
         verdict, detail = _read(result.stdout)
     state, row = _MEANING.get(verdict, (CapabilityState.UNKNOWN, codes.CAP_KVM_ERROR))

@@ -4,15 +4,15 @@ import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from schedune.api.nodetruth import BackendFact, CapabilityState
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import probes as codes
 from schedune.codes.row import Row
-from schedune.launch.traits import TRAITS
+from schedune.launch.traits import NETDEV, TRAITS
 from schedune_agent.probes.family import Answer, Part
 from schedune_agent.system.child import run_child
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
@@ -72,7 +72,7 @@ class QemuFamily:
                 kind for kind, kind_type in _ACCELERATIONS.items() if kind_type in types
             ],
             machine_types=[wanted] if wanted in machines else [],
-            features=[device for device in _TRAITS.devices if device in types],
+            features=sorted(_TRAITS.all_devices.intersection(types)),
         )
 
 
@@ -89,7 +89,7 @@ def _answer(state: CapabilityState, row: Row, seen: str) -> Answer:
 
 
 async def ask_capabilities(path: Path) -> tuple[Sequence[str], Sequence[str]]:
-    """Ask a binary by QMP for its machine types and object types.
+    """Ask a binary by QMP for its machine types, and for its object types and network drivers.
 
     Raises:
         QmpError: it does not answer.
@@ -105,12 +105,21 @@ async def ask_capabilities(path: Path) -> tuple[Sequence[str], Sequence[str]]:
             client = await _connect(socket, child)
             machines = await client.execute("query-machines")
             types = await client.execute("qom-list-types")
+            drivers = network_drivers(await client.execute("query-qmp-schema"))
             await client.execute("quit")
             client.close()
         finally:
             await child
     names = [one["name"] for one in machines] + [one["alias"] for one in machines if "alias" in one]
-    return names, [one["name"] for one in types]
+    return names, [one["name"] for one in types] + [f"{NETDEV}{one}" for one in drivers]
+
+
+def network_drivers(schema: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    """Return what ``netdev_add`` takes as its type: names of types are a build's own."""
+    known = {one["name"]: one for one in schema}
+    options = known[known["netdev_add"]["arg-type"]]
+    tag = next(one for one in options["members"] if one["name"] == options["tag"])
+    return [str(one) for one in known[tag["type"]]["values"]]
 
 
 async def _connect(socket: Path, child: "asyncio.Task[object]") -> QmpClient:

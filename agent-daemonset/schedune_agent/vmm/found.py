@@ -52,7 +52,7 @@ def _marked_here(argv: Sequence[str], settings: AgentSettings) -> str:
     uid = placement_of(argv, settings.cluster_uid)
     if uid is None:
         return ""
-    socket = str(qemu.paths_of(settings.run_directory, uid).monitor)
+    socket = str(qemu.paths_of(settings, uid).monitor)
     return uid if any(socket in part for part in argv) else ""
 
 

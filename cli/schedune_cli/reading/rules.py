@@ -35,6 +35,10 @@ PREDICATES: Final[Mapping[str, Predicate]] = dict([
         lambda found: found["retention"] != "Delete" or found["access"] == "Persistent",
     ),
     (
+        "self.access != 'ReadOnly' || !has(self.source.empty)",
+        lambda found: found["access"] != "ReadOnly" or "empty" not in found["source"],
+    ),
+    (
         "(self.type == 'Tap') == has(self.tap)",
         lambda found: (found["type"] == "Tap") == ("tap" in found),
     ),

@@ -82,6 +82,10 @@ class Disk(ApiModel):
             "self.retention != 'Delete' || self.access == 'Persistent'",
             "`retention` 'Delete' is for Persistent disks only",
         ),
+        (
+            "self.access != 'ReadOnly' || !has(self.source.empty)",
+            "an `empty` disk must not be 'ReadOnly': there is nothing to read",
+        ),
     )
 
     name: Annotated[

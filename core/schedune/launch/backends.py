@@ -129,8 +129,7 @@ def _judge_features(
     if machine is not None and machine not in binary.machine_types:
         offered = ", ".join(sorted(binary.machine_types)[:4]) or "none"
         yield Reason(codes.MACHINE_TYPE_MISSING, offered, machine, traits.label)
-    missing = [device for device in traits.devices if device not in binary.features]
+    wanted = traits.devices_for(need.launch)
+    missing = [device for device in wanted if device not in binary.features]
     if missing:
-        yield Reason(
-            codes.DEVICE_MISSING, ", ".join(missing), ", ".join(traits.devices), traits.label
-        )
+        yield Reason(codes.DEVICE_MISSING, ", ".join(missing), ", ".join(wanted), traits.label)

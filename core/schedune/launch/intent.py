@@ -14,6 +14,7 @@ from schedune.api.vmworkload import (
     Architecture,
     Attempt,
     Backend,
+    DiskAccess,
     PersistentDiskHome,
     RuntimeClass,
     VMWorkload,
@@ -219,8 +220,10 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
         ("spec.boot.firmware", spec.boot.firmware and spec.boot.firmware.artifact),
-        ("spec.disks", [disk.name for disk in spec.disks]),
-        ("spec.networks", [network.name for network in spec.networks]),
+        ("spec.disks[].access", _persistent(spec)),
+        ("spec.disks[].source.hostPath", [one.name for one in spec.disks if one.source.host_path]),
+        ("spec.disks[].bootOrder", [one.name for one in spec.disks if one.boot_order]),
+        ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
         ("spec.guest", spec.guest and spec.guest.render()),
         ("spec.priorityClassName", spec.priority_class_name),
         ("spec.restartToken", spec.restart_token),
@@ -230,6 +233,10 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
         ),
         ("spec.readiness.probe.type", probe if probe != "VirtioSerial" else None),
     )
+
+
+def _persistent(spec: VMWorkloadSpec) -> list[str]:
+    return [one.name for one in spec.disks if one.access is DiskAccess.PERSISTENT]
 
 
 def _short(value: object) -> str:

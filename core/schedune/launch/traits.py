@@ -11,11 +11,14 @@ from typing import Final
 from schedune.api.vmworkload import Backend, DiskFormat, RuntimeClass
 from schedune.codes import launch as codes
 from schedune.codes.row import Row
+from schedune.launch.needs import LaunchNeeds
 
 _MEBI: Final = 2**20
 _BOTH: Final = frozenset(RuntimeClass)
 TUN: Final = "firecracker_tun_ready"
 CGROUPS: Final = "firecracker_cgroups_ready"
+NETDEV: Final = "netdev-"
+"""Prefix of the features that are QEMU's network drivers: they are no devices."""
 """Capabilities, by the names of the original."""
 
 
@@ -40,6 +43,10 @@ class Traits:
     """The machine type that we start, by architecture."""
     devices: tuple[str, ...] = ()
     """Devices of every launch."""
+    disk_devices: tuple[str, ...] = ()
+    """Devices of a launch with disks."""
+    network_devices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Devices and drivers of a launch with networks, by their type."""
     needs: Mapping[str, Row] = field(default_factory=dict)
     """Capabilities of the node without which nothing is launched."""
     most_vcpus: int | None = None
@@ -47,6 +54,18 @@ class Traits:
     """Sizes of huge pages; None: all that the node has."""
     needs_root: bool = False
     """Whether a kernel alone is no launch: it needs an initrd or a disk."""
+
+    def devices_for(self, needs: LaunchNeeds) -> tuple[str, ...]:
+        """Return what a binary must have for a launch."""
+        disks = self.disk_devices if needs.disk_formats else ()
+        cards = [one for kind in needs.network_types for one in self.network_devices.get(kind, ())]
+        return tuple(dict.fromkeys((*self.devices, *disks, *cards)))
+
+    @property
+    def all_devices(self) -> frozenset[str]:
+        """Everything that some launch needs: what a node asks its binary for."""
+        cards = (one for kind in self.network_devices.values() for one in kind)
+        return frozenset((*self.devices, *self.disk_devices, *cards))
 
 
 TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
@@ -61,6 +80,11 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         boots_firmware=True,
         machines={"amd64": "q35", "arm64": "virt"},
         devices=("virtio-serial-pci", "virtserialport", "pvpanic-pci"),
+        disk_devices=("virtio-blk-pci",),
+        network_devices={
+            "User": ("virtio-net-pci", f"{NETDEV}user"),
+            "Tap": ("virtio-net-pci", f"{NETDEV}tap"),
+        },
     ),
     Backend.CLOUD_HYPERVISOR: Traits(
         label="Cloud Hypervisor",

@@ -25,7 +25,7 @@ from schedune.launch.intent import Intent, parse_intent
 from schedune.launch.resolve import resolve_launch
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import find_artifact
-from schedune_agent.vmm.qemu.argv import BootFiles, VmPaths, render_argv
+from schedune_agent.vmm.qemu.argv import LaunchFiles, Owner, VmPaths, render_argv
 from schedune_conformance.answer import NotExpressibleError
 
 _MEBI: Final = 2**20
@@ -121,7 +121,7 @@ def complete_backend(fact: dict[str, Any]) -> dict[str, Any]:
         **fact,
         "accelerations": ["KVM", "Emulated"] if traits.emulates else ["KVM"],
         "machineTypes": [machine] if machine else [],
-        "features": list(traits.devices),
+        "features": sorted(traits.all_devices),
     }
 
 
@@ -162,10 +162,9 @@ def launched_size(workload: VMWorkload, backend: Backend) -> tuple[int, int]:
     argv = render_argv(
         "qemu",
         launch,
-        BootFiles(Path("/stand-in"), None),
-        VmPaths(Path("/run/vm")),
-        placement_uid="placement",
-        cluster_uid="cluster",
+        LaunchFiles(Path("/stand-in"), None),
+        VmPaths(Path("/run/vm"), Path("/disks")),
+        Owner("placement", "workload", "cluster"),
     )
     options = dict(pairwise(argv))
     return int(options["-smp"]), int(options["-m"].removesuffix("M"))

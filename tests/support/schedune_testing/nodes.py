@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schedune.api.nodetruth import NodeTruth
+from schedune.api.vmworkload import Backend
 from schedune.fleet.node import NodeRecord
 from schedune.launch.intent import Intent, parse_intent, read_workload
+from schedune.launch.traits import TRAITS
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LEASE_S = 180
@@ -21,7 +23,7 @@ def facts(name: str, architecture: str = "amd64", **changes: Any) -> dict[str, A
         "architecture": architecture,
         "accelerations": ["KVM", "Emulated"],
         "machineTypes": ["q35" if architecture == "amd64" else "virt"],
-        "features": ["virtio-serial-pci", "virtserialport", "pvpanic-pci"],
+        "features": sorted(TRAITS[Backend.QEMU].all_devices),
     }
     kvm = {
         "name": "kvm_vm_launch",

@@ -28,6 +28,11 @@ KERNELS = {
 VMMS = ("QEMU", "CloudHypervisor", "Firecracker")
 MACHINES = {"amd64": "q35", "arm64": "virt"}
 DEVICES = {"virtio-serial-pci", "virtserialport", "pvpanic-pci"}
+DISK_DEVICES = {"virtio-blk-pci"}
+CARD_DEVICES = {
+    "User": {"virtio-net-pci", "netdev-user"},
+    "Tap": {"virtio-net-pci", "netdev-tap"},
+}
 
 
 class PlainVmm:
@@ -39,7 +44,7 @@ class PlainVmm:
         self.here = fact is not None and fact.architecture == architecture
         self.accelerations = set(fact.accelerations) if fact else set()
         self.machine = fact is not None and MACHINES.get(architecture) in fact.machine_types
-        self.devices = fact is not None and set(fact.features) >= DEVICES
+        self.devices = set(fact.features) if fact else set()
         self.version = as_numbers(fact.version) if fact and fact.version else None
         self.line = ".".join(fact.version.split(".")[:2]) if fact and fact.version else ""
 
@@ -140,6 +145,11 @@ def _place(intent: Intent) -> Iterable[Check]:
         yield lambda node, name=name: name in node.caps
 
 
+def _devices(intent: Intent) -> set[str]:
+    cards = [CARD_DEVICES[one.type] for one in intent.spec.networks]
+    return DEVICES.union(DISK_DEVICES if intent.spec.disks else (), *cards)
+
+
 def _state(intent: Intent) -> Iterable[Check]:
     limit = intent.spec.placement.max_truth_age_seconds
     yield attrgetter("known")
@@ -191,7 +201,8 @@ def _backend_checks(name: str, intent: Intent, policy: SchedulingPolicy) -> list
         checks.append(_version_check(name, wanted, floors))
     if name == "QEMU":
         checks.append(lambda node: node.vmms[name].machine)
-        checks.append(lambda node: node.vmms[name].devices)
+        wanted = _devices(intent)
+        checks.append(lambda node: node.vmms[name].devices >= wanted)
     elif name == "Firecracker":
         rooted = bool(intent.needs.disk_formats) or intent.needs.has_initrd
         checks.append(lambda _node: rooted)

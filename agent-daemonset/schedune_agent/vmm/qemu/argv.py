@@ -19,6 +19,8 @@ from schedune.api.vmplacement import Claim, Launch
 from schedune.api.vmworkload import Acceleration, Architecture
 from schedune.launch.overhead import vmm_overhead
 from schedune_agent.system.sockets import LONGEST_PATH
+from schedune_agent.vmm.qemu.disks import DiskFiles, render_disks
+from schedune_agent.vmm.qemu.networks import ANY_ADDRESS, render_networks
 
 READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
@@ -38,6 +40,9 @@ class VmPaths:
     """Where everything of one VM is on this node."""
 
     run: Path
+    """For sockets and logs; on memory, as a rule."""
+    disks: Path
+    """For what the guest writes; on disk."""
 
     @property
     def monitor(self) -> Path:
@@ -56,11 +61,21 @@ class VmPaths:
 
 
 @dataclass(frozen=True, slots=True)
-class BootFiles:
+class LaunchFiles:
     """The files that the launch's artefacts are on this node."""
 
     kernel: Path
     initrd: Path | None
+    disks: tuple[DiskFiles, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose VM it is."""
+
+    placement_uid: str
+    workload_uid: str
+    cluster_uid: str
 
 
 def machine_uuid(placement_uid: str) -> str:
@@ -102,11 +117,10 @@ def read_claim(argv: Sequence[str]) -> Claim | None:
 def render_argv(
     binary: str,
     launch: Launch,
-    files: BootFiles,
+    files: LaunchFiles,
     paths: VmPaths,
-    *,
-    placement_uid: str,
-    cluster_uid: str,
+    owner: Owner,
+    forward_address: str = ANY_ADDRESS,
 ) -> list[str]:
     """Return the command line of one VM, paused at its start.
 
@@ -120,9 +134,9 @@ def render_argv(
             raise ArgvError(f"{path} is longer than the {LONGEST_PATH} bytes of a socket's path")
     return [
         binary,
-        "-name", f"guest={placement_uid},debug-threads=on",
-        "-uuid", machine_uuid(placement_uid),
-        "-fw_cfg", marker(placement_uid, cluster_uid),
+        "-name", f"guest={owner.placement_uid},debug-threads=on",
+        "-uuid", machine_uuid(owner.placement_uid),
+        "-fw_cfg", marker(owner.placement_uid, owner.cluster_uid),
         "-no-user-config", "-nodefaults", "-display", "none", "-monitor", "none",
         "-msg", "timestamp=on", "-S",
         "-action", "reboot=reset,shutdown=pause,panic=pause",
@@ -137,6 +151,8 @@ def render_argv(
         "-chardev", f"ringbuf,id={CONSOLE},size=65536",
         "-serial", f"chardev:{CONSOLE}",
         *_ready_port(paths),
+        *render_disks(files.disks),
+        *render_networks(launch.networks, owner.workload_uid, forward_address),
         "-device", json.dumps({"driver": "pvpanic-pci", "id": "panic0"}),
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]  # fmt: skip

@@ -6,12 +6,12 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from schedune.codes import execution as codes
 from schedune.codes.row import Row
 from schedune_agent.record import RecordedProcess
+from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm.qemu.argv import CONSOLE, VmPaths, machine_uuid
@@ -252,12 +252,16 @@ def last_words(paths: VmPaths) -> str:
 
 
 def clean(paths: VmPaths, group: str | None) -> bool:
-    """Remove what an ended VM left, its run directory and its control groups; say whether."""
-    shutil.rmtree(paths.run, ignore_errors=True)
+    """Remove what an ended VM left, its folders and its control groups; say whether."""
+    folders = (paths.run, paths.disks)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     groups_gone = cgroup.remove_groups(group) if group else True
-    return groups_gone and not paths.run.exists()
+    return groups_gone and not any(folder.exists() for folder in folders)
 
 
-def paths_of(run_directory: Path, placement_uid: str) -> VmPaths:
+def paths_of(settings: AgentSettings, placement_uid: str) -> VmPaths:
     """Return where a placement's VM is."""
-    return VmPaths(run_directory / placement_uid)
+    return VmPaths(
+        settings.run_directory / placement_uid, settings.state_directory / "vms" / placement_uid
+    )

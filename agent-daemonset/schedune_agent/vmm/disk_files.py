@@ -1,0 +1,60 @@
+"""The files that hold what guests write: made whole or not at all, kept over incarnations."""
+
+import os
+from pathlib import Path
+
+from schedune.api.quantity import parse_bytes
+from schedune.api.vmworkload import DiskAccess, DiskFormat
+from schedune_agent.vmm.qemu.disks import DiskFiles
+from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
+
+
+class DiskError(Exception):
+    """A disk's file cannot be made; names the disk and why."""
+
+
+def make_overlay(files: DiskFiles) -> None:
+    """Make the file for a disk's writes, unless an earlier incarnation left it.
+
+    Raises:
+        DiskError: it cannot be made, or what lies below it cannot be read.
+    """
+    if files.disk.access is DiskAccess.READ_ONLY or files.overlay.exists():
+        return
+    try:
+        content = empty_image(_size(files))
+        files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_whole(files.overlay, content)
+    except (OSError, ValueError) as error:
+        raise DiskError(f"{files.disk.name}: {error}") from error
+
+
+def _size(files: DiskFiles) -> int:
+    """Return the bytes that the guest sees."""
+    if files.source is None:
+        return whole_sectors(parse_bytes(files.disk.empty_size or "0"))
+    if files.disk.format is DiskFormat.QCOW2:
+        return _qcow2_size(files.source)
+    return whole_sectors(files.source.stat().st_size)
+
+
+def _qcow2_size(path: Path) -> int:
+    with path.open("rb") as file:
+        header = file.read(32)
+    if len(header) < 32 or header[:4] != b"QFI\xfb":
+        raise ValueError(f"{path} is no qcow2 image")
+    return int.from_bytes(header[24:32], "big")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise

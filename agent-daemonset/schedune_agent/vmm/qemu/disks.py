@@ -1,0 +1,63 @@
+"""The disks of a launch on QEMU's command line: every format is told, none is probed."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schedune.api.vmplacement import LaunchDisk
+from schedune.api.vmworkload import DiskAccess
+
+_FORMATS: Final = {"Raw": "raw", "Qcow2": "qcow2"}
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFiles:
+    """Where one disk's bytes are on this node."""
+
+    disk: LaunchDisk
+    source: Path | None
+    """The artefact; None: the disk begins empty."""
+    overlay: Path
+    """What the guest writes, where its writes are kept apart."""
+
+
+def render_disks(disks: Sequence[DiskFiles]) -> list[str]:
+    """Return the arguments for the disks, in the order in which the guest sees them."""
+    return [argument for one in disks for argument in _disk(one)]
+
+
+def _disk(files: DiskFiles) -> Iterator[str]:
+    node = f"disk-{files.disk.name}"
+    yield "-blockdev"
+    yield json.dumps({"node-name": node, **_node(files)})
+    device = {"driver": "virtio-blk-pci", "drive": node, "serial": files.disk.name}
+    yield "-device"
+    yield json.dumps(device)
+
+
+def _node(files: DiskFiles) -> dict[str, object]:
+    source = _source(files)
+    if files.disk.access is DiskAccess.READ_ONLY and source is not None:
+        return source
+    return {
+        "driver": "qcow2",
+        "discard": "unmap",
+        "file": {"driver": "file", "filename": str(files.overlay)},
+        "backing": source,
+    }
+
+
+def _source(files: DiskFiles) -> dict[str, object] | None:
+    """Return the artefact, opened for reading only; nothing that its header names is followed."""
+    if files.source is None:
+        return None
+    driver = _FORMATS[files.disk.format.value]
+    below = {"backing": None} if driver == "qcow2" else {}
+    return {
+        "driver": driver,
+        "read-only": True,
+        "file": {"driver": "file", "filename": str(files.source), "read-only": True},
+        **below,
+    }

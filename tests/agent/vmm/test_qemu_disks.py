@@ -1,0 +1,128 @@
+"""Disks and cards on QEMU's command line: formats are told, headers are not followed."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedune.api.machine import Network
+from schedune.api.vmplacement import LaunchDisk
+from schedune.api.vmworkload import DiskAccess
+from schedune_agent.vmm.disk_files import DiskError, make_overlay
+from schedune_agent.vmm.qemu.disks import DiskFiles, render_disks
+from schedune_agent.vmm.qemu.networks import mac_address, render_networks
+from schedune_agent.vmm.qemu.overlay import MOST_BYTES, SECTOR, empty_image, whole_sectors
+
+IMAGE = Path("/images/root,img")
+OVERLAY = Path("/vms/uid/root.qcow2")
+
+
+def files(access: str, source: Path | None = IMAGE, **disk: str) -> DiskFiles:
+    whole = {"name": "root", "format": "Raw", "access": access, **disk}
+    return DiskFiles(LaunchDisk.model_validate(whole), source, OVERLAY)
+
+
+def node_of(disk: DiskFiles) -> dict[str, Any]:
+    options = dict(pairwise(render_disks([disk])))
+    found: dict[str, Any] = json.loads(options["-blockdev"])
+    return found
+
+
+def test_a_read_only_disk_is_the_artefact_itself_and_cannot_be_written() -> None:
+    node = node_of(files("ReadOnly"))
+    assert (node["driver"], node["read-only"]) == ("raw", True)
+    assert node["file"] == {"driver": "file", "filename": str(IMAGE), "read-only": True}
+
+
+def test_writes_to_an_ephemeral_disk_go_to_its_overlay_and_never_to_the_artefact() -> None:
+    node = node_of(files("Ephemeral"))
+    assert node["file"] == {"driver": "file", "filename": str(OVERLAY)}
+    assert node["backing"]["read-only"] is True
+    assert node["backing"]["file"]["filename"] == str(IMAGE)
+
+
+@pytest.mark.parametrize("access", ["ReadOnly", "Ephemeral"])
+def test_what_a_qcow2_artefact_names_in_its_header_is_not_opened(access: str) -> None:
+    node = node_of(files(access, format="Qcow2"))
+    source = node["backing"] if access == "Ephemeral" else node
+    assert (source["driver"], source["backing"]) == ("qcow2", None)
+
+
+def test_a_new_disk_has_nothing_below_it() -> None:
+    assert node_of(files("Ephemeral", None, emptySize="1Gi"))["backing"] is None
+
+
+def test_every_driver_is_named_so_that_none_is_probed() -> None:
+    def drivers(node: dict[str, Any]) -> list[object]:
+        inner = [one for one in node.values() if isinstance(one, dict)]
+        return [node.get("driver"), *(name for one in inner for name in drivers(one))]
+
+    for disk in (files("ReadOnly"), files("Ephemeral"), files("Ephemeral", format="Qcow2")):
+        assert all(drivers(node_of(disk)))
+
+
+@given(st.text(max_size=40), st.text(max_size=20))
+def test_the_address_of_a_card_is_always_a_local_one_and_always_the_same(
+    uid: str, network: str
+) -> None:
+    address = mac_address(uid, network)
+    assert address == mac_address(uid, network)
+    first = int(address.split(":")[0], 16)
+    assert (len(address), first & 0b11) == (17, 0b10)
+
+
+def test_cards_of_one_workload_and_of_two_have_addresses_of_their_own() -> None:
+    pairs = [("a", "lan"), ("a", "wan"), ("b", "lan")]
+    assert len({mac_address(uid, name) for uid, name in pairs}) == 3
+
+
+def test_a_port_forward_leads_from_every_address_of_the_node() -> None:
+    forward = {"name": "dns", "protocol": "UDP", "nodePort": 5353, "guestPort": 53}
+    card = Network.model_validate(
+        {"name": "lan", "type": "User", "user": {"portForwards": [forward]}}
+    )
+    options = dict(pairwise(render_networks([card], "uid")))
+    assert json.loads(options["-netdev"])["hostfwd"] == [{"str": "udp:0.0.0.0:5353-:53"}]
+
+
+@given(st.integers(1, MOST_BYTES))
+def test_a_disk_is_the_next_whole_number_of_sectors(size: int) -> None:
+    whole = whole_sectors(size)
+    assert whole % SECTOR == 0
+    assert 0 <= whole - size < SECTOR
+
+
+@pytest.mark.parametrize("size", [0, -512, 513, MOST_BYTES + SECTOR])
+def test_an_image_of_no_size_or_beyond_the_bound_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"a disk of {size} bytes"):
+        empty_image(size)
+
+
+def test_an_overlay_is_kept_once_it_is_made_and_none_is_made_for_a_disk_only_read(
+    tmp_path: Path,
+) -> None:
+    disk = LaunchDisk.model_validate(
+        {"name": "root", "format": "Raw", "access": "Ephemeral", "emptySize": "1Mi"}
+    )
+    overlay = tmp_path / "vm" / "root.qcow2"
+    made = DiskFiles(disk, None, overlay)
+    make_overlay(made)
+    overlay.write_bytes(b"what the guest wrote")
+    make_overlay(made)
+    assert overlay.read_bytes() == b"what the guest wrote"
+    read_only = disk.model_copy(update={"access": DiskAccess.READ_ONLY})
+    make_overlay(DiskFiles(read_only, tmp_path, tmp_path / "none.qcow2"))
+    assert not (tmp_path / "none.qcow2").exists()
+
+
+def test_an_artefact_that_is_no_qcow2_or_gone_is_named_with_its_disk(tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(b"no header here")
+    disk = LaunchDisk.model_validate({"name": "root", "format": "Qcow2", "access": "Ephemeral"})
+    for source, why in ((tmp_path / "image", "no qcow2"), (tmp_path / "gone", "No such file")):
+        with pytest.raises(DiskError, match=f"root: .*{why}"):
+            make_overlay(DiskFiles(disk, source, tmp_path / "vm" / "root.qcow2"))
+    assert not list((tmp_path).rglob("*.qcow2"))

@@ -1,0 +1,47 @@
+"""Where KVM runs guests: the probe says so, and a guest under it outlives its agent.
+
+Not collected with the other tests: tests/nested runs it in a machine whose KVM works.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from schedune.api.nodetruth import CapabilityState
+from schedune.api.vmplacement import PlacementState
+from schedune_agent.probes.kvm import KvmFamily
+from schedune_agent.record import LaunchRecord
+
+S = PlacementState
+UNDER_KVM = {"acceleration": "KVM", "readiness": {"level": "Guest", "timeoutSeconds": 100}}
+
+
+def is_in(*states: PlacementState) -> Callable[[LaunchRecord], bool]:
+    return lambda record: record.state in states
+
+
+async def test_the_strong_probe_says_that_guests_run(machine: Any) -> None:
+    (answer,) = (await KvmFamily(Path("/dev/kvm"))()).answers
+    assert answer.state is CapabilityState.SUPPORTED, answer.observed
+    told = [one.message for one in machine.facts.capabilities]
+    (qemu,) = machine.facts.backends
+    assert set(qemu.accelerations) == {"KVM", "Emulated"}, told
+
+
+async def test_a_guest_under_kvm_answers_outlives_its_agent_and_ends_in_order(
+    new_world: Callable[..., Any],
+) -> None:
+    world = new_world(**UNDER_KVM, terminationGraceSeconds=30)
+    await world.agent(is_in(S.RUNNING, S.FAILED))
+    record = world.record
+    assert record.state is S.RUNNING, record.trace
+    assert record.readiness.rung == "R4"
+    assert world.vms() == [record.process.pid]
+    await world.agent(lambda found: found.trace[-1].code == "RECOVERY_CONFIRMED")
+    assert world.record.process == record.process
+    world.delete()
+    await world.agent(lambda found: found.ended is not None)
+    ended = world.record
+    assert ended.last_exit.reason == "GuestPoweredOff", ended.last_exit
+    await world.agent(lambda found: found == ended)
+    assert (world.vms(), world.remains()) == ([], [])
