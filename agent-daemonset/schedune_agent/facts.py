@@ -97,7 +97,11 @@ class Probes:
             artifacts=files,
             artifacts_truncated=hidden or None,
             backends=qemu.value or [],
-            capabilities=[_kvm_capability(answer, now), _qemu_capability(qemu, architecture, now)],
+            capabilities=[
+                _kvm_capability(answer, now),
+                _qemu_capability(qemu, architecture, now),
+                self._artifacts.roots_capability(now),
+            ],
             capacity=self._capacity(),
             compatibility_class=_class_of(architecture, answer)[0],
             compatibility_reasons=[row.code for row in _class_of(architecture, answer)[1]],

@@ -59,6 +59,10 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         disk_formats=frozenset(DiskFormat),
         networks=frozenset({"User", "Tap"}),
         boots_firmware=True,
+        kernel_formats={
+            "amd64": frozenset({"BzImage", "ELF"}),
+            "arm64": frozenset({"Image", "ELF", "Gzip", "EfiZboot"}),
+        },
         machines={"amd64": "q35", "arm64": "virt"},
         devices=("virtio-serial-pci", "virtserialport", "pvpanic-pci"),
     ),
@@ -82,7 +86,10 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         disk_formats=frozenset({DiskFormat.RAW}),
         networks=frozenset({"Tap"}),
         boots_firmware=False,
-        kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},
+        kernel_formats={
+            "amd64": frozenset({"ELF", "ElfNoPvh"}),
+            "arm64": frozenset({"Image"}),
+        },
         needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},
         most_vcpus=32,
         page_sizes=frozenset({2 * _MEBI}),

@@ -20,9 +20,11 @@ from schedune_testing.versions import as_numbers
 
 NEEDED = {"Firecracker": ("firecracker_tun_ready", "firecracker_cgroups_ready")}
 KERNELS = {
+    ("QEMU", "amd64"): {"BzImage", "ELF"},
+    ("QEMU", "arm64"): {"Image", "ELF", "Gzip", "EfiZboot"},
     ("CloudHypervisor", "amd64"): {"ELF", "BzImage"},
     ("CloudHypervisor", "arm64"): {"Image"},
-    ("Firecracker", "amd64"): {"ELF"},
+    ("Firecracker", "amd64"): {"ELF", "ElfNoPvh"},
     ("Firecracker", "arm64"): {"Image"},
 }
 VMMS = ("QEMU", "CloudHypervisor", "Firecracker")
