@@ -86,10 +86,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         disk_formats=frozenset({DiskFormat.RAW}),
         networks=frozenset({"Tap"}),
         boots_firmware=False,
-        kernel_formats={
-            "amd64": frozenset({"ELF", "ElfNoPvh"}),
-            "arm64": frozenset({"Image"}),
-        },
+        kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},
         needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},
         most_vcpus=32,
         page_sizes=frozenset({2 * _MEBI}),

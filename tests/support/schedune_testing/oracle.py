@@ -24,7 +24,7 @@ KERNELS = {
     ("QEMU", "arm64"): {"Image", "ELF", "Gzip", "EfiZboot"},
     ("CloudHypervisor", "amd64"): {"ELF", "BzImage"},
     ("CloudHypervisor", "arm64"): {"Image"},
-    ("Firecracker", "amd64"): {"ELF", "ElfNoPvh"},
+    ("Firecracker", "amd64"): {"ELF"},
     ("Firecracker", "arm64"): {"Image"},
 }
 VMMS = ("QEMU", "CloudHypervisor", "Firecracker")
