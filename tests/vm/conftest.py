@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.nodetruth import ArtifactKind, NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement
 from schedune_agent.facts import Probes
 from schedune_agent.identity import NodeIdentity
@@ -79,8 +79,16 @@ def machine() -> Iterator[Machine]:
     identity = NodeIdentity("node", "node-uid", "machine", BOOT_ID)
     contained = cgroup.can_contain()
     probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
-    yield Machine(settings, identity, asyncio.run(probes.take_facts()), contained)
+    yield Machine(settings, identity, asyncio.run(_settled(probes)), contained)
     shutil.rmtree(folder)
+
+
+async def _settled(probes: Probes) -> NodeTruthStatus:
+    """Take facts until all images are looked at: on a busy host not in the first round."""
+    while True:
+        facts = await probes.take_facts()
+        if all(one.kind is not ArtifactKind.UNKNOWN for one in facts.artifacts):
+            return facts
 
 
 def _now() -> datetime:

@@ -20,12 +20,13 @@ from schedune_agent.probes.image_work import Answer, work_on
 
 MOST: Final = 64
 LISTED: Final = "image_roots_listed"
-_PATIENCE_S: Final = 1.0
+_PATIENCE_S: Final = 1.5
 """How long a round waits for what is under way."""
 _LOOK_S: Final = 5
 """Wall time of one child."""
 _RETRY_ROUNDS: Final = 20
-"""After how many rounds a file is tried again that could not be read."""
+"""After how many rounds a file is tried again that ended its child: each time twice as many."""
+_MOST_DOUBLINGS: Final = 8
 _T = TypeVar("_T")
 
 
@@ -37,8 +38,9 @@ class ArtifactProbe:
         self._patience_s = patience_s
         self._listing: asyncio.Task[Listing] | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._looks: dict[Key, Answer] = {}
+        self._looks: dict[Key, Artifact] = {}
         self._rounds_left: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
         self._digests = Digests()
         self._listed = Listing(())
 
@@ -93,6 +95,7 @@ class ArtifactProbe:
 
     def _count_down(self, keys: set[Key]) -> None:
         """Forget a failure after a while: its cause may be gone."""
+        self._failures = {key: count for key, count in self._failures.items() if key in keys}
         self._rounds_left = {
             key: left - 1 for key, left in self._rounds_left.items() if key in keys
         }
@@ -101,9 +104,17 @@ class ArtifactProbe:
             self._looks.pop(key, None)
 
     def _remember(self, file: ImageFile, answer: Answer) -> None:
-        self._looks[file.key] = answer
         if "problem" in answer:
-            self._rounds_left[file.key] = _RETRY_ROUNDS
+            self._rounds_left[file.key] = 1 if answer.get("cheap") else self._retry_rounds(file.key)
+            self._looks[file.key] = _unrecognised(file, str(answer["problem"]))
+        else:
+            self._looks[file.key] = _seen(file, answer)
+
+    def _retry_rounds(self, key: Key) -> int:
+        """Return when to try again: many files that exhaust their child must cost little."""
+        before = self._failures.get(key, 0)
+        self._failures[key] = before + 1
+        return _RETRY_ROUNDS << min(before, _MOST_DOUBLINGS)
 
     def _artifact(self, file: ImageFile) -> Artifact:
         if file.obstacle:
@@ -111,21 +122,31 @@ class ArtifactProbe:
         look = self._looks.get(file.key)
         if look is None:
             return _unrecognised(file, "not looked at yet")
-        if "problem" in look:
-            return _unrecognised(file, str(look["problem"]))
         digest = self._digests.of(file)
+        return look.model_copy(
+            update={
+                "name": file.path.name,
+                "sha256": digest.sha256,
+                "sha256_missing": digest.missing,
+            }
+        )
+
+
+def _seen(file: ImageFile, answer: Answer) -> Artifact:
+    """Read what the child said: the bytes that it read may have taken it over."""
+    try:
         return Artifact(
             name=file.path.name,
-            kind=look["kind"],
-            format=look["format"],
+            kind=answer["kind"],
+            format=answer["format"],
             size_bytes=file.size,
-            virtual_size_bytes=look["virtualSize"],
-            architecture=look["architecture"],
-            evidence=look["evidence"],
-            refusal=look["refusal"] or None,
-            sha256=digest.sha256,
-            sha256_missing=digest.missing,
+            virtual_size_bytes=answer["virtualSize"],
+            architecture=answer["architecture"],
+            evidence=answer["evidence"],
+            refusal=answer["refusal"] or None,
         )
+    except (KeyError, ValueError):
+        return _unrecognised(file, "the child that looked at it answered nonsense")
 
 
 def _unrecognised(file: ImageFile, why: str) -> Artifact:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -16,6 +17,7 @@ SMALL_BYTES: Final = 64 * 2**20
 _SLOWEST: Final = 8 * 2**20
 """Bytes a second that a disk must give."""
 _LEAST_S: Final = 60
+_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LOG: Final = logging.getLogger(__name__)
 
 Missing = Literal["NotComputedYet", "TooLarge", "Unreadable"]
@@ -68,5 +70,6 @@ class Digests:
         return small[:BATCH] or [one for one in todo if one.key in rested][:1]
 
     def _remember(self, file: ImageFile, answer: Answer) -> None:
-        found = answer.get("sha256")
-        self._known[file.key] = Digest(found) if found else Digest(missing="Unreadable")
+        found = str(answer.get("sha256"))
+        is_digest = _SHA256.fullmatch(found) is not None
+        self._known[file.key] = Digest(found) if is_digest else Digest(missing="Unreadable")

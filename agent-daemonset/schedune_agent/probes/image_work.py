@@ -47,7 +47,7 @@ def _open_all(files: Sequence[ImageFile], tell: Tell) -> dict[ImageFile, int]:
         try:
             opened[file] = open_file(file)
         except OSError as error:
-            tell(file, {"problem": f"cannot be opened: {error.strerror}", "passing": True})
+            tell(file, {"problem": f"cannot be opened: {error.strerror}", "cheap": True})
     return opened
 
 
@@ -69,7 +69,7 @@ async def _work_on_open(
     for file, answer in zip(files, answers, strict=False):
         tell(file, answer)
     if not answers:
-        tell(files[0], {"problem": _why(result, wall_s), "passing": True})
+        tell(files[0], {"problem": _why(result, wall_s)})
     return files[max(1, len(answers)) :]
 
 
