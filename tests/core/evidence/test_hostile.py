@@ -133,6 +133,17 @@ def test_a_fat_whose_chain_is_a_circle_ends() -> None:
     check(gpt([(ESP_TYPE, bytes(content))]))
 
 
+def test_a_fat_whose_chain_is_a_circle_behind_its_end_ends() -> None:
+    """No byte comes of such a cluster, so only the number of clusters can end it."""
+    content = bytearray(fat({"BOOTX64.EFI": pe()}))
+    outside = 60
+    content[512:608] = (outside | outside << 12).to_bytes(3, "little") * 32
+    at = content.index(b"EFI        ")
+    content[at + 26] = outside
+    found = check(gpt([(ESP_TYPE, bytes(content[: 10 * 512]))]))
+    assert "more would have to be read" not in found.text
+
+
 def test_reads_are_counted_over_all_parts_of_a_window() -> None:
     window = Window(lambda offset, length: bytes(length), 2**40, budget=Budget(100, 3))
     window.part(5).read(0, 60)
