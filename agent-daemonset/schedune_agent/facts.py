@@ -27,7 +27,7 @@ from schedune.launch.capabilities import KVM
 from schedune_agent import __version__
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.probes import host
-from schedune_agent.probes.artifacts import ArtifactProbe
+from schedune_agent.probes.artifacts import LISTED, ArtifactProbe
 from schedune_agent.probes.kvm import UNKNOWN, KvmAnswer, KvmProbe
 from schedune_agent.probes.outcome import Outcome, observe
 from schedune_agent.probes.qemu import QemuProbe
@@ -100,7 +100,7 @@ class Probes:
             capabilities=[
                 _kvm_capability(answer, now),
                 _qemu_capability(qemu, architecture, now),
-                self._artifacts.roots_capability(now),
+                self._roots_capability(now),
             ],
             capacity=self._capacity(),
             compatibility_class=_class_of(architecture, answer)[0],
@@ -132,6 +132,18 @@ class Probes:
             return None
         return NodeCapacity(
             vcpus=offered.vcpus, memory=offered.memory, disk=offered.disk, basis="Configured"
+        )
+
+    def _roots_capability(self, now: datetime) -> Capability:
+        state, row, seen = self._artifacts.judge_roots()
+        return Capability(
+            name=LISTED,
+            state=state,
+            reason_code=row.code,
+            source="image roots",
+            method="listed the folders",
+            observed_time=now,
+            message=Reason(row, seen[:200]).message,
         )
 
     def _describe(self) -> Identity:

@@ -6,14 +6,13 @@ a child; a round waits for it a moment only and publishes what is known by then.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from schedune.api.nodetruth import Artifact, Capability, CapabilityState
+from schedune.api.nodetruth import Artifact, CapabilityState
 from schedune.api.text import shorten
 from schedune.codes import probes as codes
-from schedune.codes.row import Reason, Row
+from schedune.codes.row import Row
 from schedune_agent.probes.digests import Digests
 from schedune_agent.probes.image_roots import ImageFile, Key, Listing, list_roots
 from schedune_agent.probes.image_work import Answer, work_on
@@ -22,6 +21,7 @@ MOST: Final = 64
 LISTED: Final = "image_roots_listed"
 _PATIENCE_S: Final = 1.5
 """How long a round waits for what is under way."""
+_LISTING_S: Final = 1.0
 _LOOK_S: Final = 5
 """Wall time of one child."""
 _RETRY_ROUNDS: Final = 20
@@ -60,23 +60,22 @@ class ArtifactProbe:
         artifacts.sort(key=lambda one: one.name)
         return artifacts, len(hidden) + len(self._listed.unreadable)
 
-    def roots_capability(self, now: datetime) -> Capability:
-        """Say whether the last round saw into every root."""
-        state, row, seen = _judge_roots(self._listed, self._roots)
-        return Capability(
-            name=LISTED,
-            state=state,
-            reason_code=row.code,
-            source=shorten(", ".join(map(str, self._roots)), 256),
-            method="listed the folders",
-            observed_time=now,
-            message=Reason(row, shorten(seen, 200)).message,
-        )
+    def judge_roots(self) -> tuple[CapabilityState, Row, str]:
+        """Say whether the last round saw into every root, why, and what it saw."""
+        listed = self._listed
+        if listed.unreadable:
+            row, seen = codes.CAP_IMAGE_ROOT_UNREADABLE, ", ".join(listed.unreadable)
+            return CapabilityState.UNKNOWN, row, seen
+        if listed.missing:
+            row, seen = codes.CAP_IMAGE_ROOT_MISSING, ", ".join(listed.missing)
+            return CapabilityState.UNSUPPORTED, row, seen
+        seen = f"{len(listed.files)} names in {len(self._roots)} folders"
+        return CapabilityState.SUPPORTED, codes.CAP_IMAGES_LISTED, seen
 
     async def _list(self) -> Listing:
         """List in a thread, which may hang with its file system: then by no second one."""
         self._listing = self._listing or _start(asyncio.to_thread(list_roots, self._roots))
-        if not await _is_done(self._listing, self._patience_s):
+        if not await _is_done(self._listing, min(self._patience_s, _LISTING_S)):
             raise OSError("an image root does not answer")
         task, self._listing = self._listing, None
         return task.result()
@@ -157,17 +156,6 @@ def _unrecognised(file: ImageFile, why: str) -> Artifact:
         size_bytes=0 if file.obstacle else file.size,
         refusal=shorten(why, 200),
     )
-
-
-def _judge_roots(listed: Listing, roots: Sequence[Path]) -> tuple[CapabilityState, Row, str]:
-    if listed.unreadable:
-        row = codes.CAP_IMAGE_ROOT_UNREADABLE
-        return CapabilityState.UNKNOWN, row, ", ".join(listed.unreadable)
-    if listed.missing:
-        row = codes.CAP_IMAGE_ROOT_MISSING
-        return CapabilityState.UNSUPPORTED, row, ", ".join(listed.missing)
-    seen = f"{len(listed.files)} names in {len(roots)} folders"
-    return CapabilityState.SUPPORTED, codes.CAP_IMAGES_LISTED, seen
 
 
 def _start(work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:

@@ -7,21 +7,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedune.api.nodetruth import Artifact, ArtifactKind, CapabilityState
+from schedune.codes import probes as codes
 from schedune_agent.probes import artifacts as inventory
 from schedune_agent.probes import digests, image_roots, image_work
 from schedune_agent.probes.artifacts import ArtifactProbe
 from schedune_agent.probes.image_roots import ImageFile, key_of, list_roots, open_file
 from schedune_testing.images import arm64_image, bzimage, cpio, elf, qcow2
-
-NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-Probe = Callable[..., ArtifactProbe]
 
 
 @pytest.fixture
@@ -98,11 +95,10 @@ async def test_a_root_that_is_missing_is_told_and_the_others_are_complete(images
     probe = ArtifactProbe([images.parent / "absent", images])
     named, hidden = await rounds(probe, all_looked_at)
     assert (len(named), hidden) == (4, 0)
-    told = probe.roots_capability(NOW)
-    assert (told.state, told.reason_code) == (
-        CapabilityState.UNSUPPORTED, "CAP_IMAGE_ROOT_MISSING",
+    missing = str(images.parent / "absent")
+    assert probe.judge_roots() == (
+        CapabilityState.UNSUPPORTED, codes.CAP_IMAGE_ROOT_MISSING, missing,
     )  # fmt: skip
-    assert str(images.parent / "absent") in told.message
 
 
 async def test_a_root_that_is_a_fifo_leaves_the_inventory_incomplete(images: Path) -> None:
@@ -110,18 +106,15 @@ async def test_a_root_that_is_a_fifo_leaves_the_inventory_incomplete(images: Pat
     probe = ArtifactProbe([images.parent / "fifo", images])
     named, hidden = await rounds(probe, all_looked_at)
     assert (len(named), hidden) == (4, 1)
-    told = probe.roots_capability(NOW)
-    assert (told.state, told.reason_code) == (
-        CapabilityState.UNKNOWN, "CAP_IMAGE_ROOT_UNREADABLE",
-    )  # fmt: skip
-    assert "Not a directory" in told.message
+    state, row, seen = probe.judge_roots()
+    assert (state, row) == (CapabilityState.UNKNOWN, codes.CAP_IMAGE_ROOT_UNREADABLE)
+    assert "fifo: Not a directory" in seen
 
 
 async def test_roots_that_were_all_listed_say_so(images: Path) -> None:
     probe = ArtifactProbe([images])
     await probe()
-    told = probe.roots_capability(NOW)
-    assert (told.state, told.reason_code) == (CapabilityState.SUPPORTED, "CAP_IMAGES_LISTED")
+    assert probe.judge_roots()[:2] == (CapabilityState.SUPPORTED, codes.CAP_IMAGES_LISTED)
 
 
 async def test_sixty_four_files_are_listed_and_the_rest_counted(tmp_path: Path) -> None:
