@@ -31,8 +31,8 @@ from schedune.launch.capabilities import KVM
 from schedune_agent import __version__
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.probes import host
-from schedune_agent.probes.artifacts import ArtifactProbe
-from schedune_agent.probes.family import Family, Part, observe
+from schedune_agent.probes.artifacts import LISTED, ArtifactProbe
+from schedune_agent.probes.family import Answer, Family, Part, observe
 from schedune_agent.probes.kvm import KvmFamily
 from schedune_agent.probes.qemu import QemuFamily
 from schedune_agent.settings import AgentSettings
@@ -145,7 +145,7 @@ class ArtifactFamily:
 
     name = "artifacts"
     deadline_s = 10.0
-    answers_for = ()
+    answers_for = (LISTED,)
 
     def __init__(self, probe: ArtifactProbe) -> None:
         self._probe = probe
@@ -153,7 +153,11 @@ class ArtifactFamily:
     async def __call__(self) -> Part:
         """Look at the files."""
         files, hidden = await self._probe()
-        return Part(facts={"artifacts": files, "artifacts_truncated": hidden or None})
+        state, row, seen = self._probe.judge_roots()
+        listed = Answer(LISTED, state, row, seen, source="image roots", method="listed the folders")
+        return Part(
+            facts={"artifacts": files, "artifacts_truncated": hidden or None}, answers=[listed]
+        )
 
 
 def derive(facts: NodeTruthStatus) -> NodeTruthStatus:

@@ -1,87 +1,169 @@
-"""The inventory: which files under the image roots could a VM boot from?"""
+"""The inventory: which files under the image roots could a VM boot from?
+
+Listing is cheap and done each round. Looking into a file is done once for each content, by
+a child; a round waits for it a moment only and publishes what is known by then.
+"""
 
 import asyncio
-import os
-import re
-import stat
-from collections.abc import Iterator
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from schedune.api.nodetruth import Artifact
-from schedune.evidence.images import HEADER_BYTES, inspect_image
+from schedune.api.nodetruth import Artifact, CapabilityState
+from schedune.api.text import shorten
+from schedune.codes import probes as codes
+from schedune.codes.row import Row
+from schedune_agent.probes.digests import Digests
+from schedune_agent.probes.image_roots import ImageFile, Key, Listing, list_roots
+from schedune_agent.probes.image_work import Answer, work_on
 
 MOST: Final = 64
-_MOST_LOOKED_AT: Final = 4096
-_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-"""Other names can not be referred to by a workload."""
-_Key = tuple[int, int, int, int]
+LISTED: Final = "image_roots_listed"
+_PATIENCE_S: Final = 1.5
+"""How long a round waits for what is under way."""
+_LISTING_S: Final = 1.0
+_LOOK_S: Final = 5
+"""Wall time of one child."""
+_RETRY_ROUNDS: Final = 20
+"""After how many rounds a file is tried again that ended its child: each time twice as many."""
+_MOST_DOUBLINGS: Final = 8
+_T = TypeVar("_T")
 
 
 class ArtifactProbe:
     """Looks at files once and again only when they changed."""
 
-    def __init__(self, roots: list[Path]) -> None:
+    def __init__(self, roots: list[Path], *, patience_s: float = _PATIENCE_S) -> None:
         self._roots = roots
-        self._known: dict[_Key, Artifact] = {}
+        self._patience_s = patience_s
+        self._listing: asyncio.Task[Listing] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._looks: dict[Key, Artifact] = {}
+        self._rounds_left: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
+        self._digests = Digests()
+        self._listed = Listing(())
 
     async def __call__(self) -> tuple[list[Artifact], int]:
-        """Return the artefacts by name, at most 64, and how many more there are."""
-        return await asyncio.to_thread(self._look)
+        """Return the artefacts by name, at most 64, and how many more there are or may be.
 
-    def _look(self) -> tuple[list[Artifact], int]:
-        found: dict[str, Artifact] = {}
-        seen: dict[_Key, Artifact] = {}
-        for path in self._files():
-            if path.name in found:
-                continue
-            read = self._read(path)
-            if read is not None:
-                key, artifact = read
-                found[path.name] = seen[key] = artifact
-        self._known = seen
-        ordered = [found[name] for name in sorted(found)]
-        return ordered[:MOST], max(0, len(ordered) - MOST)
+        Raises:
+            OSError: a root does not answer, or no child can be started.
+        """
+        self._listed = await self._list()
+        regular = [one for one in self._listed.files if not one.obstacle]
+        shown, hidden = regular[:MOST], regular[MOST:]
+        await self._look_at(shown)
+        self._digests.go_on(shown)
+        others = [one for one in self._listed.files if one.obstacle][: MOST - len(shown)]
+        artifacts = [self._artifact(one) for one in (*shown, *others)]
+        artifacts.sort(key=lambda one: one.name)
+        return artifacts, len(hidden) + len(self._listed.unreadable)
 
-    def _files(self) -> Iterator[Path]:
-        looked_at = 0
-        for root in self._roots:
-            if not root.is_dir():
-                continue
-            for entry in sorted(os.scandir(root), key=lambda one: one.name):
-                looked_at += 1
-                if looked_at > _MOST_LOOKED_AT:
-                    return
-                if entry.is_file(follow_symlinks=False) and _NAME.fullmatch(entry.name):
-                    yield Path(entry.path)
+    def judge_roots(self) -> tuple[CapabilityState, Row, str]:
+        """Say whether the last round saw into every root, why, and what it saw."""
+        listed = self._listed
+        if listed.unreadable:
+            row, seen = codes.CAP_IMAGE_ROOT_UNREADABLE, ", ".join(listed.unreadable)
+            return CapabilityState.UNKNOWN, row, seen
+        if listed.missing:
+            row, seen = codes.CAP_IMAGE_ROOT_MISSING, ", ".join(listed.missing)
+            return CapabilityState.UNSUPPORTED, row, seen
+        seen = f"{len(listed.files)} names in {len(self._roots)} folders"
+        return CapabilityState.SUPPORTED, codes.CAP_IMAGES_LISTED, seen
 
-    def _read(self, path: Path) -> tuple[_Key, Artifact] | None:
-        """Open once, without following links or waiting for a FIFO, and look at that file."""
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-            known = self._known.get(key)
-            if known is not None and known.name == path.name:
-                return key, known
-            return key, _artifact(path.name, status.st_size, os.pread(descriptor, HEADER_BYTES, 0))
-        finally:
-            os.close(descriptor)
+    async def _list(self) -> Listing:
+        """List in a thread, which may hang with its file system: then by no second one."""
+        self._listing = self._listing or _start(asyncio.to_thread(list_roots, self._roots))
+        if not await _is_done(self._listing, min(self._patience_s, _LISTING_S)):
+            raise OSError("an image root does not answer")
+        task, self._listing = self._listing, None
+        return task.result()
+
+    async def _look_at(self, files: Sequence[ImageFile]) -> None:
+        """Start looking at what is not known, and wait a moment for it."""
+        keys = {one.key for one in files}
+        self._looks = {key: look for key, look in self._looks.items() if key in keys}
+        self._count_down(keys)
+        unknown = [one for one in files if one.key not in self._looks]
+        if unknown and self._looking is None:
+            self._looking = _start(work_on("look", unknown, _LOOK_S, self._remember))
+        if self._looking is not None and await _is_done(self._looking, self._patience_s):
+            task, self._looking = self._looking, None
+            task.result()
+
+    def _count_down(self, keys: set[Key]) -> None:
+        """Forget a failure after a while: its cause may be gone."""
+        self._failures = {key: count for key, count in self._failures.items() if key in keys}
+        self._rounds_left = {
+            key: left - 1 for key, left in self._rounds_left.items() if key in keys
+        }
+        for key in [key for key, left in self._rounds_left.items() if left <= 0]:
+            del self._rounds_left[key]
+            self._looks.pop(key, None)
+
+    def _remember(self, file: ImageFile, answer: Answer) -> None:
+        if "problem" in answer:
+            self._rounds_left[file.key] = 1 if answer.get("cheap") else self._retry_rounds(file.key)
+            self._looks[file.key] = _unrecognised(file, str(answer["problem"]))
+        else:
+            self._looks[file.key] = _seen(file, answer)
+
+    def _retry_rounds(self, key: Key) -> int:
+        """Return when to try again: many files that exhaust their child must cost little."""
+        before = self._failures.get(key, 0)
+        self._failures[key] = before + 1
+        return _RETRY_ROUNDS << min(before, _MOST_DOUBLINGS)
+
+    def _artifact(self, file: ImageFile) -> Artifact:
+        if file.obstacle:
+            return _unrecognised(file, file.obstacle)
+        look = self._looks.get(file.key)
+        if look is None:
+            return _unrecognised(file, "not looked at yet")
+        digest = self._digests.of(file)
+        return look.model_copy(
+            update={
+                "name": file.path.name,
+                "sha256": digest.sha256,
+                "sha256_missing": digest.missing,
+            }
+        )
 
 
-def _artifact(name: str, size: int, header: bytes) -> Artifact:
-    found = inspect_image(header)
+def _seen(file: ImageFile, answer: Answer) -> Artifact:
+    """Read what the child said: the bytes that it read may have taken it over."""
+    try:
+        return Artifact(
+            name=file.path.name,
+            kind=answer["kind"],
+            format=answer["format"],
+            size_bytes=file.size,
+            virtual_size_bytes=answer["virtualSize"],
+            architecture=answer["architecture"],
+            evidence=answer["evidence"],
+            refusal=answer["refusal"] or None,
+        )
+    except (KeyError, ValueError):
+        return _unrecognised(file, "the child that looked at it answered nonsense")
+
+
+def _unrecognised(file: ImageFile, why: str) -> Artifact:
     return Artifact(
-        name=name[:128],
-        kind=found.kind,
-        format=found.format,
-        size_bytes=size,
-        virtual_size_bytes=found.virtual_size,
-        architecture=found.architecture,
-        evidence=found.evidence,
+        name=file.path.name,
+        kind="Unknown",
+        format="Unknown",
+        size_bytes=0 if file.obstacle else file.size,
+        refusal=shorten(why, 200),
     )
+
+
+def _start(work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    """Start what goes on over rounds; its error is raised by the round that sees it end."""
+    return asyncio.create_task(work)
+
+
+async def _is_done(task: "asyncio.Task[Any]", patience_s: float) -> bool:
+    """Wait a moment, without ending the task when the wait is over."""
+    done, _ = await asyncio.wait({task}, timeout=patience_s)
+    return bool(done)

@@ -26,8 +26,12 @@ class ChildResult:
         return self.exit_code is None
 
 
-async def run_child(argv: Sequence[str], *, deadline_s: float, limit: int = 65536) -> ChildResult:
+async def run_child(
+    argv: Sequence[str], *, deadline_s: float, limit: int = 65536, pass_fds: Sequence[int] = ()
+) -> ChildResult:
     """Run a program to its end or to the deadline, keeping at most ``limit`` bytes of each stream.
+
+    It inherits the descriptors ``pass_fds``, under their numbers, and no others.
 
     Raises:
         OSError: the program cannot be started.
@@ -40,6 +44,7 @@ async def run_child(argv: Sequence[str], *, deadline_s: float, limit: int = 6553
         env=CLEAN_ENVIRONMENT,
         start_new_session=True,
         close_fds=True,
+        pass_fds=pass_fds,
     )
     if process.stdout is None or process.stderr is None:
         raise OSError("the child has no pipes")

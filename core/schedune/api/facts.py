@@ -33,6 +33,7 @@ class ArtifactKind(StrEnum):
     INITRD = "Initrd"
     FIRMWARE = "Firmware"
     DISK = "Disk"
+    UNKNOWN = "Unknown"
 
 
 class Artifact(StatusModel):
@@ -43,17 +44,21 @@ class Artifact(StatusModel):
     kind: ArtifactKind
     """What it is for."""
     format: Annotated[str, Field(max_length=32)]
-    """Format found in its bytes: BzImage, Image, ELF, Gzip, Cpio, Raw, Qcow2."""
+    """Format found in its bytes: BzImage, Image, ELF, Gzip, Cpio, Raw, Qcow2 and others."""
     size_bytes: Annotated[int, Field(ge=0)]
     """Size of the file."""
     virtual_size_bytes: Annotated[int, Field(ge=0)] | None = None
     """Size as the guest sees it."""
     architecture: Annotated[str, Field(max_length=16)] = "Unknown"
-    """amd64, arm64, another that is known, or Unknown."""
+    """amd64, arm64, another that is known, Unknown, or Conflict: what was found disagrees."""
     evidence: ShortText = ""
     """The bytes that prove format and architecture, and where they stand."""
+    refusal: ShortText | None = None
+    """Why nothing is launched from it: what it is cannot be told, or its header is refused."""
     sha256: Annotated[str, Field(max_length=64)] | None = None
     """Digest of the content, where it was computed."""
+    sha256_missing: Literal["NotComputedYet", "TooLarge", "Unreadable"] | None = None
+    """Why there is no digest."""
 
 
 class BackendFact(StatusModel):

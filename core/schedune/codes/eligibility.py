@@ -176,6 +176,26 @@ ARTIFACT_ARCHITECTURE_UNKNOWN: Final = _row(
     "use a kernel in a known format: bzImage, arm64 Image, ELF",
     "Kernel bytes that no detector knows.",
 )  # fmt: skip
+ARTIFACT_ARCHITECTURE_CONFLICT: Final = _row(
+    "REJECT_ARTIFACT_ARCHITECTURE_CONFLICT", "ArtifactArchitectureConflict", Actor.ADMINISTRATOR,
+    Precedence.MISCONFIGURED,
+    "the bytes of {subject} disagree about its architecture: {observed} (the node is {required})",
+    "put a file there whose parts are all for one architecture",
+    "Two findings in the bytes of the artefact prove different architectures.",
+)  # fmt: skip
+ARTIFACT_UNRECOGNISED: Final = _row(
+    "REJECT_ARTIFACT_UNRECOGNISED", "ArtifactUnrecognised", Actor.ADMINISTRATOR,
+    Precedence.NOT_YET_KNOWN,
+    "what {subject} is cannot be told: {observed}",
+    "put a whole, readable, regular file there; links are not followed",
+    "The agent cannot tell what the file is: no regular file, unreadable, broken, made to exhaust its reader, or not looked at yet.",
+)  # fmt: skip
+ARTIFACT_REFUSED: Final = _row(
+    "REJECT_ARTIFACT_REFUSED", "ArtifactRefused", Actor.ADMINISTRATOR, Precedence.MISCONFIGURED,
+    "{subject} is refused for what its header asks: {observed}",
+    "convert it to an image that stands alone: qemu-img convert -O qcow2",
+    "The header of a disk image names other files, is encrypted, has snapshots, or is not understood.",
+)  # fmt: skip
 ARTIFACT_DIGEST_MISMATCH: Final = _row(
     "REJECT_ARTIFACT_DIGEST_MISMATCH", "ArtifactDigestMismatch", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
     "{subject} has the digest {observed}, {required} is pinned",

@@ -64,6 +64,26 @@ CAP_QEMU_UNANSWERED: Final = _row(
     "The binary failed, hung or gave nonsense.",
     "run the binary by hand",
 )
+CAP_IMAGES_LISTED: Final = _row(
+    "CAP_IMAGES_LISTED",
+    "ImagesListed",
+    "all image roots were listed: {observed}",
+    "Every image root is a folder that could be read.",
+)
+CAP_IMAGE_ROOT_MISSING: Final = _row(
+    "CAP_IMAGE_ROOT_MISSING",
+    "ImageRootMissing",
+    "an image root is missing: {observed}",
+    "A folder of imageRoots does not exist; it holds no files, the others do.",
+    "make the folder, or correct imageRoots in the agent's settings",
+)
+CAP_IMAGE_ROOT_UNREADABLE: Final = _row(
+    "CAP_IMAGE_ROOT_UNREADABLE",
+    "ImageRootUnreadable",
+    "an image root cannot be listed: {observed}",
+    "A path of imageRoots is no folder, or may not be read: nobody knows which files it holds.",
+    "make it a folder that the agent may read, or correct imageRoots in the agent's settings",
+)
 PROBE_FAILED: Final = _row(
     "PROBE_FAILED",
     "ProbeFailed",

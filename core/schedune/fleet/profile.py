@@ -17,6 +17,7 @@ from schedune.api.nodetruth import (
 )
 from schedune.api.quantity import MAX_BYTES, parse_bytes
 from schedune.api.vmworkload import Backend
+from schedune.evidence.findings import CONFLICT
 from schedune.fleet.node import NodeRecord, Taint
 
 NEVER: Final = -(2**62)
@@ -50,7 +51,7 @@ class BackendProfile:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactProfile:
-    """One file of the inventory, without the evidence."""
+    """One file of the inventory, with the evidence only where it stands against a launch."""
 
     name: str
     kind: str
@@ -59,6 +60,11 @@ class ArtifactProfile:
     virtual_size_bytes: int
     architecture: str
     sha256: str | None
+    sha256_missing: str | None = None
+    refusal: str | None = None
+    """Why nothing is launched from it."""
+    conflict: str = ""
+    """The findings that disagree about its architecture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +248,9 @@ def _artifact(fact: Artifact) -> ArtifactProfile:
         virtual_size_bytes=min(fact.virtual_size_bytes or fact.size_bytes, MAX_BYTES),
         architecture=fact.architecture,
         sha256=fact.sha256,
+        sha256_missing=fact.sha256_missing,
+        refusal=fact.refusal,
+        conflict=fact.evidence if fact.architecture == CONFLICT else "",
     )
 
 

@@ -78,6 +78,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         disk_formats=frozenset(DiskFormat),
         networks=frozenset({"User", "Tap"}),
         boots_firmware=True,
+        kernel_formats={"amd64": frozenset({"BzImage", "ELF"})},
         machines={"amd64": "q35", "arm64": "virt"},
         devices=("virtio-serial-pci", "virtserialport", "pvpanic-pci"),
         disk_devices=("virtio-blk-pci",),

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.nodetruth import ArtifactKind, NodeTruthStatus
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import eligibility as codes
 from schedune.codes import launch as launch_codes
 from schedune.codes.row import Reason
-from schedune.fleet.profile import Facts, Interner, reduce_facts
+from schedune.fleet.profile import ArtifactProfile, Facts, Interner, reduce_facts
 from schedune.launch.artifacts import Found, judge_artifact
 from schedune.launch.backends import judge_binary, judge_request
 from schedune.launch.capabilities import KVM, judge_capability
@@ -56,14 +56,15 @@ def judge_pair(needs: BackendNeeds, facts: Facts) -> Iterator[Reason]:
 
 
 def judge_kernel(needs: BackendNeeds, found: Found, architecture: str) -> Reason | None:
-    """Return what stands against booting this kernel with this backend."""
+    """Return what stands against booting this kernel with this backend; no kernel is no format."""
     traits = TRAITS[needs.backend]
     accepted = traits.kernel_formats.get(architecture)
-    form = getattr(found, "format", None)
-    if accepted is None or form is None or form in accepted:
+    if not isinstance(found, ArtifactProfile) or found.kind != ArtifactKind.KERNEL:
+        return None
+    if accepted is None or found.format in accepted:
         return None
     wanted = ", ".join(sorted(accepted))
-    return Reason(launch_codes.KERNEL_FORMAT_INVALID, form, wanted, traits.label)
+    return Reason(launch_codes.KERNEL_FORMAT_INVALID, found.format, wanted, traits.label)
 
 
 def find_artifact(need: ArtifactNeed, facts: Facts) -> Found:

@@ -20,6 +20,7 @@ from schedune_testing.versions import as_numbers
 
 NEEDED = {"Firecracker": ("firecracker_tun_ready", "firecracker_cgroups_ready")}
 KERNELS = {
+    ("QEMU", "amd64"): {"BzImage", "ELF"},
     ("CloudHypervisor", "amd64"): {"ELF", "BzImage"},
     ("CloudHypervisor", "arm64"): {"Image"},
     ("Firecracker", "amd64"): {"ELF"},
@@ -176,9 +177,7 @@ def _sizes(intent: Intent) -> Iterable[Check]:
     for need in intent.needs.artifacts:
         name, kind = need.name, need.kind
         yield lambda node, name=name: name in node.files
-        yield (
-            lambda node, name=name, kind=kind: name in node.files and node.files[name].kind is kind
-        )
+        yield (lambda node, name=name, kind=kind: _is_usable(node.files.get(name), kind))
         yield (
             lambda node, name=name: (
                 name in node.files and (node.files[name].architecture == node.arch)
@@ -207,6 +206,10 @@ def _backend_checks(name: str, intent: Intent, policy: SchedulingPolicy) -> list
         rooted = bool(intent.needs.disk_formats) or intent.needs.has_initrd
         checks.append(lambda _node: rooted)
     return checks
+
+
+def _is_usable(file: Any, kind: Any) -> bool:
+    return file is not None and file.kind is kind and file.refusal is None
 
 
 def _format_fits(name: str, node: PlainNode, kernel: str) -> bool:

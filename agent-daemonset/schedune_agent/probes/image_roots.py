@@ -1,0 +1,104 @@
+"""The image roots: which files are there, and what stands in the way of seeing them."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MOST_ENTRIES: Final = 4096
+"""Names that are looked at in one root."""
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+"""Other names can not be referred to by a workload."""
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISLNK, "a symbolic link; links are not followed"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISCHR, "a character device"),
+)
+
+Key = tuple[int, int, int, int]
+"""Device, inode, time of change in nanoseconds, size: the same key, the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One name in a root."""
+
+    path: Path
+    key: Key
+    obstacle: str = ""
+    """Why it is no file to look at; empty: it is one."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.key[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Everything in all roots, by name; of equal names the first root's."""
+
+    files: tuple[ImageFile, ...]
+    missing: tuple[str, ...] = ()
+    """Roots that do not exist."""
+    unreadable: tuple[str, ...] = ()
+    """Roots that may hold files which nobody saw, and why."""
+
+
+def list_roots(roots: Sequence[Path]) -> Listing:
+    """List every root; what is wrong with one hides nothing of the others."""
+    found: dict[str, ImageFile] = {}
+    missing, unreadable = [], []
+    for root in roots:
+        try:
+            for one in _list_root(root):
+                found.setdefault(one.path.name, one)
+        except FileNotFoundError:
+            missing.append(str(root))
+        except OSError as error:
+            unreadable.append(f"{root}: {error.strerror}")
+    ordered = tuple(found[name] for name in sorted(found))
+    return Listing(ordered, tuple(missing), tuple(unreadable))
+
+
+def _list_root(root: Path) -> Iterator[ImageFile]:
+    with os.scandir(root) as entries:
+        for number, entry in enumerate(entries):
+            if number >= MOST_ENTRIES:
+                raise OSError(0, f"more than {MOST_ENTRIES} names")
+            if _NAME.fullmatch(entry.name):
+                yield _file(entry)
+
+
+def _file(entry: "os.DirEntry[str]") -> ImageFile:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return ImageFile(Path(entry.path), (0, 0, 0, 0), f"cannot be seen: {error.strerror}")
+    obstacle = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "")
+    return ImageFile(Path(entry.path), key_of(status), obstacle)
+
+
+def key_of(status: os.stat_result) -> Key:
+    """Return what tells one content from another."""
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def open_file(file: ImageFile) -> int:
+    """Open what was listed: no link, no waiting for a FIFO, and still the same file.
+
+    Raises:
+        OSError: it cannot be opened, or is another file by now.
+    """
+    descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and key_of(status) == file.key:
+        return descriptor
+    os.close(descriptor)
+    raise OSError(0, "it changed while it was looked at")
