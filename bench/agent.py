@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from machine import probes_of, settings_in
+from machine import end_in_order_on_sigterm, probes_of, settings_in
 from reading import files_read_by, read_once
 from sizes import tell_sizes
 from steady import tell_steady
@@ -103,6 +103,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main() -> None:
     """Print the table."""
     told = _parse(sys.argv[1:])
+    end_in_order_on_sigterm()
     tell_machine("at the start")
     with tempfile.TemporaryDirectory(prefix="schedune-bench-") as name:
         folder = Path(name)

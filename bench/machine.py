@@ -1,6 +1,8 @@
 """This machine as its agent sees it: what is measured of the agent, and what is replayed."""
 
 import json
+import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,11 @@ from schedune_lab.settings import put_images
 
 CLUSTER: Final = "bench-cluster"
 NOBODY: Final = NodeIdentity("bench", "bench-uid", "bench-machine", boot_id())
+
+
+def end_in_order_on_sigterm() -> None:
+    """Let SIGTERM unwind like Ctrl-C does: what was started must not stay behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 
 
 def clock() -> datetime:

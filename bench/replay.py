@@ -14,7 +14,7 @@ from typing import Any, Final
 from counters import read_counters
 from fleet_processes import PER_PROCESS, Fleet, replaying
 from load import beats, tell_load
-from machine import probes_of, record, settings_in
+from machine import end_in_order_on_sigterm, probes_of, record, settings_in
 from nodes import make_nodes, names_of
 from poll import look_as_the_operator
 from table import mebi, share, tell, tell_machine
@@ -128,6 +128,7 @@ def _tell_steady(
 def main() -> None:
     """Print the table."""
     told = _parse()
+    end_in_order_on_sigterm()
     tell_machine("at the start")
     tell("replayed: truth and Lease of each, no watch of placements", f"{told.nodes} nodes")
     with tempfile.TemporaryDirectory(prefix="schedune-bench-") as name, ExitStack() as stack:
