@@ -1,5 +1,6 @@
 PYTHON ?= python3
 RUN := .venv/bin
+NODES ?= 1000
 
 .PHONY: help setup demo lab test bench check crds clean
 .DEFAULT_GOAL := help
@@ -20,8 +21,11 @@ test: setup ## Run the tests: pure ones, a real API server, real VMs
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest
 
-bench: setup ## Measure the decision engine against a plain loop, in one run
+bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a large one)
+	@$(RUN)/schedune lab prepare
 	@PYTHONPATH=tests/support $(RUN)/python bench/engine.py
+	@PYTHONPATH=tests/support $(RUN)/python bench/agent.py
+	@PYTHONPATH=tests/support $(RUN)/python bench/replay.py --nodes $(NODES)
 
 check: setup ## Format, lint, types, directions of dependencies
 	@$(RUN)/ruff format --check .

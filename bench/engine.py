@@ -3,13 +3,13 @@
 import gc
 import json
 import statistics
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any, Final
 
 from fleets import noisy, real
+from table import tell
 
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmworkload import Backend
@@ -57,11 +57,6 @@ def median_ms(run: Callable[[], object], times: int = 15) -> float:
         run()
         took.append(time.perf_counter() - started)
     return statistics.median(took) * 1000
-
-
-def tell(what: str, value: str, bound: str = "") -> None:
-    """Print one row of the table."""
-    sys.stdout.write(f"{what:<58} {value:>18}   {bound}\n")
 
 
 def explain(fleet: Fleet, wanted: Intent) -> tuple[int, int]:

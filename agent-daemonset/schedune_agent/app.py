@@ -4,10 +4,11 @@ import asyncio
 import fcntl
 import logging
 import signal
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from schedune_agent.facts import FactSource, Probes
 from schedune_agent.identity import IdentityError, NodeIdentity, read_identity
@@ -20,6 +21,7 @@ from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup
 from schedune_agent.truth import TruthPublisher
 from schedune_kube.client import KubeClient
+from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
 from schedune_kube.settings import SettingsError
 
@@ -38,7 +40,29 @@ async def run_agents(settings: list[AgentSettings]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    agents = [asyncio.create_task(_run_agent(one)) for one in settings]
+    async with AsyncExitStack() as stack:
+        shared = await _open_connections(settings, stack)
+        await _run_until(stop, [_run_agent(one, shared[_server(one)]) for one in settings])
+
+
+def _server(settings: AgentSettings) -> tuple[str, Path]:
+    return settings.kubernetes.server, settings.kubernetes.ca_file
+
+
+async def _open_connections(
+    settings: list[AgentSettings], stack: AsyncExitStack
+) -> dict[tuple[str, Path], Connections]:
+    """Let all agents of this process that speak to one API server share its connections."""
+    found = {}
+    for server, ca_file in {_server(one): None for one in settings}:
+        connections = Connections(Credentials(server, ca_file=ca_file))
+        found[server, ca_file] = await stack.enter_async_context(connections)
+    return found
+
+
+async def _run_until(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all until told to stop, or until one ends by itself."""
+    agents = [asyncio.create_task(one) for one in work]
     waiter = asyncio.create_task(stop.wait())
     done, pending = await asyncio.wait([*agents, waiter], return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -48,7 +72,7 @@ async def run_agents(settings: list[AgentSettings]) -> None:
         task.result()
 
 
-async def _run_agent(settings: AgentSettings) -> None:
+async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
     async with AsyncExitStack() as stack:
         await _hold_lock(settings.state_directory, stack)
         identity = await _await_identity(settings)
@@ -57,7 +81,7 @@ async def _run_agent(settings: AgentSettings) -> None:
             kubernetes.server, ca_file=kubernetes.ca_file, token_file=kubernetes.token_file
         )
         client = await stack.enter_async_context(
-            KubeClient(credentials, field_manager="schedune-agent")
+            KubeClient(credentials, field_manager="schedune-agent", shared=shared)
         )
         contained = settings.containment == "Auto" and cgroup.can_contain()
         node = Node(

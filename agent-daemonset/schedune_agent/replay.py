@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -35,8 +36,9 @@ class RecordedFacts:
         return self._facts.model_copy(update={"identity": identity, "observed_time": self._clock()})
 
 
+@cache
 def read_recorded(path: Path) -> NodeTruthStatus:
-    """Read a NodeTruth manifest.
+    """Read a NodeTruth manifest, once for all nodes of this process that replay it.
 
     Raises:
         SettingsError: the file is missing or no NodeTruth.

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
 from schedune_kube.errors import ApiUnavailableError, GoneError, UnauthorizedError, error_of
 from schedune_kube.resources import Resource
@@ -17,11 +18,11 @@ Raw = dict[str, Any]
 """An object as the API server's JSON has it; parsed once by whoever receives it."""
 
 PAGE: Final = 500
-CONNECTIONS: Final = 32
 REQUEST_SECONDS: Final = 10.0
+LIST_SECONDS: Final = 60.0
+"""For a whole collection, which takes long to send: silence is still limited as for a request."""
 WATCH_SILENCE_SECONDS: Final = 90.0
 """The server sends a bookmark about once a minute; silence beyond this is a dead stream."""
-_GOODBYE_SECONDS: Final = 0.25
 
 
 class KubeClient:
@@ -30,18 +31,23 @@ class KubeClient:
     Every method raises the tree of ``schedune_kube.errors``.
     """
 
-    def __init__(self, credentials: Credentials, *, field_manager: str) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        field_manager: str,
+        shared: Connections | None = None,
+    ) -> None:
+        if shared is not None and not shared.serves(credentials):
+            raise ValueError("connections are shared by token and to the same server only")
         self._credentials = credentials
         self._manager = field_manager
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = shared or Connections(credentials)
+        self._owned = None if shared else self._connections
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
-            limit=CONNECTIONS, keepalive_timeout=60, ssl=self._credentials.tls()
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector, trust_env=False, read_bufsize=2**18
-        )
+        if self._owned is not None:
+            await self._owned.__aenter__()
         return self
 
     async def __aexit__(
@@ -50,11 +56,8 @@ class KubeClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            # aiohttp closes TLS transports in the background, also those of cancelled watches:
-            # left to a closing event loop they would stay open.
-            await asyncio.sleep(_GOODBYE_SECONDS)
+        if self._owned is not None:
+            await self._owned.__aexit__(kind, error, trace)
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Raw:
         """Return one object."""
@@ -77,7 +80,7 @@ class KubeClient:
         else:
             query["limit"] = str(PAGE)
         while True:
-            page = await self._ask("GET", resource.path(namespace), query)
+            page = await self._ask("GET", resource.path(namespace), query, seconds=LIST_SECONDS)
             items += page.get("items") or []
             metadata = page.get("metadata", {})
             if not metadata.get("continue"):
@@ -209,13 +212,15 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         content_type: str = "application/json",
+        seconds: float | None = None,
     ) -> Raw:
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=seconds or REQUEST_SECONDS, sock_read=REQUEST_SECONDS)
         encoded = json.dumps(body).encode() if body is not None else None
         try:
-            async with self._request(
-                method, path, query or {}, encoded, content_type, timeout
-            ) as answer:
+            async with (
+                self._connections.turns,
+                self._request(method, path, query or {}, encoded, content_type, timeout) as answer,
+            ):
                 await self._check(answer)
                 result: Raw = json.loads(await answer.read())
                 return result
@@ -231,13 +236,13 @@ class KubeClient:
         content_type: str | None,
         timeout: aiohttp.ClientTimeout,
     ) -> Any:
-        if self._session is None:
-            raise RuntimeError("KubeClient is used outside its `async with`")
         headers = {"Accept": "application/json", **self._credentials.headers()}
         if body is not None and content_type:
             headers["Content-Type"] = content_type
         url = f"{self._credentials.server}{path}" + (f"?{urlencode(query)}" if query else "")
-        return self._session.request(method, url, data=body, headers=headers, timeout=timeout)
+        return self._connections.session.request(
+            method, url, data=body, headers=headers, timeout=timeout
+        )
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status < 400:
