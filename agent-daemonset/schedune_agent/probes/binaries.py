@@ -55,17 +55,15 @@ class BinarySearch:
         }
         self._running: asyncio.Task[dict[str, Sighting]] | None = None
 
-    async def look(self, names: Sequence[str]) -> Sighting | None:
-        """Return the first of these names that can be run, else the first that has a fault.
+    async def look(self) -> Mapping[str, Sighting]:
+        """Return what has each of the names, where something has.
 
         Raises:
             UnansweredError: the folders cannot be looked at, or not in time.
         """
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._find())
-        found = await asyncio.shield(self._running)
-        held = [found[name] for name in names if name in found]
-        return next((one for one in held if one.fault is None), held[0] if held else None)
+        return await asyncio.shield(self._running)
 
     async def _find(self) -> dict[str, Sighting]:
         said = await _ask(self._question, _FIND_DEADLINE_S)
@@ -78,6 +76,12 @@ class BinarySearch:
             )
             for name, one in said.items()
         }
+
+
+def first_of(found: Mapping[str, Sighting], names: Sequence[str]) -> Sighting | None:
+    """Return the first of these names that can be run, else the first that has a fault."""
+    held = [found[name] for name in names if name in found]
+    return next((one for one in held if one.fault is None), held[0] if held else None)
 
 
 async def digest(sighting: Sighting) -> str:
@@ -152,7 +156,7 @@ class Known:
 class Memory:
     """What was asked of the binary that is there now; another one is asked anew."""
 
-    def __init__(self, ask: Callable[[Sighting], Awaitable[BackendFact]]) -> None:
+    def __init__(self, ask: Callable[..., Awaitable[BackendFact]]) -> None:
         self._ask = ask
         self._held: tuple[object, float, Known] | None = None
 
@@ -165,7 +169,7 @@ class Memory:
             return held[2]
         try:
             async with asyncio.timeout(_ASK_DEADLINE_S):
-                known = Known(fact=await self._ask(sighting))
+                known = Known(fact=await self._ask(sighting, *others))
         except UnansweredError as error:
             known = Known(fault=str(error))
         except TimeoutError:

@@ -50,11 +50,11 @@ class _Question:
 
 
 _QUESTIONS: Final[Mapping[str, _Question]] = {
-    "tun": _Question("dev/net/tun", _TUNGETFEATURES, 4),
-    "vhost-net": _Question("dev/vhost-net", _VHOST_GET_FEATURES),
-    "vhost-vsock": _Question("dev/vhost-vsock", _VHOST_GET_FEATURES),
-    "vfio": _Question("dev/vfio/vfio"),
-    "iommufd": _Question("dev/iommu"),
+    "tun": _Question("/dev/net/tun", _TUNGETFEATURES, 4),
+    "vhost-net": _Question("/dev/vhost-net", _VHOST_GET_FEATURES),
+    "vhost-vsock": _Question("/dev/vhost-vsock", _VHOST_GET_FEATURES),
+    "vfio": _Question("/dev/vfio/vfio"),
+    "iommufd": _Question("/dev/iommu"),
 }
 
 
@@ -73,9 +73,9 @@ class DeviceFamily:
         """Open every device and ask it what it can do."""
         replies = await self._ask()
         looks: list[tuple[str, str, Callable[[], Answer]]] = [
-            (TUN, "dev/net/tun", lambda: _tun(self._files, replies["tun"])),
-            (PASSTHROUGH, "sys/kernel/iommu_groups", lambda: _vfio(self._files, replies)),
-            (TPM, "sys/class/tpm", lambda: _tpm(self._files)),
+            (TUN, "/dev/net/tun", lambda: _tun(self._files, replies["tun"])),
+            (PASSTHROUGH, "/sys/kernel/iommu_groups", lambda: _vfio(self._files, replies)),
+            (TPM, "/sys/class/tpm", lambda: _tpm(self._files)),
         ]
         answers = [
             _vhost(VHOST_NET, "vhost-net", replies),
@@ -104,8 +104,8 @@ def bridges(files: HostFiles) -> list[NetworkFact]:
     """
     names = [
         name
-        for name in files.names("sys/class/net")
-        if len(name) <= _LONGEST_NAME and files.exists(f"sys/class/net/{name}/bridge")
+        for name in files.names("/sys/class/net")
+        if len(name) <= _LONGEST_NAME and files.exists(f"/sys/class/net/{name}/bridge")
     ]
     return [NetworkFact(name=name) for name in names[:MOST_BRIDGES]]
 
@@ -132,10 +132,10 @@ def _holds(files: HostFiles, capability: int) -> bool:
         ValueError: the kernel's word is nonsense.
     """
     found = re.search(
-        r"^CapEff:\s*([0-9a-fA-F]{1,16})$", files.read("proc/self/status"), re.MULTILINE
+        r"^CapEff:\s*([0-9a-fA-F]{1,16})$", files.read("/proc/self/status"), re.MULTILINE
     )
     if found is None:
-        raise ValueError("there is no CapEff in proc/self/status")
+        raise ValueError("there is no CapEff in /proc/self/status")
     return bool(int(found[1], 16) >> capability & 1)
 
 
@@ -148,8 +148,8 @@ def _vhost(name: str, key: str, replies: Mapping[str, Reply]) -> Answer:
 
 
 def _vfio(files: HostFiles, replies: Mapping[str, Reply]) -> Answer:
-    groups = files.names("sys/kernel/iommu_groups")
-    source = "sys/kernel/iommu_groups"
+    groups = files.names("/sys/kernel/iommu_groups")
+    source = "/sys/kernel/iommu_groups"
     if not groups:
         row = rows.CAP_IOMMU_MISSING
         return Answer(PASSTHROUGH, CapabilityState.UNSUPPORTED, row, "", "0", source, "list")
@@ -162,12 +162,12 @@ def _vfio(files: HostFiles, replies: Mapping[str, Reply]) -> Answer:
 
 
 def _tpm(files: HostFiles) -> Answer:
-    names = [one for one in files.names("sys/class/tpm") if re.fullmatch(r"tpm\d{1,4}", one)]
+    names = [one for one in files.names("/sys/class/tpm") if re.fullmatch(r"tpm\d{1,4}", one)]
     if not names:
         row = rows.CAP_TPM_MISSING
-        source = "sys/class/tpm"
+        source = "/sys/class/tpm"
         return Answer(TPM, CapabilityState.UNSUPPORTED, row, "", None, source, "list")
-    path = f"sys/class/tpm/{names[0]}/tpm_version_major"
+    path = f"/sys/class/tpm/{names[0]}/tpm_version_major"
     version = files.read_or(path)
     if version not in ("", "1", "2"):
         return unreadable(TPM, f"{path} is {version[:32]!r}", path)
@@ -178,7 +178,7 @@ def _tpm(files: HostFiles) -> Answer:
 
 def _no(name: str, path: str, reply: Reply, missing: Row = rows.CAP_DEVICE_MISSING) -> Answer:
     """Return the way of no that an error number means."""
-    seen = f"/{path}: {reply.error}"
+    seen = reply.error
     if reply.errno in _ABSENT:
         return Answer(name, CapabilityState.UNSUPPORTED, missing, seen, None, path, "open")
     if reply.errno in _DENIED:

@@ -23,7 +23,7 @@ from schedune_agent.probes.kvm_surroundings import Device
 from schedune_agent.system.child import run_child
 from schedune_agent.system.host_files import HOST, HostFiles
 
-DEVICE: Final = "dev/kvm"
+DEVICE: Final = "/dev/kvm"
 DEADLINE_S: Final = 3.0
 ASK_AGAIN_S: Final = 300.0
 """After which a question without a proper answer is asked once more."""
@@ -76,8 +76,8 @@ class KvmFamily:
 
     def _key(self) -> object:
         """Return what the answer depends on: the device, KVM's modules, the boot."""
-        modules = tuple(self._files.identity(f"sys/module/{name}") for name in _MODULES)
-        boot = self._files.read_or("proc/sys/kernel/random/boot_id")
+        modules = tuple(self._files.identity(f"/sys/module/{name}") for name in _MODULES)
+        boot = self._files.read_or("/proc/sys/kernel/random/boot_id")
         device = self._files.at(DEVICE)
         try:
             found = device.stat()

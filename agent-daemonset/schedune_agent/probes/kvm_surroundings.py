@@ -14,14 +14,17 @@ from schedune_agent.system.host_files import HostFiles, UnreadableError
 DEVICE_THERE: Final = "kvm_virtualization"
 """The original's name: whether the device exists; its value is the most vCPUs of a guest."""
 NESTED: Final = "kvm_nested"
-_CONFIDENTIAL: Final = {
-    "amd_sev": (2, "kvm_amd", "sev"),
-    "amd_sev_es": (3, "kvm_amd", "sev_es"),
-    "amd_sev_snp": (4, "kvm_amd", "sev_snp"),
-    "intel_tdx": (5, "kvm_intel", "tdx"),
+_KINDS: Final = {
+    "amd_sev": (
+        ("SEV", 2, "kvm_amd", "sev"),
+        ("SEV-ES", 3, "kvm_amd", "sev_es"),
+        ("SEV-SNP", 4, "kvm_amd", "sev_snp"),
+    ),
+    "intel_tdx": (("TDX", 5, "kvm_intel", "tdx"),),
 }
-"""By capability: bit of KVM_CAP_VM_TYPES; for older kernels, module and parameter."""
-NAMES: Final = (DEVICE_THERE, NESTED, *_CONFIDENTIAL)
+"""Confidential guests by capability: kind, its bit in KVM_CAP_VM_TYPES, and for kernels that
+do not list it there, module and parameter."""
+NAMES: Final = (DEVICE_THERE, NESTED, *_KINDS)
 _ON: Final = frozenset({"Y", "1"})
 _OFF: Final = frozenset({"N", "0"})
 
@@ -42,10 +45,10 @@ def look(files: HostFiles, device: Device) -> list[Answer]:
     """Return the answers beside the strong one."""
     return [
         _presence(device),
-        attempt(NESTED, "sys/module", lambda: _nested(files, device)),
+        attempt(NESTED, "/sys/module", lambda: _nested(files, device)),
         *(
-            attempt(name, "sys/module", partial(_confidential, name, files, device))
-            for name in _CONFIDENTIAL
+            attempt(name, "/sys/module", partial(_confidential, name, files, device))
+            for name in _KINDS
         ),
     ]
 
@@ -53,10 +56,10 @@ def look(files: HostFiles, device: Device) -> list[Answer]:
 def hints(files: HostFiles, machine: str) -> list[str]:
     """Return what may explain a device that runs no guest."""
     found = []
-    if files.identity("sys/module/kvm_pvm"):
+    if files.identity("/sys/module/kvm_pvm"):
         found.append("its module is kvm_pvm")
     if machine == "x86_64":
-        words = _words(files, "proc/cpuinfo")
+        words = _words(files, "/proc/cpuinfo")
         if words and not {"vmx", "svm"}.intersection(words):
             found.append("the processor shows neither vmx nor svm")
     return found
@@ -88,7 +91,7 @@ def _presence(device: Device) -> Answer:
 
 def _nested(files: HostFiles, device: Device) -> Answer:
     for module in ("kvm_intel", "kvm_amd"):
-        path = f"sys/module/{module}/parameters/nested"
+        path = f"/sys/module/{module}/parameters/nested"
         said = files.read_or(path)
         if said in _ON:
             row = rows.CAP_KVM_NESTED_ON
@@ -104,24 +107,30 @@ def _nested(files: HostFiles, device: Device) -> Answer:
         return Answer(
             NESTED, CapabilityState.UNSUPPORTED, row, device.detail, None, device.path, "open"
         )
-    return unreadable(NESTED, "no module of KVM has a parameter `nested`", "sys/module")
+    return unreadable(NESTED, "no module of KVM has a parameter `nested`", "/sys/module")
 
 
 def _confidential(name: str, files: HostFiles, device: Device) -> Answer:
-    bit, module, parameter = _CONFIDENTIAL[name]
-    method = "KVM_CAP_VM_TYPES"
-    if device.vm_types is not None and device.vm_types >> bit & 1:
-        row = rows.CAP_CONFIDENTIAL_READY
-        return Answer(name, CapabilityState.SUPPORTED, row, "", None, device.path, method)
-    path = f"sys/module/{module}/parameters/{parameter}"
-    is_on = files.read_or(path) in _ON
-    if is_on and module == "kvm_amd" and files.exists("dev/sev"):
-        row = rows.CAP_CONFIDENTIAL_READY
-        return Answer(name, CapabilityState.SUPPORTED, row, "", None, path, "read")
-    if device.vm_types is not None:
-        row = rows.CAP_CONFIDENTIAL_OFF
-        return Answer(name, CapabilityState.UNSUPPORTED, row, "", None, device.path, method)
-    return _unasked(name, device)
+    """Say which kinds there are; the value lists them."""
+    offered = device.vm_types or 0
+    kinds = [
+        kind
+        for kind, bit, module, parameter in _KINDS[name]
+        if offered >> bit & 1 or _is_on(files, module, parameter)
+    ]
+    method = "KVM_CAP_VM_TYPES, parameters"
+    if kinds:
+        row, value = rows.CAP_CONFIDENTIAL_READY, ", ".join(kinds)
+        return Answer(name, CapabilityState.SUPPORTED, row, "", value, device.path, method)
+    if device.vm_types is None:
+        return _unasked(name, device)
+    row = rows.CAP_CONFIDENTIAL_OFF
+    return Answer(name, CapabilityState.UNSUPPORTED, row, "", None, device.path, method)
+
+
+def _is_on(files: HostFiles, module: str, parameter: str) -> bool:
+    said = files.read_or(f"/sys/module/{module}/parameters/{parameter}")
+    return said in _ON and (module != "kvm_amd" or files.exists("/dev/sev"))
 
 
 def _unasked(name: str, device: Device) -> Answer:

@@ -55,8 +55,9 @@ class QemuFamily(BinaryFamily):
         super().__init__(architecture, search)
         self.names = BINARIES.get(architecture, ())
 
-    async def ask(self, found: Sighting) -> BackendFact:
+    async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
         """Ask for its version, and by QMP for machines and devices."""
+        del others
         line, version = await ask_version(found.path, _VERSION)
         try:
             said = await ask_capabilities(Path(found.path))

@@ -19,27 +19,25 @@ from schedune_agent.system.host_files import HostFiles
 
 LANDLOCK: Final = "kernel_landlock_supported"
 NAMESPACES: Final = "kernel_namespaces_supported"
-USER_NAMESPACES: Final = "user_namespaces"
-NO_NEW_PRIVILEGES: Final = "no_new_privileges"
 _LANDLOCK_CREATE_RULESET: Final = 444
 _LANDLOCK_VERSION: Final = 1
 _NEEDED_ACTIONS: Final = ("kill_process", "trap", "errno", "allow")
 """What the filters of the three VMMs use."""
 _NEEDED_NAMESPACES: Final = ("mnt", "net", "pid", "user")
 _SWITCHES: Final = (
-    ("proc/sys/user/max_user_namespaces", "0"),
-    ("proc/sys/kernel/unprivileged_userns_clone", "0"),
-    ("proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
+    ("/proc/sys/user/max_user_namespaces", "0"),
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
+    ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
 )
-"""Files and the content that forbids user namespaces; all but the first are optional."""
+"""Files and the content that forbids user namespaces; each is optional."""
 
 
 class SecurityFamily:
-    """Seccomp, Landlock, namespaces, control groups, no_new_privs."""
+    """Seccomp, Landlock, namespaces, control groups."""
 
     name = "security"
     deadline_s = 2.0
-    answers_for = (SECCOMP, LANDLOCK, NAMESPACES, USER_NAMESPACES, CGROUPS, NO_NEW_PRIVILEGES)
+    answers_for = (SECCOMP, LANDLOCK, NAMESPACES, CGROUPS)
 
     def __init__(self, files: HostFiles, containment: Literal["Auto", "Session"] = "Auto") -> None:
         self._files = files
@@ -50,12 +48,10 @@ class SecurityFamily:
         files = self._files
         return Part(
             answers=[
-                attempt(SECCOMP, "proc/sys/kernel/seccomp", lambda: _seccomp(files)),
-                attempt(LANDLOCK, "sys/kernel/security/lsm", lambda: _landlock(files)),
-                attempt(NAMESPACES, "proc/self/ns", lambda: _namespaces(files)),
-                attempt(USER_NAMESPACES, "proc/sys/user", lambda: _user_namespaces(files)),
-                attempt(CGROUPS, "sys/fs/cgroup", self._cgroups),
-                attempt(NO_NEW_PRIVILEGES, "proc/self/status", lambda: _no_new(files)),
+                attempt(SECCOMP, "/proc/sys/kernel/seccomp", lambda: _seccomp(files)),
+                attempt(LANDLOCK, "/sys/kernel/security/lsm", lambda: _landlock(files)),
+                attempt(NAMESPACES, "/proc/self/ns", lambda: _namespaces(files)),
+                attempt(CGROUPS, "/sys/fs/cgroup", self._cgroups),
             ]
         )
 
@@ -64,10 +60,10 @@ class SecurityFamily:
 
         Firecracker's jailer and our own launches work with both versions of control groups.
         """
-        root = self._files.at("sys/fs/cgroup")
+        root = self._files.at("/sys/fs/cgroup")
         found = cgroup.hierarchies(root)
         if not found:
-            return _no(CGROUPS, rows.CAP_CGROUPS_MISSING, "sys/fs/cgroup")
+            return _no(CGROUPS, rows.CAP_CGROUPS_MISSING, "/sys/fs/cgroup")
         version = _version(root, found)
         if self._containment == "Session":
             seen = "the agent's settings say `containment: Session`"
@@ -75,7 +71,7 @@ class SecurityFamily:
         makes = cgroup.can_contain(root) if self._files.is_live else _may_write(found)
         if not makes:
             return _denied(CGROUPS, f"{version}, {len(found)} hierarchies", version)
-        source, row = "sys/fs/cgroup", rows.CAP_CGROUPS_READY
+        source, row = "/sys/fs/cgroup", rows.CAP_CGROUPS_READY
         return Answer(CGROUPS, CapabilityState.SUPPORTED, row, "", version, source, "mkdir")
 
 
@@ -92,11 +88,11 @@ def _may_write(found: list[Path]) -> bool:
 
 def _denied(name: str, seen: str, version: str) -> Answer:
     state, row = CapabilityState.UNAVAILABLE, rows.CAP_CGROUPS_DENIED
-    return Answer(name, state, row, seen, version, "sys/fs/cgroup", "mkdir")
+    return Answer(name, state, row, seen, version, "/sys/fs/cgroup", "mkdir")
 
 
 def _seccomp(files: HostFiles) -> Answer:
-    path = "proc/sys/kernel/seccomp/actions_avail"
+    path = "/proc/sys/kernel/seccomp/actions_avail"
     actions = files.read_or(path).split()
     if not actions:
         return _no(SECCOMP, rows.CAP_SECCOMP_MISSING, path, f"{path} is missing or empty")
@@ -112,7 +108,7 @@ def _seccomp(files: HostFiles) -> Answer:
 def _landlock(files: HostFiles) -> Answer:
     """Ask the kernel for its ABI; a recorded tree only knows whether Landlock was switched on."""
     if not files.is_live:
-        path = "sys/kernel/security/lsm"
+        path = "/sys/kernel/security/lsm"
         if "landlock" in files.read(path).split(","):
             return _yes(LANDLOCK, rows.CAP_LANDLOCK_SUPPORTED, path)
         return _no(LANDLOCK, rows.CAP_LANDLOCK_MISSING, path, f"{path} does not name it")
@@ -133,42 +129,22 @@ def _landlock(files: HostFiles) -> Answer:
 
 
 def _namespaces(files: HostFiles) -> Answer:
-    path = "proc/self/ns"
+    path = "/proc/self/ns"
     held = files.names(path)
     if not held:
         return unreadable(NAMESPACES, f"{path} is empty or missing", path)
     missing = [one for one in _NEEDED_NAMESPACES if one not in held]
     if missing:
         return _no(NAMESPACES, rows.CAP_NAMESPACES_MISSING, path, ", ".join(missing))
-    return _yes(NAMESPACES, rows.CAP_NAMESPACES_SUPPORTED, path)
-
-
-def _user_namespaces(files: HostFiles) -> Answer:
-    if "user" not in files.names("proc/self/ns"):
-        return _no(USER_NAMESPACES, rows.CAP_USER_NAMESPACES_FORBIDDEN, "proc/self/ns", "none")
-    for path, forbids in _SWITCHES:
-        said = files.read_or(path)
+    for setting, forbids in _SWITCHES:
+        said = files.read_or(setting)
         if said and not re.fullmatch(r"\d{1,10}", said):
-            return unreadable(USER_NAMESPACES, f"{path} is {said[:32]!r}", path)
+            return unreadable(NAMESPACES, f"{setting} is {said[:32]!r}", setting)
         if said == forbids:
-            row = rows.CAP_USER_NAMESPACES_FORBIDDEN
-            return _no(USER_NAMESPACES, row, path, f"{path} is {said}")
-    path = _SWITCHES[0][0]
-    value = files.read_or(path) or None
-    row = rows.CAP_USER_NAMESPACES_ALLOWED
-    return Answer(USER_NAMESPACES, CapabilityState.SUPPORTED, row, "", value, path, "read")
-
-
-def _no_new(files: HostFiles) -> Answer:
-    path = "proc/self/status"
-    text = files.read(path)
-    found = re.search(r"^NoNewPrivs:\s*([01])$", text, re.MULTILINE)
-    if found is None and not re.search(r"^Pid:\s*\d+$", text, re.MULTILINE):
-        return unreadable(NO_NEW_PRIVILEGES, f"{path} is no status of a process", path)
-    if found is None:
-        return _no(NO_NEW_PRIVILEGES, rows.CAP_NO_NEW_PRIVILEGES_MISSING, path)
-    row = rows.CAP_NO_NEW_PRIVILEGES
-    return Answer(NO_NEW_PRIVILEGES, CapabilityState.SUPPORTED, row, "", found[1], path, "read")
+            row, seen = rows.CAP_NAMESPACES_ROOT_ONLY, f"{setting} is {said}"
+            return Answer(NAMESPACES, CapabilityState.SUPPORTED, row, seen, "0", setting, "read")
+    row, most = rows.CAP_NAMESPACES_SUPPORTED, files.read_or(_SWITCHES[0][0]) or None
+    return Answer(NAMESPACES, CapabilityState.SUPPORTED, row, "", most, path, "list")
 
 
 def _yes(name: str, row: Row, source: str) -> Answer:

@@ -19,6 +19,7 @@ from schedune_agent.probes.binaries import (
     ask_text,
     ask_version,
     digest,
+    first_of,
 )
 from schedune_agent.probes.family import Answer, Part
 
@@ -45,6 +46,8 @@ class BinaryFamily:
     backend: Backend
     name: str
     names: Sequence[str]
+    companions: Sequence[str] = ()
+    """Names of other binaries on which the answer depends."""
     words: Words
     deadline_s = 15.0
 
@@ -66,16 +69,17 @@ class BinaryFamily:
     async def __call__(self) -> Part:
         """Return what is known of the binary; no backend: there is none that can be used."""
         try:
-            found = await self.search.look(self.names)
-            others = await self.companions()
+            seen = await self.search.look()
         except UnansweredError as error:
             return self._tell(CapabilityState.UNKNOWN, self.words.unanswered, str(error))
+        found = first_of(seen, self.names)
         if found is None:
             missing = " or ".join(self.names) or f"{self.traits.label} for {self.architecture}"
             return self._tell(CapabilityState.UNSUPPORTED, self.words.missing, missing)
         if found.fault is not None:
             state, row = _FAULTS[found.fault]
             return self._tell(state, row, found.seen)
+        others = [seen.get(name) for name in self.companions]
         return self._known(found, await self._memory.recall(found, *others))
 
     def _known(self, found: Sighting, known: Known) -> Part:
@@ -90,7 +94,7 @@ class BinaryFamily:
                 CapabilityState.UNAVAILABLE, unfit, fact.version_line, fact.version, found.path
             )
         told = self._tell(
-            CapabilityState.SUPPORTED, self.words.present, fact.version_line, fact.version,
+            CapabilityState.SUPPORTED, self.words.present, fact.version or "", fact.version,
             found.path,
         )  # fmt: skip
         return Part(facts={"backends": [fact]}, answers=told.answers)
@@ -102,17 +106,14 @@ class BinaryFamily:
         name, method = self.traits.capability, self.words.method
         return Part(answers=[Answer(name, state, row, seen, value, source, method)])
 
-    async def ask(self, found: Sighting) -> BackendFact:
-        """Ask a binary what it is and can do.
+    async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
+        """Ask a binary, and those that go with it, what it is and can do.
 
         Raises:
             UnansweredError: it does not say.
         """
+        del others
         raise UnansweredError(f"nobody knows how to ask {found.path}")
-
-    async def companions(self) -> Sequence[Sighting | None]:
-        """Return other binaries on which the answer depends."""
-        return ()
 
     def unfit(self, fact: BackendFact) -> Row | None:
         """Return why a binary that answered must not be used."""
@@ -140,8 +141,9 @@ class CloudHypervisorFamily(BinaryFamily):
     )
     options = ("--api-socket", "--event-monitor", "--landlock", "--no-shutdown", "--seccomp")
 
-    async def ask(self, found: Sighting) -> BackendFact:
+    async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
         """Ask for its version and its options."""
+        del others
         line, version = await ask_version(found.path, _CLOUD_HYPERVISOR)
         text = await ask_text(found.path, "--help")
         return BackendFact(
@@ -162,18 +164,15 @@ class FirecrackerFamily(BinaryFamily):
     backend = Backend.FIRECRACKER
     name = "firecracker"
     names = ("firecracker",)
+    companions = ("jailer",)
     words = Words(codes.CAP_FIRECRACKER_PRESENT, codes.CAP_FIRECRACKER_MISSING, "--version, --help")
     options = ("--api-sock", "--config-file", "--enable-pci", "--metrics-path", "--no-seccomp")
 
-    async def companions(self) -> Sequence[Sighting | None]:
-        """Return the jailer."""
-        return (await self.search.look(("jailer",)),)
-
-    async def ask(self, found: Sighting) -> BackendFact:
+    async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
         """Ask for its version and its options, and the jailer for its version."""
         line, version = await ask_version(found.path, _FIRECRACKER)
         text = await ask_text(found.path, "--help")
-        jailer = await self._jailer()
+        jailer = await _version_of_jailer(others[0]) if others else None
         return BackendFact(
             name=self.backend,
             path=found.path,
@@ -185,19 +184,19 @@ class FirecrackerFamily(BinaryFamily):
             features=[*_offered(self.options, text), *(["jailer"] if jailer == version[1] else [])],
         )
 
-    async def _jailer(self) -> str | None:
-        """Return the jailer's version; None: there is none that can be used."""
-        jailer = await self.search.look(("jailer",))
-        if jailer is None or jailer.fault is not None:
-            return None
-        try:
-            return (await ask_version(jailer.path, _JAILER))[1][1]
-        except UnansweredError:
-            return None
-
     def unfit(self, fact: BackendFact) -> Row | None:
         """Refuse a build for fuzzing."""
         return codes.CAP_FIRECRACKER_FUZZING if "fuzzing" in fact.version_line else None
+
+
+async def _version_of_jailer(jailer: Sighting | None) -> str | None:
+    """Return the jailer's version; None: there is none that can be used."""
+    if jailer is None or jailer.fault is not None:
+        return None
+    try:
+        return (await ask_version(jailer.path, _JAILER))[1][1]
+    except UnansweredError:
+        return None
 
 
 def _offered(options: Sequence[str], text: str) -> list[str]:

@@ -13,7 +13,7 @@ PROGRAMS = frozenset(
         *(name for names in BINARIES.values() for name in names),
         *CloudHypervisorFamily.names,
         *FirecrackerFamily.names,
-        "jailer",
+        *FirecrackerFamily.companions,
     }
 )
 """Everything that is looked for."""

@@ -51,7 +51,7 @@ CAP_FIRECRACKER_TUN_READY: Final = observed(
 CAP_FIRECRACKER_TUN_MISSING: Final = observed(
     "CAP_FIRECRACKER_TUN_MISSING",
     "TunMissing",
-    "there is no tun device: {observed}",
+    "there is no tun device",
     "Opening /dev/net/tun says that there is none.",
     "load the module tun",
 )
@@ -71,7 +71,7 @@ CAP_DEVICE_READY: Final = observed(
 CAP_DEVICE_MISSING: Final = observed(
     "CAP_DEVICE_MISSING",
     "DeviceMissing",
-    "there is no such device: {observed}",
+    "there is no such device",
     "Opening the device says that there is none.",
     "load the device's kernel module",
 )

@@ -34,7 +34,8 @@ CAP_NAMESPACES_SUPPORTED: Final = observed(
     "CAP_NAMESPACES_SUPPORTED",
     "NamespacesSupported",
     "all that is needed are there",
-    "The kernel has mount, network, process and user namespaces.",
+    "The kernel has mount, network, process and user namespaces; the value is how many of the"
+    " last one user may make.",
 )
 CAP_NAMESPACES_MISSING: Final = observed(
     "CAP_NAMESPACES_MISSING",
@@ -43,17 +44,12 @@ CAP_NAMESPACES_MISSING: Final = observed(
     "The kernel has no mount, network, process or user namespaces.",
     "use a kernel with these namespaces",
 )
-CAP_USER_NAMESPACES_ALLOWED: Final = observed(
-    "CAP_USER_NAMESPACES_ALLOWED",
-    "UserNamespacesAllowed",
-    "users may make them",
-    "Neither the limit, nor the distribution's switch, nor AppArmor forbids user namespaces.",
-)
-CAP_USER_NAMESPACES_FORBIDDEN: Final = observed(
-    "CAP_USER_NAMESPACES_FORBIDDEN",
-    "UserNamespacesForbidden",
-    "users may not make them: {observed}",
-    "The limit is 0, or the distribution's switch or AppArmor forbids user namespaces.",
+CAP_NAMESPACES_ROOT_ONLY: Final = observed(
+    "CAP_NAMESPACES_ROOT_ONLY",
+    "NamespacesRootOnly",
+    "users without rights may not make them: {observed}",
+    "All namespaces are there, but the limit, the distribution's switch or AppArmor forbids user"
+    " namespaces to those without rights; the agent as root does not need them.",
     "change the setting that the message names, if VMs shall run without root",
 )
 CAP_CGROUPS_READY: Final = observed(
@@ -75,17 +71,4 @@ CAP_CGROUPS_DENIED: Final = observed(
     "the agent makes no control groups: {observed}",
     "A hierarchy of control groups cannot be written by the agent, or its settings forbid it.",
     "mount /sys/fs/cgroup writable, run the agent as root, and leave `containment` at Auto",
-)
-CAP_NO_NEW_PRIVILEGES: Final = observed(
-    "CAP_NO_NEW_PRIVILEGES_SUPPORTED",
-    "NoNewPrivilegesSupported",
-    "VMs can be kept from gaining rights",
-    "The kernel has no_new_privs; the value is 1 where the agent itself runs under it.",
-)
-CAP_NO_NEW_PRIVILEGES_MISSING: Final = observed(
-    "CAP_NO_NEW_PRIVILEGES_MISSING",
-    "NoNewPrivilegesMissing",
-    "the kernel does not know no_new_privs",
-    "The status of a process does not name it.",
-    "use a newer kernel",
 )
