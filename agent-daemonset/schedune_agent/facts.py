@@ -32,6 +32,7 @@ from schedune_agent.probes.artifacts import ArtifactProbe
 from schedune_agent.probes.devices import DeviceFamily
 from schedune_agent.probes.family import Family, Part, join, observe
 from schedune_agent.probes.kvm import KvmFamily
+from schedune_agent.probes.networks import NetworkFamily
 from schedune_agent.probes.security import SecurityFamily
 from schedune_agent.probes.vmms import vmm_families
 from schedune_agent.settings import AgentSettings
@@ -124,6 +125,7 @@ def families_of(settings: AgentSettings, files: HostFiles) -> list[Family]:
         host.ProcessorFamily(files),
         KvmFamily(files),
         DeviceFamily(files),
+        NetworkFamily(files),
         SecurityFamily(files, settings.containment),
         *vmm_families(host.architecture(), settings.search_path),
         ArtifactFamily(ArtifactProbe(settings.image_roots)),

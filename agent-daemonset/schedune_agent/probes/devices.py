@@ -1,4 +1,4 @@
-"""Devices that VMs use: tun, vhost, VFIO, TPM; and the bridges to which taps go.
+"""Devices that VMs use: tun, vhost, VFIO, TPM.
 
 Opening a device may make the kernel load its module, as a launch would.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schedune.api.nodetruth import CapabilityState, NetworkFact
+from schedune.api.nodetruth import CapabilityState
 from schedune.codes import device_probes as rows
 from schedune.codes.row import Row
 from schedune.launch.capabilities import TPM
@@ -23,7 +23,6 @@ from schedune_agent.system.host_files import HostFiles
 VHOST_NET: Final = "vhost_net"
 VHOST_VSOCK: Final = "vhost_vsock"
 PASSTHROUGH: Final = "device_passthrough"
-MOST_BRIDGES: Final = 64
 ASK_AGAIN_S: Final = 300.0
 """After which a device that hung is opened once more: each try may leave a stuck process."""
 _LIMIT_S: Final = 1.0
@@ -31,7 +30,6 @@ _TUNGETFEATURES: Final = 0x800454CF
 _VHOST_GET_FEATURES: Final = 0x8008AF00
 _IFF_TAP: Final = 0x0002
 _CAP_NET_ADMIN: Final = 12
-_LONGEST_NAME: Final = 15
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENXIO, errno.ENODEV})
 _DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
 
@@ -82,7 +80,7 @@ class DeviceFamily:
             _vhost(VHOST_VSOCK, "vhost-vsock", replies),
             *(attempt(name, source, look) for name, source, look in looks),
         ]
-        return Part(facts={"networks": bridges(self._files)}, answers=answers)
+        return Part(answers=answers)
 
     async def _ask(self) -> dict[str, Reply]:
         now = asyncio.get_running_loop().time()
@@ -94,20 +92,6 @@ class DeviceFamily:
         replies = dict(zip(open_names, await ask(questions, deadline_s=_LIMIT_S), strict=True))
         self._hung |= {name: (now, one) for name, one in replies.items() if one.timed_out}
         return replies | {name: held[1] for name, held in self._hung.items()}
-
-
-def bridges(files: HostFiles) -> list[NetworkFact]:
-    """Return the bridges by name, at most 64.
-
-    Raises:
-        UnreadableError: the network devices cannot be listed.
-    """
-    names = [
-        name
-        for name in files.names("/sys/class/net")
-        if len(name) <= _LONGEST_NAME and files.exists(f"/sys/class/net/{name}/bridge")
-    ]
-    return [NetworkFact(name=name) for name in names[:MOST_BRIDGES]]
 
 
 def _tun(files: HostFiles, reply: Reply) -> Answer:

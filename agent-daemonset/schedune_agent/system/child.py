@@ -80,6 +80,8 @@ async def run_child(
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
+        # A grandchild that left the group may hold the pipes for ever; we let go of them.
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
     return ChildResult(exit_code, bytes(out), bytes(err), flooded)
 
 

@@ -68,7 +68,7 @@ class Watcher:
         os.close(self.descriptor)
 
     def arm(self) -> None:
-        """Watch each folder, or where it is missing the nearest above it, in which it may appear."""
+        """Watch each folder, or where it is missing, the way to it in the nearest above it."""
         known: dict[int, list[Watched]] = {}
         for one in self._watched:
             folder, wanted = one.folder, one
