@@ -115,14 +115,19 @@ async def test_a_folder_that_was_replaced_is_watched_again(
         assert await turns.next()
 
 
-async def test_two_that_watch_one_folder_each_see_what_they_want(
+async def test_two_that_watch_one_folder_each_see_what_they_want_and_no_more(
     tmp_path: Path, watching_over: Watch
 ) -> None:
-    first = Watched(tmp_path, re.compile("kvm"), contents=False)
-    async with watching_over(first, Watched(tmp_path, re.compile("firecracker"))) as turns:
+    for name in ("firecracker", "kvm"):
+        (tmp_path / name).write_text("")
+    binary = Watched(tmp_path, re.compile("firecracker"))
+    device = Watched(tmp_path, re.compile("kvm"), contents=False)
+    async with watching_over(binary, device) as turns:
         (tmp_path / "firecracker").write_text("new")
         assert await turns.next()
-        (tmp_path / "kvm").write_text("")
+        (tmp_path / "kvm").write_text("noise")
+        assert not await turns.next(within_s=0.5)
+        (tmp_path / "kvm").unlink()
         assert await turns.next()
 
 

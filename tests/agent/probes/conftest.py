@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from schedune_agent.probes.family import Answer, Part
+from schedune_testing.programs import Machine
 
 Put = Callable[[str, str], None]
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -74,3 +75,10 @@ def leased(path: Path) -> Iterator[None]:
 @pytest.fixture
 def hold_open() -> Callable[[Path], "contextlib.AbstractContextManager[None]"]:
     return leased
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    folder = tmp_path / "bin"
+    folder.mkdir(mode=0o755)
+    return Machine(folder)

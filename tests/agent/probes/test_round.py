@@ -10,6 +10,7 @@ import pytest
 
 from schedune.api.nodetruth import CapabilityState, NodeTruthStatus
 from schedune.codes.table import TABLE
+from schedune.eligibility.freshness import _OWN_WORD
 from schedune_agent.facts import Probes
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.probes import binaries, devices
@@ -129,6 +130,15 @@ async def test_with_everything_hostile_at_once_every_answer_comes_and_says_why(
     assert all(one.message and one.reason_code in TABLE for one in facts.capabilities)
     assert facts.compatibility_class is None
     assert facts.compatibility_reasons == ["CLASS_UNKNOWN_KVM"]
+
+
+def test_a_family_that_answers_for_capabilities_speaks_for_itself_when_it_fails(
+    probes: Callable[..., Probes],
+) -> None:
+    """The others fail for the whole node: nobody knows what they would have said."""
+    families = probes()._families
+    assert {one.name for one in families if one.answers_for} <= _OWN_WORD
+    assert "networks" not in _OWN_WORD
 
 
 def test_a_list_to_which_several_families_add_is_theirs_in_turn() -> None:

@@ -9,8 +9,6 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,54 +18,15 @@ from hypothesis import strategies as st
 from schedune.api.nodetruth import BackendFact, CapabilityState
 from schedune.codes import probes as qemu_rows
 from schedune.codes import vmm_probes as rows
-from schedune_agent.probes import binaries, binary_child, vmm
+from schedune_agent.probes import binaries, vmm
 from schedune_agent.probes.binaries import BinarySearch
-from schedune_agent.probes.family import Answer, Family, observe
 from schedune_agent.probes.vmms import PROGRAMS, vmm_families
 from schedune_agent.settings import DEFAULT_SEARCH_PATH
 from schedune_lab.machine import ensure_qemu
+from schedune_testing.programs import Machine, look, says
 
 FIRECRACKER = "firecracker"
 CLOUD_HYPERVISOR = "cloud-hypervisor"
-_HELP = "echo '  --api-sock <P>  --config-file <F>  --landlock  --event-monitor <E>'"
-
-
-def says(line: str) -> str:
-    """Return a script that gives this version and a help text."""
-    return f"""[ "$1" = --help ] && {_HELP} || echo '{line}'"""
-
-
-@dataclass
-class Machine:
-    """A folder of programs, and the family that looks for one of them."""
-
-    folder: Path
-
-    def install(self, name: str, script: str, mode: int = 0o755) -> Path:
-        """Put a program in its place, as a package manager does: by renaming."""
-        fresh = self.folder / f".{name}.new"
-        fresh.write_text(f"#!/bin/sh\n{script}\n")
-        fresh.chmod(mode)
-        return fresh.rename(self.folder / name)
-
-    def family(self, name: str, *folders: Path) -> Family:
-        held = vmm_families("amd64", [self.folder, *folders])
-        return next(one for one in held if one.name == name)
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    folder = tmp_path / "bin"
-    folder.mkdir(mode=0o755)
-    return Machine(folder)
-
-
-async def look(family: Family) -> tuple[Answer, list[BackendFact]]:
-    """Return what a family says, which never fails."""
-    outcome = await observe(family)
-    assert outcome.run.outcome == "Succeeded"
-    (answer,) = outcome.part.answers
-    return answer, list(outcome.part.facts.get("backends", []))
 
 
 @pytest.mark.parametrize(
@@ -163,111 +122,6 @@ async def test_a_qemu_that_tells_a_version_and_nothing_more_is_unknown(machine: 
     assert (answer.state, answer.row) == (CapabilityState.UNKNOWN, qemu_rows.CAP_QEMU_UNANSWERED)
     assert "ended before it listened" in answer.observed
     assert not facts
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-
-
-def _not_executable(path: Path) -> None:
-    path.write_text(says("Firecracker v1.16.1"))
-    path.chmod(0o644)
-
-
-def _dangling(path: Path) -> None:
-    path.symlink_to("nowhere")
-
-
-def _loop(path: Path) -> None:
-    path.symlink_to(path)
-
-
-@pytest.mark.parametrize(
-    ("make", "seen"),
-    [
-        (_folder, "is a folder"),
-        (os.mkfifo, "is a FIFO"),
-        (_not_executable, "has mode 0644"),
-        (_dangling, "firecracker: "),
-        (_loop, "firecracker: "),
-    ],
-)
-async def test_what_has_the_name_and_is_no_program_is_told(
-    machine: Machine, tmp_path: Path, make: Callable[[Path], None], seen: str
-) -> None:
-    make(machine.folder / FIRECRACKER)
-    answer, facts = await look(machine.family(FIRECRACKER))
-    assert (answer.state, answer.row) == (CapabilityState.UNKNOWN, rows.CAP_VMM_NO_PROGRAM)
-    assert seen in answer.observed
-    assert not facts
-    second = Machine(tmp_path / "second")
-    second.folder.mkdir()
-    second.install(FIRECRACKER, says("Firecracker v1.16.1"))
-    answer, _ = await look(machine.family(FIRECRACKER, second.folder))
-    assert answer.state is CapabilityState.SUPPORTED
-
-
-def _by_others(machine: Machine, path: Path) -> None:
-    path.chmod(0o757)
-
-
-def _folder_of_others(machine: Machine, path: Path) -> None:
-    machine.folder.chmod(0o777)
-
-
-def _link_among_others(machine: Machine, path: Path) -> None:
-    elsewhere = machine.folder.parent / "safe"
-    elsewhere.mkdir(mode=0o755)
-    path.rename(elsewhere / "program")
-    path.symlink_to(elsewhere / "program")
-    machine.folder.chmod(0o777)
-
-
-@pytest.mark.parametrize("spoil", [_by_others, _folder_of_others, _link_among_others])
-async def test_a_binary_that_others_could_replace_is_refused(
-    machine: Machine, spoil: Callable[[Machine, Path], None]
-) -> None:
-    path = machine.install(FIRECRACKER, f"touch {machine.folder.parent}/ran")
-    spoil(machine, path)
-    answer, facts = await look(machine.family(FIRECRACKER))
-    assert (answer.state, answer.row) == (CapabilityState.UNAVAILABLE, rows.CAP_VMM_UNTRUSTED)
-    assert "has mode 07" in answer.observed
-    assert not facts
-    assert not (machine.folder.parent / "ran").exists()
-
-
-def _find(machine: Machine, uid: int, gid: int) -> dict[str, object]:
-    found = binary_child.find(
-        {"folders": [str(machine.folder)], "names": [FIRECRACKER], "uid": uid, "gid": gid}
-    )
-    return found[FIRECRACKER]
-
-
-def test_a_binary_of_another_user_is_refused_and_ones_own_is_not(machine: Machine) -> None:
-    path = machine.install(FIRECRACKER, says("Firecracker v1.16.1"))
-    owner = os.getuid()
-    if owner == 0:
-        owner = 4242
-        os.chown(path, owner, owner)
-    stranger = _find(machine, owner + 1, owner + 1)
-    assert (stranger["fault"], stranger["seen"]) == (
-        "untrusted",
-        f"{path} belongs to user {owner}",
-    )
-    assert "path" in _find(machine, owner, path.stat().st_gid)
-
-
-def test_the_own_group_may_write_only_where_the_agent_is_not_root(machine: Machine) -> None:
-    path = machine.install(FIRECRACKER, says("Firecracker v1.16.1"))
-    if os.geteuid() == 0:
-        os.chown(path, 4242, 4242)
-    path.chmod(0o775)
-    uid, gid = path.stat().st_uid, path.stat().st_gid
-    assert "path" in _find(machine, uid, gid)
-    assert _find(machine, uid, gid + 1)["fault"] == "untrusted"
-    if os.geteuid() == 0:
-        os.chown(path, 0, 4242)
-        assert _find(machine, 0, 4242)["fault"] == "untrusted"
 
 
 async def test_another_binary_is_asked_anew_and_the_same_one_is_not(machine: Machine) -> None:
