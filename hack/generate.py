@@ -1,4 +1,4 @@
-"""Write what is generated: the CRDs, the page of reason codes, the JSON Schemas."""
+"""Write what is generated: the CRDs, the pages of docs/reference, the JSON Schemas."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import yaml
 from schedune.api.crd import DEFINITIONS, render_definition
 from schedune.api.policy_page import render_policy_page
 from schedune.codes.page import render_page
+from schedune.evidence.class_page import render_class_page
 from schedune_cli.schemas import rendered_schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ def rendered() -> dict[Path, str]:
     return {
         **files,
         **{schemas / path: text for path, text in rendered_schemas().items()},
+        reference / "node-classes.md": render_class_page(),
         reference / "reasons.md": render_page(),
         reference / "scheduling-policy.md": render_policy_page(),
     }

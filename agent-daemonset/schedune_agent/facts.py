@@ -10,10 +10,7 @@ from typing import Any, Final, Protocol
 
 from schedune.api.base import Condition
 from schedune.api.nodetruth import (
-    BackendFact,
-    Capability,
     CapabilityState,
-    Constraint,
     Health,
     HealthState,
     Identity,
@@ -22,19 +19,22 @@ from schedune.api.nodetruth import (
     NodeTruthStatus,
 )
 from schedune.api.text import plain_line
-from schedune.api.vmworkload import Acceleration
 from schedune.codes import probes as codes
 from schedune.codes import summary
-from schedune.codes.row import Reason, Row
+from schedune.codes.row import Reason
 from schedune.codes.table import TABLE
+from schedune.evidence.node_class import derive
 from schedune.launch.capabilities import KVM
 from schedune_agent import __version__
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.probes import host
 from schedune_agent.probes.artifacts import LISTED, ArtifactProbe
-from schedune_agent.probes.family import Answer, Family, Part, observe
+from schedune_agent.probes.devices import DeviceFamily
+from schedune_agent.probes.family import Answer, Family, Part, join, observe
 from schedune_agent.probes.kvm import KvmFamily
-from schedune_agent.probes.qemu import QemuFamily
+from schedune_agent.probes.networks import NetworkFamily
+from schedune_agent.probes.security import SecurityFamily
+from schedune_agent.probes.vmms import vmm_families
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system.host_files import HOST, HostFiles
 
@@ -79,7 +79,7 @@ class Probes:
         self._identity = identity
         self._containment = containment
         self._clock = clock
-        self._kvm = KvmFamily()
+        self._kvm = KvmFamily(files)
         """Asked before all others: its deadline must not be spent on their work."""
         self._families = families_of(settings, files)
 
@@ -91,7 +91,7 @@ class Probes:
         now = self._clock()
         parts = [one.part for one in outcomes]
         answers = [answer.at(now) for part in parts for answer in part.answers]
-        facts = {name: value for part in parts for name, value in part.facts.items()}
+        facts = join(parts)
         status = NodeTruthStatus.model_validate({
             "artifacts_truncated": 1,
             **facts,
@@ -127,7 +127,10 @@ def families_of(settings: AgentSettings, files: HostFiles) -> list[Family]:
     """Return the probes that an agent runs, in the order in which they are told."""
     return [
         host.ProcessorFamily(files),
-        QemuFamily(host.architecture()),
+        DeviceFamily(files),
+        NetworkFamily(files),
+        SecurityFamily(files, settings.containment),
+        *vmm_families(host.architecture(), settings.search_path),
         ArtifactFamily(ArtifactProbe(settings.image_roots)),
         host.MemoryFamily(),
         host.SystemFamily(files),
@@ -158,48 +161,6 @@ class ArtifactFamily:
         return Part(
             facts={"artifacts": files, "artifacts_truncated": hidden or None}, answers=[listed]
         )
-
-
-def derive(facts: NodeTruthStatus) -> NodeTruthStatus:
-    """Add what follows from the facts: the class, the constraints, what KVM rules out."""
-    kvm = next((one for one in facts.capabilities if one.name == KVM), None)
-    works = kvm is not None and kvm.state is CapabilityState.SUPPORTED
-    architecture = facts.cpu.architecture if facts.cpu else ""
-    node_class, reasons = _class_of(architecture, works=works)
-    return facts.model_copy(
-        update={
-            "backends": [_with_acceleration(one, kvm_works=works) for one in facts.backends],
-            "compatibility_class": node_class,
-            "compatibility_reasons": [row.code for row in reasons],
-            "constraints": [] if works else [_no_kvm(kvm)],
-        }
-    )
-
-
-def _with_acceleration(fact: BackendFact, *, kvm_works: bool) -> BackendFact:
-    """Keep KVM only where a guest ran: compiled in is not working."""
-    kept = [one for one in fact.accelerations if kvm_works or one != Acceleration.KVM.value]
-    return fact.model_copy(update={"accelerations": kept})
-
-
-def _class_of(architecture: str, *, works: bool) -> tuple[str, Sequence[Row]]:
-    """Derive the compatibility class (upstream.md 4.3), from KVM that runs, not that exists."""
-    if architecture not in ("amd64", "arm64"):
-        return "Unsupported", [codes.CLASS_UNSUPPORTED_ARCH]
-    if not works:
-        return "Unsupported", [codes.CLASS_UNSUPPORTED_NO_KVM]
-    if architecture == "arm64":
-        return "ArmProduction", [codes.CLASS_ARM_PROD_READY]
-    return "X86HoldingPool", [codes.CLASS_X86_HOLDING_READY]
-
-
-def _no_kvm(kvm: Capability | None) -> Constraint:
-    return Constraint(
-        code=codes.CONSTRAINT_NO_KVM.code,
-        type="VirtualizationDisabled",
-        observed=kvm.message[:256] if kvm else "unknown",
-        expected="works",
-    )
 
 
 def agent_conditions(facts: NodeTruthStatus, now: datetime, generation: int) -> list[Condition]:

@@ -1,13 +1,21 @@
 """What the agent is told."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from schedune.api.base import Quantity
 from schedune_agent.vmm.qemu.networks import ANY_ADDRESS
 from schedune_kube.settings import KubernetesSettings, Settings, read_settings_file
+
+DEFAULT_SEARCH_PATH: Final = (
+    "/usr/local/bin",
+    "/usr/bin",
+    "/opt/schedune/bin",
+    "/opt/schedune",
+    "/usr/libexec",
+)
 
 
 class CapacitySettings(Settings):
@@ -40,6 +48,11 @@ class AgentSettings(Settings):
         default_factory=lambda: [Path("/var/lib/schedune/images")]
     )
     """Folders whose files are artefacts."""
+    search_path: Annotated[list[Path], Field(min_length=1, max_length=16)] = Field(
+        default_factory=lambda: [Path(one) for one in DEFAULT_SEARCH_PATH]
+    )
+    """Folders in which VMM binaries are looked for, the first one counts; in each also the
+    folders that are named by a digest."""
     run_directory: Path = Path("/run/schedune")
     """Where control sockets are, one folder per placement."""
     state_directory: Path = Path("/var/lib/schedune")

@@ -73,6 +73,19 @@ class Part:
     levels: Sequence[Level] = ()
 
 
+def join(parts: Sequence[Part]) -> dict[str, object]:
+    """Put the facts of families together: a list to which several add is theirs in turn."""
+    joined: dict[str, object] = {}
+    for part in parts:
+        for name, value in part.facts.items():
+            held = joined.get(name)
+            if isinstance(held, list) and isinstance(value, list):
+                joined[name] = [*held, *value]
+            else:
+                joined[name] = value
+    return joined
+
+
 class Family(Protocol):
     """One family of probes; remembers between rounds what need not be asked again."""
 

@@ -2,7 +2,9 @@
 
 Run as a program of its own (``python3 -S kvm_child.py [DEVICE]``), with nothing but
 the standard library: KVM_RUN may never return, and only SIGKILL ends it then. Prints
-one JSON object with ``verdict`` and ``detail``.
+one JSON object when the device is open (``maxVcpus``, ``vmTypes``), so that one that
+opens is told from one that boots, and a last one with ``verdict``, ``detail`` and,
+where the guest ran, ``milliseconds``.
 
 Opening the device, making a VM and even a real-mode guest prove nothing: a device
 that cannot boot a kernel passes them all. The x86 guest uses long mode with paging
@@ -19,6 +21,7 @@ import os
 import platform
 import struct
 import sys
+import time
 
 GET_API_VERSION, CREATE_VM, CHECK_EXTENSION, VCPU_MMAP_SIZE, CREATE_VCPU = (
     0xAE00,
@@ -38,7 +41,7 @@ GET_SUPPORTED_CPUID, SET_CPUID2 = 0xC008AE05, 0x4008AE90
 MOST_CPUID_ENTRIES = 256
 CPUID_ENTRY_SIZE = 40
 ARM_VCPU_INIT, ARM_PREFERRED_TARGET, SET_ONE_REG = 0x4020AEAE, 0x8020AEAF, 0x4010AEAC
-CAP_ARM_IPA_SIZE = 165
+CAP_MAX_VCPUS, CAP_ARM_IPA_SIZE, CAP_VM_TYPES = 66, 165, 235
 ARM_REG_PC = 0x6030000000100040
 EXIT_IO, EXIT_HLT, EXIT_MMIO, EXIT_INTERNAL_ERROR = 2, 5, 6, 17
 MEMORY_SIZE = 2 << 20
@@ -61,9 +64,27 @@ ARM_CODE = struct.pack(
 class Verdict(Exception):  # noqa: N818 - the outcome, not an error
     """Ends the probe with an answer."""
 
-    def __init__(self, verdict: str, detail: str) -> None:
+    def __init__(self, verdict: str, detail: str, milliseconds: "int | None" = None) -> None:
         super().__init__(verdict)
-        self.answer = {"verdict": verdict, "detail": detail}
+        self.answer: dict[str, object] = {
+            "verdict": verdict,
+            "detail": detail,
+            "milliseconds": milliseconds,
+        }
+
+
+def tell(answer: "dict[str, object]") -> None:
+    """Print one line at once: the next call may be the last."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def ask_extension(kvm: int, number: int) -> "int | None":
+    """Return what KVM says of an extension; None: nothing."""
+    try:
+        return fcntl.ioctl(kvm, CHECK_EXTENSION, number)
+    except OSError:
+        return None
 
 
 def open_device(path: str) -> int:
@@ -199,6 +220,8 @@ def probe(path: str) -> None:
     machine = platform.machine()
     kvm = open_device(path)
     version = fcntl.ioctl(kvm, GET_API_VERSION, 0)
+    most, types = ask_extension(kvm, CAP_MAX_VCPUS), ask_extension(kvm, CAP_VM_TYPES)
+    tell({"maxVcpus": most, "vmTypes": types})
     if version != 12 or machine not in ("x86_64", "aarch64"):
         raise Verdict("unsupported", f"API version {version} on {machine}")
     vm = make_vm(kvm, machine)
@@ -214,6 +237,7 @@ def probe(path: str) -> None:
     fcntl.ioctl(vm, SET_USER_MEMORY_REGION, struct.pack("<IIQQQ", 0, 0, base, MEMORY_SIZE, address))
     vcpu = fcntl.ioctl(vm, CREATE_VCPU, 0)
     area = mmap.mmap(vcpu, fcntl.ioctl(kvm, VCPU_MMAP_SIZE, 0), flags=mmap.MAP_SHARED)
+    started = time.monotonic()
     if machine == "x86_64":
         describe_x86(kvm, vcpu)
         start_x86(vcpu)
@@ -221,20 +245,18 @@ def probe(path: str) -> None:
     else:
         start_arm(vm, vcpu)
         judge_arm(vcpu, area)
-    raise Verdict("ok", f"a guest ran on {path}")
+    raise Verdict("ok", f"a guest ran on {path}", int((time.monotonic() - started) * 1000))
 
 
 def main() -> None:
     """Print the verdict and leave at once, without undoing what may hang."""
     try:
         probe(sys.argv[1] if len(sys.argv) > 1 else "/dev/kvm")
-        answer = {"verdict": "error", "detail": "the probe ended without a verdict"}
+        tell({"verdict": "error", "detail": "the probe ended without a verdict"})
     except Verdict as verdict:
-        answer = verdict.answer
+        tell(verdict.answer)
     except OSError as error:
-        answer = {"verdict": "error", "detail": str(error)}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+        tell({"verdict": "error", "detail": str(error)})
     os._exit(0)
 
 

@@ -2,94 +2,102 @@
 
 import asyncio
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from schedune.api.nodetruth import BackendFact, CapabilityState
+from schedune.api.nodetruth import BackendFact
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import probes as codes
-from schedune.codes.row import Row
-from schedune.launch.traits import NETDEV, TRAITS
-from schedune_agent.probes.family import Answer, Part
+from schedune.launch.traits import NETDEV
+from schedune_agent.probes.binaries import (
+    BinarySearch,
+    Sighting,
+    UnansweredError,
+    ask_version,
+    digest,
+)
+from schedune_agent.probes.vmm import BinaryFamily, Words
 from schedune_agent.system.child import run_child
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 
-BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
-SEARCH_PATH: Final = "/usr/local/bin:/usr/bin:/opt/schedune/bin:/usr/libexec"
-_VERSION: Final = re.compile(r"QEMU emulator version (\d+\.\d+\.\d+)", re.ASCII)
+BINARIES: Final = {
+    "amd64": ("qemu-system-x86_64", "qemu-kvm"),
+    "arm64": ("qemu-system-aarch64", "qemu-kvm"),
+}
+"""Names of the QEMU for guests of the node's own architecture; Red Hat's has the second."""
+_TARGETS: Final = {"amd64": "x86_64", "arm64": "aarch64"}
+_MICROVM: Final = "microvm"
+_VERSION: Final = re.compile(
+    r"QEMU emulator version (\d{1,5}\.\d{1,5}\.\d{1,5})(?: \(.*\))?\s*$", re.ASCII
+)
 _DEADLINE_S: Final = 5.0
-_TRAITS: Final = TRAITS[Backend.QEMU]
-
-_Key = tuple[int, int, int, int]
-
-
-class QemuFamily:
-    """Finds QEMU for guests of the node's own architecture."""
-
-    name = "qemu"
-    deadline_s = 3 * _DEADLINE_S
-    answers_for = (_TRAITS.capability,)
-
-    def __init__(self, architecture: str, search_path: str = SEARCH_PATH) -> None:
-        self._architecture = architecture
-        self._search_path = search_path
-        self._asked: dict[_Key, BackendFact] = {}
-
-    async def __call__(self) -> Part:
-        """Return what is known of it; no backend: there is none."""
-        name = BINARIES.get(self._architecture)
-        found = shutil.which(name, path=self._search_path) if name else None
-        if found is None:
-            missing = f"QEMU for {self._architecture}"
-            return Part(
-                answers=[_answer(CapabilityState.UNSUPPORTED, codes.CAP_QEMU_MISSING, missing)]
-            )
-        path = Path(found).resolve()
-        status = path.stat()
-        key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-        if key not in self._asked:
-            self._asked = {key: await self._ask(path)}
-        fact = self._asked[key]
-        present = _answer(CapabilityState.SUPPORTED, codes.CAP_QEMU_PRESENT, fact.version_line)
-        return Part(facts={"backends": [fact]}, answers=[present])
-
-    async def _ask(self, path: Path) -> BackendFact:
-        result = await run_child([str(path), "--version"], deadline_s=_DEADLINE_S)
-        line = result.stdout.decode(errors="replace").partition("\n")[0].strip()[:256]
-        version = _VERSION.match(line)
-        machines, types = await ask_capabilities(path) if version else ([], [])
-        wanted = _TRAITS.machines.get(self._architecture, "")
-        return BackendFact(
-            name=Backend.QEMU,
-            path=str(path),
-            version=version[1] if version else None,
-            version_line=line,
-            architecture=self._architecture,
-            accelerations=[
-                kind for kind, kind_type in _ACCELERATIONS.items() if kind_type in types
-            ],
-            machine_types=[wanted] if wanted in machines else [],
-            features=sorted(_TRAITS.all_devices.intersection(types)),
-        )
-
-
 _ACCELERATIONS: Final = {
     Acceleration.KVM.value: "kvm-accel",
     Acceleration.EMULATED.value: "tcg-accel",
 }
 
 
-def _answer(state: CapabilityState, row: Row, seen: str) -> Answer:
-    return Answer(
-        _TRAITS.capability, state, row, seen, source="search path", method="--version and QMP"
+class QemuFamily(BinaryFamily):
+    """QEMU, asked by QMP."""
+
+    backend = Backend.QEMU
+    name = "qemu"
+    words = Words(
+        codes.CAP_QEMU_PRESENT,
+        codes.CAP_QEMU_MISSING,
+        "--version, QMP",
+        codes.CAP_QEMU_UNANSWERED,
     )
 
+    def __init__(self, architecture: str, search: BinarySearch) -> None:
+        super().__init__(architecture, search)
+        self.names = BINARIES.get(architecture, ())
 
-async def ask_capabilities(path: Path) -> tuple[Sequence[str], Sequence[str]]:
-    """Ask a binary by QMP for its machine types, and for its object types and network drivers.
+    async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
+        """Ask for its version, and by QMP for machines and devices."""
+        del others
+        line, version = await ask_version(found.path, _VERSION)
+        try:
+            said = await ask_capabilities(Path(found.path))
+        except (QmpError, OSError, KeyError, TypeError) as error:
+            raise UnansweredError(f"{found.path} over QMP: {error}") from error
+        if said.target != _TARGETS[self.architecture]:
+            raise UnansweredError(f"{found.path} runs guests of {said.target[:32]!r}")
+        wanted = (self.traits.machines[self.architecture], _MICROVM)
+        return BackendFact(
+            name=self.backend,
+            path=found.path,
+            version=version[1],
+            version_line=line,
+            sha256=await digest(found),
+            architecture=self.architecture,
+            accelerations=[kind for kind, one in _ACCELERATIONS.items() if one in said.types],
+            machine_types=[one for one in wanted if one in said.machines],
+            features=sorted(self.traits.all_devices.intersection(said.features)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a QEMU says of itself."""
+
+    target: str
+    machines: Sequence[str]
+    types: Sequence[str]
+    drivers: Sequence[str]
+    """Of networks: names of types are a build's own, so they are no types."""
+
+    @property
+    def features(self) -> Sequence[str]:
+        """Return devices and network drivers as a truth names them."""
+        return [*self.types, *(f"{NETDEV}{one}" for one in self.drivers)]
+
+
+async def ask_capabilities(path: Path) -> Said:
+    """Ask a binary by QMP for its target, machine types and object types.
 
     Raises:
         QmpError: it does not answer.
@@ -100,22 +108,34 @@ async def ask_capabilities(path: Path) -> tuple[Sequence[str], Sequence[str]]:
             str(path), "-M", "none", "-nodefaults", "-no-user-config", "-display", "none",
             "-monitor", "none", "-S", "-qmp", f"unix:{socket},server=on,wait=off",
         ]  # fmt: skip
-        child = asyncio.create_task(run_child(argv, deadline_s=_DEADLINE_S))
+        child = asyncio.create_task(run_child(argv, deadline_s=_DEADLINE_S, may_flood=False))
         try:
-            client = await _connect(socket, child)
-            machines = await client.execute("query-machines")
-            types = await client.execute("qom-list-types")
-            drivers = network_drivers(await client.execute("query-qmp-schema"))
-            await client.execute("quit")
-            client.close()
+            return await _converse(socket, child)
         finally:
-            await child
+            # It quit, or it failed: either way nothing more is wanted of it.
+            child.cancel()
+            await asyncio.wait([child])
+
+
+async def _converse(socket: Path, child: "asyncio.Task[object]") -> Said:
+    client = await _connect(socket, child)
+    try:
+        target = await client.execute("query-target")
+        machines = await client.execute("query-machines")
+        types = await client.execute("qom-list-types")
+        drivers = network_drivers(await client.execute("query-qmp-schema"))
+    finally:
+        client.close()
     names = [one["name"] for one in machines] + [one["alias"] for one in machines if "alias" in one]
-    return names, [one["name"] for one in types] + [f"{NETDEV}{one}" for one in drivers]
+    return Said(str(target["arch"]), names, [one["name"] for one in types], drivers)
 
 
 def network_drivers(schema: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Return what ``netdev_add`` takes as its type: names of types are a build's own."""
+    """Return what ``netdev_add`` takes as its type.
+
+    Raises:
+        KeyError: the schema has no such command.
+    """
     known = {one["name"]: one for one in schema}
     options = known[known["netdev_add"]["arg-type"]]
     tag = next(one for one in options["members"] if one["name"] == options["tag"])
@@ -123,8 +143,13 @@ def network_drivers(schema: Sequence[Mapping[str, Any]]) -> Sequence[str]:
 
 
 async def _connect(socket: Path, child: "asyncio.Task[object]") -> QmpClient:
-    while not socket.exists():
-        if child.done():
-            raise QmpError(f"QEMU ended before it listened: {child.result()}")
+    """Connect as soon as it listens: the socket is there a moment before it does."""
+    while not child.done():
+        if socket.exists():
+            try:
+                return await QmpClient.connect(socket, timeout_s=_DEADLINE_S)
+            except QmpError as error:
+                if not isinstance(error.__cause__, ConnectionRefusedError):
+                    raise
         await asyncio.sleep(0.01)
-    return await QmpClient.connect(socket, timeout_s=_DEADLINE_S)
+    raise QmpError("it ended before it listened")

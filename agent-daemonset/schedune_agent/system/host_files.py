@@ -46,7 +46,7 @@ class HostFiles:
             UnreadableError: it is missing, denied, no regular file, or reading it failed.
         """
         try:
-            descriptor = os.open(self._at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self.at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise _unreadable(path, error) from error
         try:
@@ -78,7 +78,7 @@ class HostFiles:
             UnreadableError: it is there and cannot be read.
         """
         try:
-            return sorted(os.listdir(self._at(path)))  # noqa: PTH208 - names, not paths
+            return sorted(os.listdir(self.at(path)))  # noqa: PTH208 - names, not paths
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -86,9 +86,18 @@ class HostFiles:
 
     def exists(self, path: str) -> bool:
         """Say whether there is something of that name."""
-        return self._at(path).exists()
+        return self.at(path).exists()
 
-    def _at(self, path: str) -> Path:
+    def identity(self, path: str) -> tuple[int, int] | None:
+        """Return device and inode, which a thing that is made anew has not; None: nothing there."""
+        try:
+            found = self.at(path).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def at(self, path: str) -> Path:
+        """Return where it is on this machine."""
         return self.root / path.lstrip("/")
 
 

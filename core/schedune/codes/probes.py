@@ -2,13 +2,7 @@
 
 from typing import Final
 
-from schedune.codes.row import Actor, Precedence, Row, Stage
-
-
-def _row(code: str, reason: str, sentence: str, cause: str, remedy: str = "") -> Row:
-    actor = Actor.ADMINISTRATOR if remedy else Actor.NOBODY
-    return Row(code, reason, Stage.PROBE, actor, Precedence.INFORMATION, sentence, remedy, cause)
-
+from schedune.codes.row import observed as _row
 
 CAP_KVM_RUNS: Final = _row(
     "CAP_KVM_SUPPORTED",
@@ -97,29 +91,4 @@ PROBE_TIMED_OUT: Final = _row(
     "gave no answer in time: {observed}",
     "A probe did not end by its deadline; its facts are Unknown.",
     "see what it waits for with `schedune doctor` on the node",
-)
-CLASS_ARM_PROD_READY: Final = _row(
-    "CLASS_ARM_PROD_READY", "ArmProductionReady", "arm64 with working KVM", "Class ArmProduction."
-)
-CLASS_X86_HOLDING_READY: Final = _row(
-    "CLASS_X86_HOLDING_READY", "X86HoldingReady", "amd64 with working KVM", "Class X86HoldingPool."
-)
-CLASS_UNSUPPORTED_NO_KVM: Final = _row(
-    "CLASS_UNSUPPORTED_NO_KVM",
-    "UnsupportedNoKVM",
-    "no working KVM",
-    "Class Unsupported: KVM does not work.",
-)
-CLASS_UNSUPPORTED_ARCH: Final = _row(
-    "CLASS_UNSUPPORTED_ARCH",
-    "UnsupportedArchitecture",
-    "an architecture without a class",
-    "Class Unsupported: neither amd64 nor arm64.",
-)
-CONSTRAINT_NO_KVM: Final = _row(
-    "CONSTRAINT_NO_KVM",
-    "NoKVM",
-    "KVM does not work here: {observed}",
-    "The strong probe found no working KVM.",
-    "see capability kvm_vm_launch",
 )

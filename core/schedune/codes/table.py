@@ -5,15 +5,19 @@ from types import MappingProxyType
 from typing import Final
 
 from schedune.codes import (
+    device_probes,
     eligibility,
     execution,
     imported,
     intent,
     launch,
+    node_class,
     placement,
     probes,
     recovery,
+    security_probes,
     summary,
+    vmm_probes,
 )
 from schedune.codes.row import Row
 
@@ -21,6 +25,7 @@ from schedune.codes.row import Row
 def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, recovery, probes, imported,
+        device_probes, security_probes, vmm_probes, node_class,
     )  # fmt: skip
     return {
         value.code: value

@@ -14,6 +14,7 @@ from schedune.fleet.profile import NEVER, microseconds
 _SECOND: Final = 1_000_000
 _OWN_WORD: Final = frozenset({
     "cpu", "kvm", "qemu", "cloud-hypervisor", "firecracker", "artifacts", "memory", "os", "disks",
+    "devices", "security",
 })  # fmt: skip
 """Probes whose facts say by themselves that they are unknown when the probe fails."""
 

@@ -5,14 +5,20 @@ from types import MappingProxyType
 from typing import Final
 
 from schedune.api.nodetruth import CapabilityState
-from schedune.codes import eligibility, placement, probes
+from schedune.codes import device_probes, eligibility, placement, probes, security_probes
 from schedune.codes.row import Reason, Row
+from schedune.evidence.node_class import KVM as _KVM_LAUNCH
 from schedune.fleet.profile import Facts
 
-KVM: Final = "kvm_vm_launch"
+KVM: Final = _KVM_LAUNCH
 TPM: Final = "hardware_tpm"
 SECCOMP: Final = "kernel_seccomp_supported"
-_DENIED: Final = frozenset({probes.CAP_KVM_DENIED.code})
+_DENIED: Final = frozenset({
+    probes.CAP_KVM_DENIED.code,
+    device_probes.CAP_DEVICE_DENIED.code,
+    device_probes.CAP_NET_ADMIN_MISSING.code,
+    security_probes.CAP_CGROUPS_DENIED.code,
+})  # fmt: skip
 """Reason codes of a capability that is there and not permitted."""
 
 Answer = str
