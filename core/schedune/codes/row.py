@@ -67,6 +67,12 @@ def rejecting(stage: Stage) -> Callable[[str, str, Actor, Precedence, str, str, 
     return row
 
 
+def observed(code: str, reason: str, sentence: str, cause: str, remedy: str = "") -> Row:
+    """Return a row with which the agent explains a fact; with a remedy it is for administrators."""
+    actor = Actor.ADMINISTRATOR if remedy else Actor.NOBODY
+    return Row(code, reason, Stage.PROBE, actor, Precedence.INFORMATION, sentence, remedy, cause)
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A code with its evidence."""

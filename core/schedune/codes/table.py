@@ -5,8 +5,10 @@ from types import MappingProxyType
 from typing import Final
 
 from schedune.codes import (
+    alarms,
     eligibility,
     execution,
+    host_probes,
     imported,
     intent,
     launch,
@@ -21,6 +23,7 @@ from schedune.codes.row import Row
 def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, recovery, probes, imported,
+        host_probes, alarms,
     )  # fmt: skip
     return {
         value.code: value

@@ -14,8 +14,13 @@ from schedune.fleet.profile import NEVER, microseconds
 _SECOND: Final = 1_000_000
 _OWN_WORD: Final = frozenset({
     "cpu", "kvm", "qemu", "cloud-hypervisor", "firecracker", "artifacts", "memory", "os", "disks",
+    "clock", "limits", "pressure", "thermal", "disk-health",
 })  # fmt: skip
-"""Probes whose facts say by themselves that they are unknown when the probe fails."""
+"""Probes whose facts say by themselves that they are unknown when the probe fails.
+
+Those that only raise alarms are here too: their failure is an alarm itself. The inventory of
+persistent disks is not: an empty list says that no disk is held.
+"""
 
 
 def check_known(question: Question) -> Iterable[Finding]:
