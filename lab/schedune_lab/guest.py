@@ -3,7 +3,7 @@
 import gzip
 import lzma
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +19,20 @@ MODULES: Final = (
 _DIRECTORY, _FILE = 0o040755, 0o100755
 
 
-def build_initrd(busybox: Path, kernel: KernelFiles, out: Path) -> None:
-    """Write the initramfs; the same inputs give the same bytes."""
-    modules = dict(_modules(kernel))
+def build_initrd(
+    busybox: Path,
+    kernel: KernelFiles,
+    out: Path,
+    *,
+    init: Path = INIT,
+    names: Sequence[str] = MODULES,
+) -> None:
+    """Write the initramfs of a script and modules; the same inputs give the same bytes."""
+    modules = dict(_modules(kernel, names))
     entries: list[tuple[str, int, bytes]] = [
         (name, _DIRECTORY, b"") for name in ("bin", "dev", "modules", "proc", "sys", "tmp")
     ]
-    entries += [("bin/busybox", _FILE, busybox.read_bytes()), ("init", _FILE, INIT.read_bytes())]
+    entries += [("bin/busybox", _FILE, busybox.read_bytes()), ("init", _FILE, init.read_bytes())]
     entries += [(f"modules/{name}", _FILE, content) for name, content in modules.items()]
     entries.append(("modules/order", _FILE, "\n".join(modules).encode()))
     archive = b"".join(_newc(number, *entry) for number, entry in enumerate(entries, start=1))
@@ -34,9 +41,9 @@ def build_initrd(busybox: Path, kernel: KernelFiles, out: Path) -> None:
     out.write_bytes(gzip.compress(archive, compresslevel=1, mtime=0))
 
 
-def _modules(kernel: KernelFiles) -> Iterator[tuple[str, bytes]]:
+def _modules(kernel: KernelFiles, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     found = {path.name.split(".ko")[0]: path for path in kernel.modules.rglob("*.ko*")}
-    for name in MODULES:
+    for name in names:
         path = found.get(name)
         if path is not None:
             yield f"{name}.ko", _unpack(path)
