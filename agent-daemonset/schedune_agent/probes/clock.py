@@ -15,9 +15,10 @@ from schedune_agent.system.host_files import HostFiles
 CLOCK: Final = "clock_synchronized"
 ServerOffset = Callable[[], float | None]
 """Gives the seconds by which the API server's clock is ahead of ours; None: not known yet."""
-_TIMEX_BYTES: Final = 208
-_STATUS_AT: Final = 40
-"""Where timex.status stands, an int, with longs of 64 bits."""
+TIMEX_BYTES: Final = 208
+"""Size of struct timex, with longs of 64 bits."""
+STATUS_AT: Final = 40
+"""Where its status stands, an int."""
 _UNSYNCHRONIZED: Final = 0x40
 _TIME_ERROR: Final = 5
 _NOISE_S: Final = 2.0
@@ -81,10 +82,10 @@ def is_synchronized() -> bool:
         OSError: it does not say.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    timex = ctypes.create_string_buffer(_TIMEX_BYTES)
+    timex = ctypes.create_string_buffer(TIMEX_BYTES)
     result = library.adjtimex(timex)
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    status = ctypes.c_int.from_buffer(timex, _STATUS_AT).value
+    status = ctypes.c_int.from_buffer(timex, STATUS_AT).value
     return result != _TIME_ERROR and not status & _UNSYNCHRONIZED

@@ -6,7 +6,8 @@ from typing import Final
 
 from schedune_agent.system.host_files import HostFiles, UnreadableError
 
-MOST_CPUS: Final = 65536
+MOST_CPUS: Final = 8192
+"""As many as a kernel of a distribution can have."""
 _MOST: Final = 2**63 - 1
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 _RANGE: Final = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
@@ -88,17 +89,17 @@ def parse_number(text: str) -> int | None:
 
 def parse_cpus(text: str) -> list[int] | None:
     """Return the numbers of a list like 0-3,8; None: it is no such list, or endless."""
-    numbers: list[int] = []
+    numbers: set[int] = set()
     for part in text.strip().split(","):
         found = _RANGE.fullmatch(part.strip())
         if found is None:
             return None
         first = int(found[1])
         last = int(found[2] or first)
-        if not first <= last < MOST_CPUS or len(numbers) > MOST_CPUS:
+        if not first <= last < MOST_CPUS:
             return None
-        numbers += range(first, last + 1)
-    return numbers
+        numbers.update(range(first, last + 1))
+    return sorted(numbers)
 
 
 def parse_pairs(text: str) -> Iterator[tuple[str, str]]:

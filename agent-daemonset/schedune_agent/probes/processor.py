@@ -108,7 +108,7 @@ def _online(reader: PartialReader) -> list[int]:
     numbers = [name[3:] for name in names if name.startswith("cpu") and name[3:].isdecimal()]
     if not numbers:
         raise ValueError("neither /sys nor /proc tells which CPUs are online")
-    return sorted({int(one) for one in numbers if len(one) < len(str(MOST_CPUS))})
+    return sorted({int(one) for one in numbers if len(one) <= len(str(MOST_CPUS))})
 
 
 def _topology(reader: PartialReader, online: list[int]) -> tuple[int | None, int | None]:

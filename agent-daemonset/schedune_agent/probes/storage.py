@@ -50,12 +50,12 @@ class DiskFamily:
         """Ask each path; one that is missing or hangs costs only itself."""
         replies = await self._ask()
         found, levels = [], []
-        states: dict[Purpose, list[tuple[_State, str]]] = {}
+        states: dict[Purpose, list[tuple[_State, str, str]]] = {}
         for purpose, path in self._paths:
             reply = replies[path]
             state = _state(purpose, reply)
             detail = f"{path}: {reply.error}" if state is _SILENT else str(path)
-            states.setdefault(purpose, []).append((state, detail))
+            states.setdefault(purpose, []).append((state, str(path), detail))
             levels += _levels(purpose, path, reply, state)
             if reply.is_answer and state is not _MISSING:
                 found.append(self._fact(purpose, path, reply.value))
@@ -67,7 +67,8 @@ class DiskFamily:
         paths = list(dict.fromkeys(path for _, path in self._paths))
         trusted = [path for path in paths if path not in self._suspects]
         groups = [trusted, *([path] for path in paths if path in self._suspects)]
-        may_come = {path for purpose, path in self._paths if purpose == "Run"}
+        run = {path for purpose, path in self._paths if purpose == "Run"}
+        may_come = run - {path for purpose, path in self._paths if purpose != "Run"}
         answered = await asyncio.gather(
             *(
                 ask([self._question(one, may_come) for one in group], deadline_s=_DEADLINE_S)
@@ -136,11 +137,10 @@ def _state(purpose: Purpose, reply: Reply) -> _State:
     return _USABLE if value["isWritable"] else _DENIED
 
 
-def _answer(purpose: Purpose, told: list[tuple[_State, str]]) -> Answer:
+def _answer(purpose: Purpose, told: list[tuple[_State, str, str]]) -> Answer:
     """Return the worst of a purpose's paths."""
-    (state, row), detail = min(told, key=lambda one: _WORST_FIRST.index(one[0]))
-    source = detail if len(told) == 1 and row is codes.CAP_DIRECTORY_USABLE else ""
-    return Answer(_ANSWERS[purpose], state, row, detail, source=source, method="statvfs")
+    (state, row), path, detail = min(told, key=lambda one: _WORST_FIRST.index(one[0]))
+    return Answer(_ANSWERS[purpose], state, row, detail, source=path, method="statvfs")
 
 
 def _levels(purpose: Purpose, path: Path, reply: Reply, state: _State) -> list[Level]:
