@@ -7,6 +7,7 @@ import yaml
 from schedune.api.crd import DEFINITIONS, render_definition
 from schedune.api.policy_page import render_policy_page
 from schedune.codes.page import render_page
+from schedune.evidence.health_page import render_health_page
 from schedune_cli.schemas import rendered_schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ def rendered() -> dict[Path, str]:
     return {
         **files,
         **{schemas / path: text for path, text in rendered_schemas().items()},
+        reference / "alarms.md": render_health_page(),
         reference / "reasons.md": render_page(),
         reference / "scheduling-policy.md": render_policy_page(),
     }
