@@ -14,12 +14,12 @@ from schedune.fleet.profile import NEVER, microseconds
 _SECOND: Final = 1_000_000
 _OWN_WORD: Final = frozenset({
     "cpu", "kvm", "qemu", "cloud-hypervisor", "firecracker", "artifacts", "memory", "os", "disks",
-    "clock", "limits", "pressure", "thermal", "disk-health",
+    "clock", "limits",
 })  # fmt: skip
 """Probes whose facts say by themselves that they are unknown when the probe fails.
 
-Those that only raise alarms are here too: their failure is an alarm itself. The inventory of
-persistent disks is not: an empty list says that no disk is held.
+Not here are those of which an empty answer says that all is well: probes that only raise
+alarms, and the inventory of persistent disks.
 """
 
 

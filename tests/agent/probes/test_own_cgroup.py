@@ -52,6 +52,18 @@ async def test_a_mount_with_a_space_in_its_name_is_found(tmp_path: Path) -> None
     assert (await look(files)).memory_bytes == 4096
 
 
+async def test_of_two_mounts_at_one_place_the_later_is_seen(tmp_path: Path) -> None:
+    files = write(
+        tmp_path,
+        proc__self__cgroup="0::/a\n",
+        proc__self__mountinfo=(
+            "1 0 0:1 /b /c rw - cgroup2 cgroup2 rw\n2 1 0:1 / /c rw - cgroup2 cgroup2 rw\n"
+        ),
+        **{"c__a__memory.max": "4096"},
+    )
+    assert (await look(files)).memory_bytes == 4096
+
+
 async def test_without_control_groups_nothing_limits(tmp_path: Path) -> None:
     assert await look(HostFiles(tmp_path)) == AgentLimits(cgroups="None")
 
