@@ -109,7 +109,7 @@ def record_machine(name: str, machine: Machine) -> None:
     with tempfile.TemporaryDirectory() as folder:
         qemu, kernel, busybox = foreign(Path(folder)) if machine.is_arm else native()
         initrd = Path(folder) / "initrd"
-        build_initrd(busybox, kernel, initrd, init=SCRIPT, names=machine.modules)
+        build_initrd(busybox, kernel, initrd, init=SCRIPT, modules_wanted=machine.modules)
         argv = [
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-accel", "tcg", "-serial", "stdio", "-kernel", str(kernel.image),

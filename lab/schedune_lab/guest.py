@@ -13,7 +13,8 @@ from schedune_lab.progress import LabError
 INIT: Final = Path(__file__).with_name("guest_init.sh")
 MODULES: Final = (
     "virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
-    "virtio_console", "pvpanic", "pvpanic-pci", "button", "evdev", "gpio_keys",
+    "virtio_console", "virtio_blk", "failover", "net_failover", "virtio_net",
+    "pvpanic", "pvpanic-pci", "button", "evdev", "gpio_keys",
 )  # fmt: skip
 """In the order in which they must be loaded; what the kernel has built in is missing here."""
 _DIRECTORY, _FILE = 0o040755, 0o100755
@@ -25,10 +26,10 @@ def build_initrd(
     out: Path,
     *,
     init: Path = INIT,
-    names: Sequence[str] = MODULES,
+    modules_wanted: Sequence[str] = MODULES,
 ) -> None:
-    """Write the initramfs of a script and modules; the same inputs give the same bytes."""
-    modules = dict(_modules(kernel, names))
+    """Write the initramfs; the same inputs give the same bytes."""
+    modules = dict(_modules(kernel, modules_wanted))
     entries: list[tuple[str, int, bytes]] = [
         (name, _DIRECTORY, b"") for name in ("bin", "dev", "modules", "proc", "sys", "tmp")
     ]
@@ -41,9 +42,9 @@ def build_initrd(
     out.write_bytes(gzip.compress(archive, compresslevel=1, mtime=0))
 
 
-def _modules(kernel: KernelFiles, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _modules(kernel: KernelFiles, wanted: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     found = {path.name.split(".ko")[0]: path for path in kernel.modules.rglob("*.ko*")}
-    for name in names:
+    for name in wanted:
         path = found.get(name)
         if path is not None:
             yield f"{name}.ko", _unpack(path)
