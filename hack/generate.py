@@ -8,6 +8,7 @@ from schedune.api.crd import DEFINITIONS, render_definition
 from schedune.api.policy_page import render_policy_page
 from schedune.codes.page import render_page
 from schedune.evidence.class_page import render_class_page
+from schedune.evidence.health_page import render_health_page
 from schedune_cli.schemas import rendered_schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +27,7 @@ def rendered() -> dict[Path, str]:
         **files,
         **{schemas / path: text for path, text in rendered_schemas().items()},
         reference / "node-classes.md": render_class_page(),
+        reference / "alarms.md": render_health_page(),
         reference / "reasons.md": render_page(),
         reference / "scheduling-policy.md": render_policy_page(),
     }

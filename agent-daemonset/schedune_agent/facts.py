@@ -11,29 +11,39 @@ from typing import Any, Final, Protocol
 from schedune.api.base import Condition
 from schedune.api.nodetruth import (
     CapabilityState,
-    Health,
-    HealthState,
     Identity,
     LiveVM,
     NodeCapacity,
     NodeTruthStatus,
 )
+from schedune.api.quantity import parse_bytes
 from schedune.api.text import plain_line
 from schedune.codes import probes as codes
 from schedune.codes import summary
 from schedune.codes.row import Reason
 from schedune.codes.table import TABLE
+from schedune.evidence.health import Level, Memory, judge
+from schedune.evidence.health_rules import PROBE_FAILING, RULES
 from schedune.evidence.node_class import derive
 from schedune.launch.capabilities import KVM
 from schedune_agent import __version__
 from schedune_agent.identity import NodeIdentity
-from schedune_agent.probes import host
 from schedune_agent.probes.artifacts import LISTED, ArtifactProbe
+from schedune_agent.probes.clock import ClockFamily, ServerOffset
 from schedune_agent.probes.devices import DeviceFamily
-from schedune_agent.probes.family import Answer, Family, Part, join, observe
+from schedune_agent.probes.disk_health import DiskHealthFamily
+from schedune_agent.probes.family import Answer, Family, Outcome, Part, join, observe
 from schedune_agent.probes.kvm import KvmFamily
+from schedune_agent.probes.memory import MemoryFamily, free_pages
 from schedune_agent.probes.networks import NetworkFamily
+from schedune_agent.probes.operating_system import SystemFamily
+from schedune_agent.probes.own_cgroup import LimitsFamily
+from schedune_agent.probes.persistent_disks import PersistentDiskFamily
+from schedune_agent.probes.pressure import PressureFamily
+from schedune_agent.probes.processor import ProcessorFamily, architecture
 from schedune_agent.probes.security import SecurityFamily
+from schedune_agent.probes.storage import DiskFamily, Purpose
+from schedune_agent.probes.thermal import ThermalFamily
 from schedune_agent.probes.vmms import vmm_families
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system.host_files import HOST, HostFiles
@@ -74,6 +84,7 @@ class Probes:
         containment: str,
         clock: Callable[[], datetime],
         files: HostFiles = HOST,
+        server_offset: ServerOffset = lambda: None,
     ) -> None:
         self._settings = settings
         self._identity = identity
@@ -81,7 +92,10 @@ class Probes:
         self._clock = clock
         self._kvm = KvmFamily(files)
         """Asked before all others: its deadline must not be spent on their work."""
-        self._families = families_of(settings, files)
+        self._families = families_of(
+            settings, files, server_offset, shares_limits=containment != "Cgroup"
+        )
+        self._health = Memory()
 
     async def take_facts(self) -> NodeTruthStatus:
         """Run every family of probes and put together what they saw."""
@@ -92,17 +106,18 @@ class Probes:
         parts = [one.part for one in outcomes]
         answers = [answer.at(now) for part in parts for answer in part.answers]
         facts = join(parts)
+        health, self._health = judge(self._health, _levels(outcomes), RULES, now)
         status = NodeTruthStatus.model_validate({
             "artifacts_truncated": 1,
             **facts,
             "capabilities": sorted(answers, key=lambda one: one.name),
             "capacity": self._capacity(),
-            "health": Health(state=HealthState.HEALTHY),
+            "health": health,
             "identity": self._describe(),
             "observed_time": now,
             "probes": [one.run for one in outcomes],
         })  # fmt: skip
-        return derive(status)
+        return derive(_with_free_pages(status))
 
     def _capacity(self) -> NodeCapacity | None:
         offered = self._settings.capacity
@@ -123,23 +138,57 @@ class Probes:
         )
 
 
-def families_of(settings: AgentSettings, files: HostFiles) -> list[Family]:
-    """Return the probes that an agent runs, in the order in which they are told."""
+def families_of(
+    settings: AgentSettings,
+    files: HostFiles,
+    server_offset: ServerOffset = lambda: None,
+    *,
+    shares_limits: bool = False,
+) -> list[Family]:
+    """Return the probes that an agent runs, in the order in which they are told.
+
+    ``shares_limits`` says that VMs run in no cgroup of their own.
+    """
+    offered = settings.capacity
+    shared = parse_bytes(offered.memory) if offered is not None and shares_limits else None
     return [
-        host.ProcessorFamily(files),
+        ProcessorFamily(files),
         DeviceFamily(files),
         NetworkFamily(files),
         SecurityFamily(files, settings.containment),
-        *vmm_families(host.architecture(), settings.search_path),
+        *vmm_families(architecture(files), settings.search_path),
         ArtifactFamily(ArtifactProbe(settings.image_roots)),
-        host.MemoryFamily(),
-        host.SystemFamily(files),
-        host.DiskFamily(_paths(settings)),
+        MemoryFamily(files),
+        LimitsFamily(files, shared),
+        SystemFamily(files),
+        DiskFamily(_paths(settings), files.root),
+        PersistentDiskFamily(settings.state_directory),
+        ClockFamily(files, server_offset),
+        PressureFamily(files),
+        ThermalFamily(files),
+        DiskHealthFamily(files),
     ]
 
 
-def _paths(settings: AgentSettings) -> list[tuple[host.Purpose, Path]]:
-    images: list[tuple[host.Purpose, Path]] = [("Images", root) for root in settings.image_roots]
+def _levels(outcomes: Sequence[Outcome]) -> list[Level]:
+    """Return what the families measured, and for each whether it failed."""
+    failing = [
+        Level(PROBE_FAILING, float(one.run.reason_code is not None), one.run.name)
+        for one in outcomes
+    ]
+    return [*failing, *(level for one in outcomes for level in one.part.levels)]
+
+
+def _with_free_pages(facts: NodeTruthStatus) -> NodeTruthStatus:
+    """Say in the capacity which huge pages are free."""
+    if facts.capacity is None:
+        return facts
+    capacity = facts.capacity.model_copy(update={"hugepages": free_pages(facts.memory)})
+    return facts.model_copy(update={"capacity": capacity})
+
+
+def _paths(settings: AgentSettings) -> list[tuple[Purpose, Path]]:
+    images: list[tuple[Purpose, Path]] = [("Images", root) for root in settings.image_roots]
     return [*images, ("Run", settings.run_directory), ("State", settings.state_directory)]
 
 

@@ -22,6 +22,7 @@ from schedune.api.nodetruth import (
 )
 from schedune_agent.facts import FactSource, agent_conditions, digest_facts, why_lines
 from schedune_agent.identity import NodeIdentity
+from schedune_agent.probes.memory import free_pages
 from schedune_agent.settings import AgentSettings
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import AlreadyExistsError, ApiError, NotFoundError
@@ -108,7 +109,7 @@ class TruthPublisher:
         held = await self._held()
         declared = held.spec.capacity
         if declared is not None:
-            facts = facts.model_copy(update={"capacity": _declared(declared)})
+            facts = facts.model_copy(update={"capacity": _declared(declared, facts)})
         live = list(self._live_vms())
         digest = digest_facts(facts)
         body = self._body(facts, digest, live, held)
@@ -195,9 +196,14 @@ class TruthPublisher:
         }
 
 
-def _declared(declared: DeclaredCapacity) -> NodeCapacity:
+def _declared(declared: DeclaredCapacity, facts: NodeTruthStatus) -> NodeCapacity:
+    """Take the amounts that administrators declare; free huge pages are the kernel's to tell."""
     return NodeCapacity(
-        vcpus=declared.vcpus, memory=declared.memory, disk=declared.disk, basis="Declared"
+        vcpus=declared.vcpus,
+        memory=declared.memory,
+        disk=declared.disk,
+        hugepages=facts.capacity.hugepages if facts.capacity else free_pages(facts.memory),
+        basis="Declared",
     )
 
 

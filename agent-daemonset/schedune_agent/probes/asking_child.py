@@ -4,7 +4,8 @@ Runs as a child (standard library only) that a deadline kills: opening a device 
 for its driver, and a file system whose server is gone answers never. Usage:
 ``asking_child.py QUESTIONS``, a JSON list of objects:
 
-    {"do": "statvfs", "path": PATH}
+    {"do": "statvfs", "path": PATH, "orAbove": BOOLEAN}
+    {"do": "read", "path": PATH}
     {"do": "open", "path": PATH}
     {"do": "ioctl", "path": PATH, "request": NUMBER, "argument": NUMBER}
     {"do": "ioctl", "path": PATH, "request": NUMBER, "bytes": LENGTH}
@@ -18,22 +19,40 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 
 def statvfs(question: dict[str, Any]) -> Any:
-    """Return room, free inodes and mount flags of the file system of a path."""
-    found = os.statvfs(question["path"])
+    """Return room, inodes, flags and rights of a path, or of the nearest folder above it."""
+    path = question["path"]
+    while question.get("orAbove") and not os.path.lexists(path) and "/" in path.rstrip("/"):
+        path = path.rstrip("/").rpartition("/")[0] or "/"
+    found = os.statvfs(path)
+    mode = os.stat(path).st_mode  # noqa: PTH116 - to load pathlib takes longer than to ask
     return {
         "total": found.f_blocks * found.f_frsize,
         "available": found.f_bavail * found.f_frsize,
         "inodes": found.f_files,
         "inodesAvailable": found.f_favail,
         "isReadOnly": bool(found.f_flag & os.ST_RDONLY),
-        "isWritable": os.access(question["path"], os.W_OK),
+        "isDirectory": stat.S_ISDIR(mode),
+        "isReadable": os.access(path, os.R_OK | os.X_OK),
+        "isWritable": os.access(path, os.W_OK | os.X_OK),
     }
+
+
+def read(question: dict[str, Any]) -> Any:
+    """Return the first 4 KiB of a file as text."""
+    descriptor = os.open(question["path"], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file")
+        return os.read(descriptor, 4096).decode(errors="replace")
+    finally:
+        os.close(descriptor)
 
 
 def open_path(question: dict[str, Any]) -> Any:
@@ -70,6 +89,7 @@ def _open(path: str) -> int:
 
 ASKED: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "statvfs": statvfs,
+    "read": read,
     "open": open_path,
     "ioctl": control,
     "syscall": call,

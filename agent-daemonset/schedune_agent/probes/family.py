@@ -14,9 +14,12 @@ from schedune.api.nodetruth import Capability, CapabilityState, ProbeRun
 from schedune.api.text import shorten
 from schedune.codes import probes as codes
 from schedune.codes.row import Reason, Row
+from schedune.evidence.health import Level
 
 MOST_SHOWN: Final = 200
 """Characters of an observation that are told."""
+MOST_UNREAD: Final = 8
+"""Unreadable files of one family that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """A measured level that may become an alarm: pressure, room, heat."""
-
-    name: str
-    """What is measured; the rules of alarms go by it."""
-    value: float
-    """In the unit of its rule."""
-    subject: str = ""
-    """Of which part, for example a path."""
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
     """What one family adds to the truth."""
 
@@ -71,6 +62,8 @@ class Part:
     """Fields of NodeTruthStatus by their Python names."""
     answers: Sequence[Answer] = ()
     levels: Sequence[Level] = ()
+    unread: Sequence[str] = ()
+    """Files that were there and told nothing, and why: what they would say is unknown."""
 
 
 def join(parts: Sequence[Part]) -> dict[str, object]:
@@ -140,6 +133,7 @@ async def observe(family: Family) -> Outcome:
         outcome=_OUTCOMES[row],
         reason_code=row.code if row else None,
         duration_milliseconds=int((time.monotonic() - started) * 1000),
+        unread=[shorten(one, 256) for one in part.unread[:MOST_UNREAD]],
     )
     return Outcome(part, run)
 

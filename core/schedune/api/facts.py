@@ -143,58 +143,8 @@ class Constraint(StatusModel):
     """What would be in order."""
 
 
-class CPUFacts(StatusModel):
-    """The processor."""
-
-    architecture: Annotated[str, Field(max_length=16)]
-    """amd64, arm64 or another name of kubernetes.io/arch."""
-    cores: Annotated[int, Field(ge=1)]
-    """Logical CPUs that are online."""
-    model: ShortText = ""
-    """Model."""
-    vendor: ShortText = ""
-    """Vendor."""
-    flags: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(
-        default_factory=list
-    )
-    """Flags that matter for VMs: vmx, svm, hypervisor and the like."""
-
-
-class MemoryFacts(StatusModel):
-    """The memory."""
-
-    total_bytes: Annotated[int, Field(ge=0)]
-    """All of it."""
-
-
-class FilesystemFact(StatusModel):
-    """Room under one of our paths."""
-
-    path: Annotated[str, Field(max_length=1024)]
-    """The path."""
-    purpose: Literal["Images", "Run", "State"]
-    """What we use it for."""
-    total_bytes: Annotated[int, Field(ge=0)]
-    """Size of the file system."""
-    available_bytes: Annotated[int, Field(ge=0)]
-    """Room left, in steps of 1Gi so that noise changes nothing."""
-    access: Literal["ReadWrite", "ReadOnly"]
-    """Whether it can be written."""
-
-
 class NetworkFact(StatusModel):
     """A bridge of the node."""
 
     name: Annotated[str, Field(max_length=15)]
     """Name of the bridge."""
-
-
-class OSFacts(StatusModel):
-    """The operating system."""
-
-    hostname: ShortText
-    """Host name; not an identity."""
-    kernel: ShortText
-    """Kernel release."""
-    name: ShortText
-    """Distribution."""

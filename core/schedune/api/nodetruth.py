@@ -24,17 +24,25 @@ from schedune.api.facts import (
     Capability,
     CapabilityState,
     Constraint,
-    CPUFacts,
-    FilesystemFact,
-    MemoryFacts,
     NetworkFact,
     NodeCapacity,
-    OSFacts,
     ShortText,
+)
+from schedune.api.host_facts import (
+    AgentLimits,
+    ClockFacts,
+    CPUFacts,
+    FilesystemFact,
+    HugepageFact,
+    MemoryFacts,
+    NumaNodeFact,
+    OSFacts,
+    VulnerabilityFacts,
 )
 from schedune.api.vmworkload import Backend
 
 __all__ = [
+    "AgentLimits",
     "Alarm",
     "Artifact",
     "ArtifactKind",
@@ -43,11 +51,13 @@ __all__ = [
     "Capability",
     "CapabilityState",
     "ClassOverride",
+    "ClockFacts",
     "Constraint",
     "DeclaredCapacity",
     "FilesystemFact",
     "Health",
     "HealthState",
+    "HugepageFact",
     "Identity",
     "LiveVM",
     "MemoryFacts",
@@ -56,12 +66,14 @@ __all__ = [
     "NodeTruth",
     "NodeTruthSpec",
     "NodeTruthStatus",
+    "NumaNodeFact",
     "OSFacts",
     "Orphan",
     "OrphanAction",
     "PersistentDiskFact",
     "ProbeRun",
     "Scheduling",
+    "VulnerabilityFacts",
 ]
 
 
@@ -233,6 +245,8 @@ class ProbeRun(StatusModel):
     """Why it failed."""
     duration_milliseconds: Annotated[int, Field(ge=0)]
     """How long it took; outside the digest."""
+    unread: Annotated[list[ShortText], Field(max_length=8)] = Field(default_factory=list)
+    """Files that were there and told nothing: what they would have said is unknown."""
 
 
 class LiveVM(StatusModel):
@@ -253,6 +267,8 @@ class NodeTruthStatus(StatusModel):
 
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
     """KVMUsable, AgentHealthy (agent); Fresh, Ready (operator)."""
+    agent_limits: AgentLimits | None = None
+    """What limits the agent's own cgroup."""
     artifacts: Annotated[list[Artifact], Field(max_length=64)] = Field(default_factory=list)
     """Files under the image roots."""
     artifacts_truncated: Annotated[int, Field(ge=0)] | None = None
@@ -263,6 +279,8 @@ class NodeTruthStatus(StatusModel):
     """What the node can do."""
     capacity: NodeCapacity | None = None
     """What VMs may use; unset: undeclared."""
+    clock: ClockFacts | None = None
+    """The clock."""
     compatibility_class: Annotated[str, Field(max_length=63)] | None = None
     """Class derived from the facts."""
     compatibility_reasons: Annotated[list[Code], Field(max_length=16)] = Field(default_factory=list)

@@ -5,9 +5,11 @@ from types import MappingProxyType
 from typing import Final
 
 from schedune.codes import (
+    alarms,
     device_probes,
     eligibility,
     execution,
+    host_probes,
     imported,
     intent,
     launch,
@@ -26,6 +28,7 @@ def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
+        host_probes, alarms,
     )  # fmt: skip
     return {
         value.code: value

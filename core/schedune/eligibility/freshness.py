@@ -15,8 +15,13 @@ _SECOND: Final = 1_000_000
 _OWN_WORD: Final = frozenset({
     "cpu", "kvm", "qemu", "cloud-hypervisor", "firecracker", "artifacts", "memory", "os", "disks",
     "devices", "security",
+    "clock", "limits",
 })  # fmt: skip
-"""Probes whose facts say by themselves that they are unknown when the probe fails."""
+"""Probes whose facts say by themselves that they are unknown when the probe fails.
+
+Not here are those of which an empty answer says that all is well: probes that only raise
+alarms, and the inventory of persistent disks.
+"""
 
 
 def check_known(question: Question) -> Iterable[Finding]:
