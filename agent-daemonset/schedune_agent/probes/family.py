@@ -18,7 +18,7 @@ from schedune.evidence.health import Level
 
 MOST_SHOWN: Final = 200
 """Characters of an observation that are told."""
-MOST_UNREAD: Final = 8
+MOST_UNREAD: Final = 4
 """Unreadable files of one family that are told."""
 
 
@@ -133,7 +133,7 @@ async def observe(family: Family) -> Outcome:
         outcome=_OUTCOMES[row],
         reason_code=row.code if row else None,
         duration_milliseconds=int((time.monotonic() - started) * 1000),
-        unread=[shorten(one, 256) for one in part.unread[:MOST_UNREAD]],
+        unread=[shorten(one, 128) for one in part.unread[:MOST_UNREAD]],
     )
     return Outcome(part, run)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from schedune.api.nodetruth import HugepageFact, MemoryFacts, NumaNodeFact
-from schedune.api.quantity import render_exact
+from schedune.api.quantity import MAX_BYTES, render_exact
 from schedune.evidence.health import Level
 from schedune_agent.probes.family import Part
 from schedune_agent.probes.partial import PartialReader, parse_number, parse_pairs
@@ -96,6 +96,10 @@ def _pools(reader: PartialReader, nodes: list[int]) -> list[HugepageFact]:
         free = _count(reader, f"{_POOLS}/{name}/free_hugepages")
         if match is None or not total or free is None:
             continue
+        size = int(match[1]) * 1024
+        if max(total, free) * size > MAX_BYTES:
+            reader.note(f"{_POOLS}/{name}", "says that it has more memory than there is")
+            continue
         reserved = _count(reader, f"{_POOLS}/{name}/resv_hugepages") or 0
         by_node = (
             (node, _count(reader, f"{_NODES}/node{node}/hugepages/{name}/free_hugepages"))
@@ -103,7 +107,7 @@ def _pools(reader: PartialReader, nodes: list[int]) -> list[HugepageFact]:
         )
         found.append(
             HugepageFact(
-                size=render_exact(int(match[1]) * 1024),
+                size=render_exact(size),
                 total=total,
                 free=max(free - reserved, 0),
                 free_by_numa_node=[f"{node}={count}" for node, count in by_node if count],

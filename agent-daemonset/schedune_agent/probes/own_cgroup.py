@@ -108,7 +108,7 @@ def _folders(mounts: list[_Mount], groups: dict[str, str], controller: str) -> I
         inside = path[len(root) :] if path == root or path.startswith(f"{root}/") else ""
         names = [name for name in inside.split("/") if name not in ("", ".", "..")]
         for depth in range(len(names[:_MOST_LEVELS]), -1, -1):
-            yield "/".join([mount.point, *names[:depth]])
+            yield "/".join([mount.point.lstrip("/"), *names[:depth]])
 
 
 def _least(

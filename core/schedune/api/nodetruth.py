@@ -245,7 +245,7 @@ class ProbeRun(StatusModel):
     """Why it failed."""
     duration_milliseconds: Annotated[int, Field(ge=0)]
     """How long it took; outside the digest."""
-    unread: Annotated[list[ShortText], Field(max_length=8)] = Field(default_factory=list)
+    unread: Annotated[list[ShortText], Field(max_length=4)] = Field(default_factory=list)
     """Files that were there and told nothing: what they would have said is unknown."""
 
 

@@ -47,6 +47,15 @@ async def test_reserved_huge_pages_are_not_free(tmp_path: Path) -> None:
     assert free_pages(await look(files)) == ["1Gi=1"]
 
 
+async def test_a_pool_larger_than_any_memory_is_not_believed(tmp_path: Path) -> None:
+    pool = "sys__kernel__mm__hugepages__hugepages-1048576kB__"
+    many = {f"{pool}nr_hugepages": str(2**40), f"{pool}free_hugepages": "1"}
+    part = await MemoryFamily(write(tmp_path, proc__meminfo="MemTotal: 8 kB", **many))()
+    assert isinstance(part.facts["memory"], MemoryFacts)
+    assert not part.facts["memory"].hugepages
+    assert "more memory than there is" in part.unread[0]
+
+
 @pytest.mark.parametrize(
     ("name", "ksm", "transparent"),
     [
