@@ -185,19 +185,18 @@ def test_the_binding_is_all_of_a_placement_but_stop(placed: Object) -> None:
 def test_a_stop_may_be_added_and_shortened_but_neither_removed_nor_lengthened(
     control_plane: ControlPlane, placed: Object
 ) -> None:
-    placed["spec"]["stop"] = {"reason": "UserRequested", "graceSeconds": 30}
-    stopped = control_plane.put(placed, dry_run=False)
+    ordered = {"reason": "UserRequested", "graceSeconds": 30}
+    stopped = control_plane.merge(placed, stop(ordered), user=OPERATOR, dry_run=False)
     assert stopped.accepted, stopped.message
     for change, refusal in (
-        (having(stop={"reason": "UserRequested", "graceSeconds": 5}), None),
-        (
-            having(stop={"reason": "UserRequested", "graceSeconds": 31}),
-            "`stop.graceSeconds` may only be shortened",
-        ),
-        (without("stop"), "`stop` may not be removed"),
+        ({**ordered, "graceSeconds": 5}, None),
+        ({**ordered, "graceSeconds": 31}, "`stop.graceSeconds` may only be shortened"),
+        (None, "`stop` may not be removed"),
     ):
-        changed = deepcopy(stopped.body)
-        change(changed["spec"])
-        answer = control_plane.put(changed)
+        answer = control_plane.merge(placed, stop(change), user=OPERATOR)
         assert answer.accepted is (refusal is None), answer.message
         assert (refusal or "") in answer.message
+
+
+def stop(order: Object | None) -> Object:
+    return {"spec": {"stop": order}}

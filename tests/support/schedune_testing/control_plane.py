@@ -71,6 +71,16 @@ class ControlPlane:
         url = f"{_collection(manifest)}/{manifest['metadata']['name']}"
         return self.ask("PUT", f"{url}?fieldValidation=Strict{_dry(dry_run)}", manifest)
 
+    def merge(
+        self, manifest: Mapping[str, Any], patch: object, *, user: str, dry_run: bool = True
+    ) -> Answer:
+        """Merge into an object in a user's name; by default only as a trial."""
+        url = f"{_collection(manifest)}/{manifest['metadata']['name']}"
+        form = "application/merge-patch+json"
+        return self.ask(
+            "PATCH", f"{url}?fieldValidation=Strict{_dry(dry_run)}", patch, form, user=user
+        )
+
     def delete(self, manifest: Mapping[str, Any]) -> Answer:
         """Delete an object."""
         return self.ask("DELETE", f"{_collection(manifest)}/{manifest['metadata']['name']}")
@@ -79,12 +89,13 @@ class ControlPlane:
         self,
         method: str,
         url: str,
-        body: Mapping[str, Any] | None = None,
+        body: object = None,
+        form: str = "application/json",
         *,
         user: str | None = None,
     ) -> Answer:
         """Send one request over a connection that stays open, perhaps in a user's name."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": form}
         if user:
             headers["Impersonate-User"] = user
         text = json.dumps(body) if body is not None else None
