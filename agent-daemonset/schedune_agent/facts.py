@@ -90,7 +90,7 @@ class Probes:
         self._identity = identity
         self._containment = containment
         self._clock = clock
-        self._kvm = KvmFamily(files)
+        self._first: list[Family] = [KvmFamily(files)]
         """Asked before all others: its deadline must not be spent on their work."""
         self._families = families_of(
             settings, files, server_offset, shares_limits=containment != "Cgroup"
@@ -99,9 +99,9 @@ class Probes:
 
     async def take_facts(self) -> NodeTruthStatus:
         """Run every family of probes and put together what they saw."""
-        first = await observe(self._kvm)
+        first = [await observe(family) for family in self._first]
         rest = await asyncio.gather(*(observe(family) for family in self._families))
-        outcomes = [first, *rest]
+        outcomes = [*first, *rest]
         now = self._clock()
         parts = [one.part for one in outcomes]
         answers = [answer.at(now) for part in parts for answer in part.answers]

@@ -10,6 +10,8 @@ from schedune_agent.probes.vulnerabilities import read_vulnerabilities
 from schedune_agent.system.host_files import HostFiles
 
 _CPUS: Final = "sys/devices/system/cpu"
+UNKNOWN: Final = "Unknown"
+"""An architecture of which nothing is told."""
 _ARCHITECTURES: Final = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -54,7 +56,7 @@ def _architecture(reader: PartialReader, *, live: bool) -> str:
         return "amd64"
     if live:
         return _ARCHITECTURES.get(platform.machine(), platform.machine()[:16])
-    return told or "Unknown"
+    return told or UNKNOWN
 
 
 class ProcessorFamily:

@@ -16,8 +16,8 @@ from schedune_agent.probes.family import Answer, Part
 Purpose = Literal["Images", "Run", "State"]
 RUN: Final = "run_directory_writable"
 STATE: Final = "state_directory_writable"
-IMAGES: Final = "image_roots_readable"
-_ANSWERS: Final[Mapping[Purpose, str]] = {"Run": RUN, "State": STATE, "Images": IMAGES}
+_ANSWERS: Final[Mapping[Purpose, str]] = {"Run": RUN, "State": STATE}
+"""Whether the image roots can be read is told by those who list them."""
 _STEP: Final = 2**30
 """Room is told in steps: noise must not change the digest."""
 _INODE_STEP: Final = 10
@@ -37,7 +37,7 @@ class DiskFamily:
 
     name = "disks"
     deadline_s = 12.0
-    answers_for = (RUN, STATE, IMAGES)
+    answers_for = (RUN, STATE)
 
     def __init__(self, paths: Sequence[tuple[Purpose, Path]], root: Path = Path("/")) -> None:
         self._paths = paths
@@ -59,7 +59,9 @@ class DiskFamily:
             levels += _levels(purpose, path, reply, state)
             if reply.is_answer and state is not _MISSING:
                 found.append(self._fact(purpose, path, reply.value))
-        answers = [_answer(purpose, told) for purpose, told in states.items()]
+        answers = [
+            _answer(purpose, told) for purpose, told in states.items() if purpose in _ANSWERS
+        ]
         return Part(facts={"disks": found}, answers=answers, levels=levels)
 
     async def _ask(self) -> dict[Path, Reply]:

@@ -22,6 +22,7 @@ from schedune_agent.probes.binaries import (
     first_of,
 )
 from schedune_agent.probes.family import Answer, Part
+from schedune_agent.probes.processor import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ class BinaryFamily:
         except UnansweredError as error:
             return self._tell(CapabilityState.UNKNOWN, self.words.unanswered, str(error))
         found = first_of(seen, self.names)
+        if self.architecture == UNKNOWN:
+            unknown = "nobody knows the architecture of this machine"
+            return self._tell(CapabilityState.UNKNOWN, self.words.unanswered, unknown)
         if found is None:
             missing = " or ".join(self.names) or f"{self.traits.label} for {self.architecture}"
             return self._tell(CapabilityState.UNSUPPORTED, self.words.missing, missing)

@@ -1,7 +1,8 @@
 """Facts of a node: what its parts are and can do."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +15,8 @@ from schedune.api.base import (
 )
 from schedune.api.vmworkload import Backend
 
+UNTOLD: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""A time that nobody told: long ago, so that whatever grows old has grown old."""
 ShortText = Annotated[str, Field(max_length=256)]
 
 
@@ -105,12 +108,12 @@ class Capability(StatusModel):
     """Where it was seen."""
     method: ShortText = ""
     """How."""
-    observed_time: Time
-    """When."""
+    observed_time: Time = UNTOLD
+    """When; unset: with all the others, at the status's ``observedTime``."""
     stale_after_seconds: Annotated[int, Field(ge=1)] | None = None
     """After how long it says nothing any more, in seconds."""
     message: Message = ""
-    """For people."""
+    """For people; the answer Supported needs no words."""
 
 
 class NodeCapacity(StatusModel):

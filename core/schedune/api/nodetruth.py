@@ -1,9 +1,9 @@
 """NodeTruth: what is known of a node, by whom, since when."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schedune.api.base import (
     UID,
@@ -314,9 +314,22 @@ class NodeTruthStatus(StatusModel):
     )
     """Persistent disks held here."""
     probes: Annotated[list[ProbeRun], Field(max_length=32)] = Field(default_factory=list)
-    """How the probes went; outside the digest."""
+    """Probes that did not succeed; outside the digest. `schedune doctor` tells of all."""
     why: Annotated[list[Line], Field(max_length=12)] = Field(default_factory=list)
     """The same for people."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tell_each_when(cls, content: Any) -> Any:
+        """Give each capability the time of the whole, where it has none of its own."""
+        if not isinstance(content, dict) or not content.get("observedTime"):
+            return content
+        told = content.get("capabilities")
+        if not isinstance(told, list):
+            return content
+        when = {"observedTime": content["observedTime"]}
+        filled = [{**when, **one} if isinstance(one, dict) else one for one in told]
+        return {**content, "capabilities": filled}
 
 
 class NodeTruth(ApiModel):

@@ -14,7 +14,7 @@ from schedune.api.nodetruth import CapabilityState, FilesystemFact
 from schedune_agent.probes import storage
 from schedune_agent.probes.asking import Reply, ask
 from schedune_agent.probes.family import Answer, Part
-from schedune_agent.probes.storage import IMAGES, RUN, STATE, DiskFamily
+from schedune_agent.probes.storage import RUN, STATE, DiskFamily
 
 GIB = 2**30
 
@@ -45,13 +45,13 @@ async def test_a_directory_in_order_is_told_with_its_room_and_can_be_used(tmp_pa
     assert levels(part)["directory_unusable"] == 0
 
 
-async def test_of_image_roots_the_worst_is_told_and_the_others_keep_their_facts(
+async def test_of_paths_for_one_purpose_the_worst_is_told_and_the_others_keep_their_facts(
     tmp_path: Path,
 ) -> None:
     missing = tmp_path / "missing"
-    part = await DiskFamily([("Images", tmp_path), ("Images", missing)])()
+    part = await DiskFamily([("State", tmp_path), ("State", missing)])()
     assert [one.path for one in disks(part)] == [str(tmp_path)]
-    told = answer(part, IMAGES)
+    told = answer(part, STATE)
     assert (told.state, told.row.code) == (CapabilityState.UNSUPPORTED, "CAP_DIRECTORY_MISSING")
     assert told.at(datetime(2026, 11, 25, tzinfo=UTC)).message == f"there is no directory {missing}"
     assert told.row.remedy
@@ -72,8 +72,8 @@ async def test_a_fifo_or_a_file_is_no_directory(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "file").touch()
     for name in ("fifo", "file"):
-        part = await DiskFamily([("Images", tmp_path / name)])()
-        assert answer(part, IMAGES).row.code == "CAP_DIRECTORY_MISSING"
+        part = await DiskFamily([("State", tmp_path / name)])()
+        assert answer(part, STATE).row.code == "CAP_DIRECTORY_MISSING"
 
 
 @pytest.fixture
@@ -100,11 +100,11 @@ async def test_a_read_only_state_directory_is_told_and_raises_the_level_of_an_er
     mounted: Callable[[str], Path],
 ) -> None:
     read_only = mounted("ro,size=1M")
-    part = await DiskFamily([("State", read_only), ("Images", read_only)])()
+    part = await DiskFamily([("State", read_only)])()
     told = answer(part, STATE)
     assert (told.state, told.row.code) == (CapabilityState.UNSUPPORTED, "CAP_DIRECTORY_READ_ONLY")
     assert {one.access for one in disks(part)} == {"ReadOnly"}
-    assert answer(part, IMAGES).state is CapabilityState.SUPPORTED, "images are only read"
+
     assert levels(part)["directory_unusable"] == 1
 
 
@@ -142,14 +142,14 @@ async def test_a_path_that_hangs_costs_only_itself_and_is_asked_apart_from_then_
 ) -> None:
     replies = Replies(gone=Reply(error="no answer within 1 s", timed_out=True))
     monkeypatch.setattr(storage, "ask", replies)
-    family = DiskFamily([("Images", tmp_path / "gone"), ("State", tmp_path)])
+    family = DiskFamily([("State", tmp_path / "gone"), ("Run", tmp_path)])
     for _ in range(2):
         part = await family()
-        told = answer(part, IMAGES)
+        told = answer(part, STATE)
         assert (told.state, told.row.code) == (CapabilityState.UNKNOWN, "CAP_DIRECTORY_SILENT")
         assert "no answer within 1 s" in told.observed
-        assert [one.purpose for one in disks(part)] == ["State"]
-        assert answer(part, STATE).state is CapabilityState.SUPPORTED
+        assert [one.purpose for one in disks(part)] == ["Run"]
+        assert answer(part, RUN).state is CapabilityState.SUPPORTED
     assert sorted(map(sorted, replies.asked)) == sorted(
         [sorted(["gone", tmp_path.name]), [tmp_path.name], ["gone"]]
     )
