@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from schedune_agent.facts import FactSource, Probes
-from schedune_agent.identity import IdentityError, NodeIdentity, read_identity
+from schedune_agent.identity import (
+    IdentityChangedError,
+    IdentityError,
+    NodeIdentity,
+    read_identity,
+)
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
@@ -33,7 +38,11 @@ def clock() -> datetime:
 
 
 async def run_agents(settings: list[AgentSettings]) -> None:
-    """Run one agent for each settings until SIGTERM; VMs go on without us."""
+    """Run one agent for each settings until SIGTERM; VMs go on without us.
+
+    Raises:
+        IdentityChangedError: our token is now that of another Node: start again, as its agent.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,6 +96,7 @@ async def _run_agent(settings: AgentSettings) -> None:
         )
         runner.load()
         async with asyncio.TaskGroup() as group:
+            group.create_task(_watch_identity(settings, identity))
             group.create_task(publisher.run())
             await publisher.known.wait()
             group.create_task(runner.run())
@@ -118,6 +128,22 @@ async def _hold_lock(state_directory: Path, stack: AsyncExitStack) -> None:
             await asyncio.sleep(_IDENTITY_SECONDS)
         else:
             return
+
+
+async def _watch_identity(settings: AgentSettings, identity: NodeIdentity) -> None:
+    """End when our token speaks for another Node: that of our name was deleted and made anew."""
+    while True:
+        await asyncio.sleep(settings.heartbeat_seconds)
+        try:
+            now = read_identity(settings.kubernetes.token_file)
+        except IdentityError as error:
+            _LOG.warning("agent.no-identity", extra={"error": str(error)})
+            continue
+        if (now.name, now.uid) != (identity.name, identity.uid):
+            raise IdentityChangedError(
+                f"{settings.kubernetes.token_file} was for Node {identity.name} with UID"
+                f" {identity.uid}, now it is for {now.name} with UID {now.uid}"
+            )
 
 
 async def _await_identity(settings: AgentSettings) -> NodeIdentity:

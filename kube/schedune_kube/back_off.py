@@ -26,7 +26,8 @@ class BackOff:
 
     def failed(self, error: ApiError) -> float:
         """Return how many seconds to wait now."""
-        most = min(self.shortest_s * 2 ** min(self._failures, _MOST_DOUBLINGS), self.longest_s)
+        doubled: float = self.shortest_s * 2.0 ** min(self._failures, _MOST_DOUBLINGS)
+        most = min(doubled, self.longest_s)
         self._failures += 1
         asked = error.retry_after_s if isinstance(error, ApiUnavailableError) else 0.0
         return asked + most * self.chance()
