@@ -12,13 +12,16 @@ import kopf
 
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
-from schedune_kube.events import EventRecorder
+from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
+from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError
+from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
+from schedune_operator.outage import OutageWatch
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.settings import OperatorSettings
 from schedune_operator.truths import TruthJudge
@@ -60,9 +63,21 @@ async def run_operator(settings: OperatorSettings) -> None:
         KubeClient(credentials, field_manager=MANAGER) as client,
         KubeClient(credentials, field_manager=MANAGER) as lease_client,
     ):
-        world = World(client, cache.changed.set, cache.labels_of)
+        world = World(client, cache.changed.set, cache.labels_of, clock)
         cache.on_note = world.note_placement
         elector = _elector(lease_client, settings)
+        agenda = Agenda(world, cache, settings.policy)
+        events = EventRecorder(client, MANAGER, clock)
+        judge = TruthJudge(
+            client=client,
+            world=world,
+            events=events,
+            clock=clock,
+            leading=elector.leading,
+            lease=Subject(LEASES, MANAGER, NAMESPACE, ""),
+            expire_s=settings.expire_seconds,
+            outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
+        )
         loop = SchedulingLoop(
             client=client,
             settings=settings,
@@ -72,20 +87,25 @@ async def run_operator(settings: OperatorSettings) -> None:
             reconciler=Reconciler(
                 client,
                 world,
-                EventRecorder(client, MANAGER, clock),
+                events,
                 clock,
                 lambda: elector.epoch,
                 cache.absorb,
                 settings.policy,
+                agenda,
             ),
-            judge=TruthJudge(client, clock),
+            agenda=agenda,
             clock=clock,
         )
         members = [
             asyncio.create_task(world.nodes.run(), name="nodes"),
             asyncio.create_task(world.truths.run(), name="truths"),
             asyncio.create_task(world.placements.run(), name="placements"),
+            asyncio.create_task(
+                world.follow_heartbeats(settings.lease_poll_seconds), name="heartbeats"
+            ),
             asyncio.create_task(elector.run(), name="elector"),
+            asyncio.create_task(judge.run(settings.tick_seconds), name="judge"),
             asyncio.create_task(loop.run(), name="loop"),
             asyncio.create_task(_run_kopf(credentials, cache, stop, kopf_is_up), name="kopf"),
             asyncio.create_task(_take_signals(stop, kopf_is_up), name="signals"),
