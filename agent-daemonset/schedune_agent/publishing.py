@@ -23,7 +23,6 @@ _OUTSIDE: Final = ("observedTime", "probes")
 class HeldTruth:
     """What we need to know of the NodeTruth that the API server holds."""
 
-    uid: str
     version: int
     generation: int
     owner_uid: str | None
@@ -38,7 +37,6 @@ def read_held(raw: Raw) -> HeldTruth:
     metadata, status = raw["metadata"], raw.get("status") or {}
     owners = [one for one in metadata.get("ownerReferences") or () if one.get("kind") == "Node"]
     return HeldTruth(
-        uid=metadata["uid"],
         version=int(metadata["resourceVersion"]),
         generation=int(metadata.get("generation") or 0),
         owner_uid=owners[0].get("uid") if owners else None,
@@ -82,7 +80,10 @@ def status_body(
     live: Sequence[LiveVM],
     orphans: Sequence[Orphan],
 ) -> Raw:
-    """Return our part of the object, bound to the very object that we looked at."""
+    """Return our part of the object, bound to the object as we looked at it.
+
+    A UID would be no precondition: the API server passes it over when a status is written.
+    """
     known = {one.type: one for one in held.conditions}
     fresh = agent_conditions(facts, now, held.generation)
     status = facts.model_copy(
@@ -97,7 +98,7 @@ def status_body(
     return {
         "apiVersion": API_VERSION,
         "kind": "NodeTruth",
-        "metadata": {"name": name, "uid": held.uid},
+        "metadata": {"name": name, "resourceVersion": str(held.version)},
         "status": status.render(),
     }
 
@@ -111,7 +112,7 @@ def _keep_transition(fresh: Condition, known: Condition | None) -> Condition:
 
 def says_the_same(fresh: Raw, written: Raw) -> bool:
     """Compare by what is said, not by when it was said or how long it took."""
-    return bool(_without_times(fresh) == _without_times(written))
+    return bool(_without_times(fresh.get("status")) == _without_times(written.get("status")))
 
 
 def _without_times(value: Any) -> Any:

@@ -34,7 +34,6 @@ from schedune_kube.errors import (
     AlreadyExistsError,
     ApiError,
     ConflictError,
-    InvalidError,
     NotFoundError,
 )
 from schedune_kube.resources import NODETRUTHS
@@ -169,7 +168,12 @@ class TruthPublisher:
         async with self._one_at_a_time:
             try:
                 await self._look_if_due()
-                news = await self._write_if_due()
+                try:
+                    news = await self._write_if_due()
+                except (NotFoundError, ConflictError):
+                    # Changed, gone or another one since we looked: look again, once.
+                    await self._look_if_due()
+                    news = await self._write_if_due()
             except NodeReplacedError as error:
                 if not self._replaced:
                     _LOG.error("truth.node-replaced", extra={"error": str(error)})
@@ -234,8 +238,7 @@ class TruthPublisher:
         self._written = {}
         try:
             stored = await self._client.apply(NODETRUTHS, name, body, subresource="status")
-        except (NotFoundError, ConflictError, InvalidError):
-            # The object that we knew is gone, or another one bears its name.
+        except (NotFoundError, ConflictError):
             self._held = None
             raise
         self._held, self._written = read_held(stored), body

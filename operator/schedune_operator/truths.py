@@ -121,7 +121,7 @@ class TruthJudge:
         body = {
             "apiVersion": API_VERSION,
             "kind": "NodeTruth",
-            "metadata": {"name": name, "uid": one.truth.metadata.uid},
+            "metadata": {"name": name},
             "status": {
                 "conditions": [
                     _condition(kind, claim, held.get(kind), generation, now)
