@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from schedune_agent.app import run_agents
+from schedune_agent.identity import IdentityChangedError
 from schedune_agent.settings import AgentSettings, read_settings
 from schedune_kube.log import set_up_logging
 from schedune_kube.settings import SettingsError
@@ -60,6 +61,10 @@ def _run(settings: list[AgentSettings]) -> None:
         for error in group.exceptions:
             click.echo(f"schedune-agent: {error}", err=True)
         raise SystemExit(2) from None
+    except* IdentityChangedError as group:
+        # Whoever runs us starts us again: VMs are then adopted as after any restart.
+        click.echo(f"schedune-agent: {group.exceptions[0]}", err=True)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from schedune_agent.facts import FactSource, Probes
-from schedune_agent.identity import IdentityError, NodeIdentity, read_identity
+from schedune_agent.identity import (
+    IdentityChangedError,
+    IdentityError,
+    NodeIdentity,
+    read_identity,
+)
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
@@ -19,7 +24,9 @@ from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup
+from schedune_agent.system.watching import watch
 from schedune_agent.truth import TruthPublisher
+from schedune_agent.watched import watched_folders
 from schedune_kube.client import KubeClient
 from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
@@ -35,7 +42,11 @@ def clock() -> datetime:
 
 
 async def run_agents(settings: list[AgentSettings]) -> None:
-    """Run one agent for each settings until SIGTERM; VMs go on without us."""
+    """Run one agent for each settings until SIGTERM; VMs go on without us.
+
+    Raises:
+        IdentityChangedError: our token is now that of another Node: start again, as its agent.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,22 +115,33 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             client,
             settings,
             identity,
-            _source(settings, identity, contained=contained),
+            _source(settings, identity, client, contained=contained),
             live_vms=runner.live_vms,
             orphans=runner.orphans,
             clock=clock,
         )
         runner.load()
         async with asyncio.TaskGroup() as group:
+            group.create_task(_watch_identity(settings, identity))
             group.create_task(publisher.run())
+            if settings.facts_file is None:
+                group.create_task(watch(watched_folders(settings), publisher.look_again))
             await publisher.known.wait()
             group.create_task(runner.run())
 
 
-def _source(settings: AgentSettings, identity: NodeIdentity, *, contained: bool) -> FactSource:
+def _source(
+    settings: AgentSettings, identity: NodeIdentity, client: KubeClient, *, contained: bool
+) -> FactSource:
     if settings.facts_file is not None:
         return RecordedFacts(settings.facts_file, identity, clock)
-    return Probes(settings, identity, "Cgroup" if contained else "Session", clock)
+    return Probes(
+        settings,
+        identity,
+        "Cgroup" if contained else "Session",
+        clock,
+        server_offset=lambda: client.server_clock_offset(clock()),
+    )
 
 
 async def _hold_lock(state_directory: Path, stack: AsyncExitStack) -> None:
@@ -142,6 +164,22 @@ async def _hold_lock(state_directory: Path, stack: AsyncExitStack) -> None:
             await asyncio.sleep(_IDENTITY_SECONDS)
         else:
             return
+
+
+async def _watch_identity(settings: AgentSettings, identity: NodeIdentity) -> None:
+    """End when our token speaks for another Node: that of our name was deleted and made anew."""
+    while True:
+        await asyncio.sleep(settings.heartbeat_seconds)
+        try:
+            now = read_identity(settings.kubernetes.token_file)
+        except IdentityError as error:
+            _LOG.warning("agent.no-identity", extra={"error": str(error)})
+            continue
+        if (now.name, now.uid) != (identity.name, identity.uid):
+            raise IdentityChangedError(
+                f"{settings.kubernetes.token_file} was for Node {identity.name} with UID"
+                f" {identity.uid}, now it is for {now.name} with UID {now.uid}"
+            )
 
 
 async def _await_identity(settings: AgentSettings) -> NodeIdentity:

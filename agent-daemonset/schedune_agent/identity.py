@@ -15,6 +15,10 @@ class IdentityError(Exception):
     """The token does not say which node we are on."""
 
 
+class IdentityChangedError(Exception):
+    """The token speaks for another Node than it did."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeIdentity:
     """The node that we speak for."""

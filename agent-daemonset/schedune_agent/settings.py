@@ -29,6 +29,18 @@ class CapacitySettings(Settings):
     """Disk."""
 
 
+class ReserveSettings(Settings):
+    """What the system needs of what a kubelet keeps back from pods; VMs get the rest."""
+
+    vcpus: Annotated[int, Field(ge=0)] = 1
+    """CPUs for the system's own daemons."""
+    memory: Quantity = "1Gi"
+    """Memory for them; must cover what the kubelet wants to stay free (evictionHard)."""
+    disk: Quantity | None = None
+    """Disk that must stay free of VMs; unset: VMs get no disk there, since by default all that
+    a kubelet keeps back is where it starts to evict pods."""
+
+
 class AgentSettings(Settings):
     """Everything that one agent is told."""
 
@@ -44,6 +56,14 @@ class AgentSettings(Settings):
     """How long a heartbeat vouches for the facts."""
     probe_period_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     """How often the facts are looked at."""
+    write_gap_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
+    """Changed facts are written this often at most, after a burst."""
+    write_burst: Annotated[int, Field(ge=1, le=100)] = 3
+    """How many writes may follow each other at once."""
+    rewrite_seconds: Annotated[float, Field(gt=0, le=604800)] = 21600
+    """After about this time the whole truth is written even if nothing changed."""
+    first_delay_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
+    """The first write comes at a random moment within this time: a fleet does not start at once."""
     image_roots: Annotated[list[Path], Field(max_length=8)] = Field(
         default_factory=lambda: [Path("/var/lib/schedune/images")]
     )
@@ -62,7 +82,9 @@ class AgentSettings(Settings):
     ] = ANY_ADDRESS
     """IPv4 address of the node on which port forwards of User networks listen."""
     capacity: CapacitySettings | None = None
-    """What this node offers; unset: undeclared."""
+    """What this node offers where no kubelet gives it to pods; unset: undeclared."""
+    system_reserve: ReserveSettings = Field(default_factory=ReserveSettings)
+    """What the system keeps of what a kubelet leaves outside of pods' reach."""
     containment: Literal["Auto", "Session"] = "Auto"
     """Auto: a cgroup where the agent may make one; Session: never."""
     facts_file: Path | None = None

@@ -1,36 +1,46 @@
 """Publish the truth: facts when they changed, a heartbeat that vouches for them always.
 
-A Lease never vouches for facts that the API server does not hold: it repeats the
-digest that was last written there.
+A Lease never vouches for facts that the API server does not hold, nor for facts that
+nobody has looked at lately. There is no queue: what is published is always the latest.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from schedune.api.base import API_VERSION, Condition
-from schedune.api.nodetruth import (
-    DeclaredCapacity,
-    LiveVM,
-    NodeCapacity,
-    NodeTruth,
-    NodeTruthStatus,
-    Orphan,
-)
-from schedune_agent.facts import FactSource, agent_conditions, digest_facts, why_lines
+from schedune.api.nodetruth import LiveVM, NodeTruthStatus, Orphan
+from schedune_agent.capacity import settle_capacity
+from schedune_agent.facts import FactSource, digest_facts
 from schedune_agent.identity import NodeIdentity
+from schedune_agent.lease import Heartbeat
+from schedune_agent.own_node import NodeReplacedError
+from schedune_agent.own_truth import OwnTruth
 from schedune_agent.probes.memory import free_pages
+from schedune_agent.publishing import (
+    HeldTruth,
+    Pace,
+    says_the_same,
+    status_body,
+    would_grow_stale,
+)
 from schedune_agent.settings import AgentSettings
-from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import AlreadyExistsError, ApiError, NotFoundError
-from schedune_kube.resources import LEASES, NODETRUTHS
-from schedune_kube.times import render_micro_time
+from schedune_kube.back_off import BackOff
+from schedune_kube.client import KubeClient
+from schedune_kube.errors import (
+    ApiError,
+    ApiUnavailableError,
+    ConflictError,
+    NoAnswerError,
+    NotFoundError,
+)
 
-LEASE_NAMESPACE: Final = "schedune-node-lease"
-DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
+_SHORTEST_S: Final = 1.0
+_LONGEST_S: Final = 30.0
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -48,184 +58,213 @@ class TruthPublisher:
         orphans: Callable[[], Sequence[Orphan]],
         clock: Callable[[], datetime],
     ) -> None:
-        self.facts: NodeTruthStatus | None = None
-        """The latest facts; None until the first round is through."""
         self.known = asyncio.Event()
-        self._client = client
+        """Set once the first round of probes is through."""
         self._settings = settings
         self._identity = identity
         self._source = source
         self._live_vms = live_vms
         self._orphans = orphans
         self._clock = clock
-        self._taken: NodeTruthStatus | None = None
+        self._truth = OwnTruth(client, settings, identity)
         self._one_at_a_time = asyncio.Lock()
-        self._held_digest = ""
-        self._held_body: Raw = {}
-        self._wake = asyncio.Event()
+        """Held by whoever writes the truth or the Lease."""
+        self._heartbeat = Heartbeat(
+            client,
+            settings,
+            identity,
+            one_at_a_time=self._one_at_a_time,
+            catch_up=self._catch_up,
+            vouched=self._vouched,
+            is_replaced=lambda: self._truth.replaced,
+            clock=clock,
+        )
+        self._taken: NodeTruthStatus | None = None
+        self._taken_at = float("-inf")
+        self._pace = Pace(settings.write_gap_seconds, settings.write_burst)
+        self._pauses = BackOff(_SHORTEST_S, _LONGEST_S)
+        self._failure: ApiError | None = None
+        """What came of the last attempt to publish."""
+        self._refused_since: float | None = None
+        """Since when it answers, but does not take what we publish (monotonic)."""
+        self._asked_until = float("-inf")
+        """Until when the API server has asked us to wait (monotonic)."""
+        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    @property
+    def facts(self) -> NodeTruthStatus | None:
+        """The latest facts, published or not; None until the first round is through."""
+        facts, held = self._taken, self._truth.held
+        if facts is None:
+            return None
+        declared = held.declared if held is not None else None
+        capacity = settle_capacity(
+            facts.capacity,
+            declared,
+            self._truth.node.raw,
+            self._settings.system_reserve,
+            facts.capacity.hugepages if facts.capacity else free_pages(facts.memory),
+        )
+        return facts.model_copy(update={"capacity": capacity})
+
+    def look_again(self) -> None:
+        """Take the facts soon: something on the machine changed."""
+        self._changed.set()
 
     def nudge(self) -> None:
         """Publish soon: live VMs changed."""
-        self._wake.set()
+        self._news.set()
 
     async def withdraw(self, placement_uid: str) -> None:
-        """Return once the API server holds a truth that names no such VM as live.
+        """Return once the API server holds no truth of ours that names such a VM as live.
 
         Raises:
             ApiError: it may still hold one that does.
         """
-        live = self._held_body.get("status", {}).get("liveVMs", [])
-        if not self._held_body or any(one["placementUID"] == placement_uid for one in live):
-            await self._publish(self._taken or await self._source.take_facts())
+        written = self._truth.written
+        live = written.get("status", {}).get("liveVMs", [])
+        if not written or any(one["placementUID"] == placement_uid for one in live):
+            if self._taken is None:
+                await self._take()
+            await self._publish()
 
     async def run(self) -> None:
         """Probe, publish and renew, each in its own rhythm, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._probe_for_ever())
-            group.create_task(self._renew_for_ever())
+            group.create_task(self._publish_for_ever())
 
     async def _probe_for_ever(self) -> None:
         while True:
-            self._wake.clear()
-            facts = self._taken = await self._source.take_facts()
-            try:
-                self.facts = await self._publish(facts)
-            except ApiError as error:
-                self.facts = self.facts or facts
-                _LOG.warning("truth.not-published", extra={"error": str(error)})
+            await self._take()
             self.known.set()
-            try:
-                async with asyncio.timeout(_jitter(self._settings.probe_period_seconds)):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            self._news.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.probe_period_seconds * _jitter()):
+                    await self._changed.wait()
+            self._changed.clear()
 
-    async def _publish(self, facts: NodeTruthStatus) -> NodeTruthStatus:
-        async with self._one_at_a_time:
-            return await self._write(facts)
+    async def _take(self) -> None:
+        self._taken = await self._source.take_facts()
+        self._taken_at = time.monotonic()
 
-    async def _write(self, facts: NodeTruthStatus) -> NodeTruthStatus:
-        """Write the facts if the API server does not hold them already."""
-        held = await self._held()
-        declared = held.spec.capacity
-        if declared is not None:
-            facts = facts.model_copy(update={"capacity": _declared(declared, facts)})
-        live = list(self._live_vms())
-        digest = digest_facts(facts)
-        body = self._body(facts, digest, live, held)
-        if held.status.digest != digest or _without_times(body) != _without_times(self._held_body):
-            # Whether a write that fails arrived is not known: until the next, nothing is held.
-            self._held_body = {}
-            await self._client.apply(NODETRUTHS, self._identity.name, body, subresource="status")
-            _LOG.info("truth.published", extra={"digest": digest})
-        vouched = self._held_digest == digest
-        self._held_digest, self._held_body = digest, body
-        if not vouched:
-            await self._renew()
-        return facts
-
-    async def _held(self) -> NodeTruth:
-        """Return the object; make it where it is missing."""
-        name = self._identity.name
-        try:
-            raw = await self._client.get(NODETRUTHS, name)
-        except NotFoundError:
-            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": self._identity.uid}
-            body = {
-                "apiVersion": API_VERSION,
-                "kind": "NodeTruth",
-                "metadata": {"name": name, "ownerReferences": [owner]},
-            }
-            raw = await self._client.create(NODETRUTHS, body)
-        return NodeTruth.model_validate(raw)
-
-    def _body(
-        self, facts: NodeTruthStatus, digest: str, live: list[LiveVM], held: NodeTruth
-    ) -> Raw:
-        fresh = agent_conditions(facts, self._clock(), held.metadata.generation)
-        known = {one.type: one for one in held.status.conditions}
-        status = facts.model_copy(
-            update={
-                "conditions": [_keep_transition(one, known.get(one.type)) for one in fresh],
-                "digest": digest,
-                "live_vms": live,
-                "orphans": list(self._orphans()),
-                "why": why_lines(facts, live),
-            }
-        )
-        return {
-            "apiVersion": API_VERSION,
-            "kind": "NodeTruth",
-            "metadata": {"name": self._identity.name},
-            "status": status.render(),
-        }
-
-    async def _renew_for_ever(self) -> None:
+    async def _publish_for_ever(self) -> None:
         await self.known.wait()
-        while True:
-            try:
-                if self._held_digest:
-                    await self._renew()
-            except ApiError as error:
-                _LOG.warning("lease.not-renewed", extra={"error": str(error)})
-            await asyncio.sleep(_jitter(self._settings.heartbeat_seconds))
+        await asyncio.sleep(random.uniform(0, self._settings.first_delay_seconds))  # noqa: S311
+        async with asyncio.TaskGroup() as group:
+            await self._try_to_publish()
+            group.create_task(self._heartbeat.run())
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                await asyncio.sleep(self._pace.wait_s(time.monotonic()))
+                await self._try_to_publish()
 
-    async def _renew(self) -> None:
-        body = self._lease()
+    async def _try_to_publish(self) -> None:
         try:
-            await self._client.merge_patch(LEASES, self._identity.name, body, LEASE_NAMESPACE)
-        except NotFoundError:
+            await self._publish()
+        except ApiError as error:
+            pause = self._pauses.failed(error)
+            _LOG.warning("truth.not-published", extra={"error": str(error), "pause_s": pause})
+            await asyncio.sleep(pause)
+            self._news.set()
+
+    async def _catch_up(self) -> None:
+        """Publish before a heartbeat after a failure, so that it can vouch for the latest facts.
+
+        Raises:
+            NoAnswerError: the API server is not there for a heartbeat either.
+        """
+        if self._failure is None or time.monotonic() < self._asked_until:
+            return
+        try:
+            await self._publish()
+        except NoAnswerError:
+            raise
+        except ApiError as error:
+            _LOG.warning("truth.not-published", extra={"error": str(error)})
+
+    async def _publish(self) -> None:
+        """Bring the API server up to date; nothing is sent where it is.
+
+        Raises:
+            ApiError: it is not known to be.
+        """
+        async with self._one_at_a_time:
             try:
-                await self._client.create(LEASES, body, LEASE_NAMESPACE)
-            except AlreadyExistsError:
-                _LOG.info("lease.made-by-another")
+                await self._bring_up_to_date()
+            except NodeReplacedError:
+                pass  # nothing is ours to publish; the heartbeat still says that we live
+            except ApiError as error:
+                self._note_failure(error)
+                raise
+            self._failure = self._refused_since = None
+            self._pauses.succeeded()
 
-    def _lease(self) -> Raw:
-        return {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {
-                "name": self._identity.name,
-                "annotations": {DIGEST_ANNOTATION: self._held_digest},
-            },
-            "spec": {
-                "holderIdentity": self._identity.machine_id,
-                "leaseDurationSeconds": self._settings.lease_duration_seconds,
-                "renewTime": render_micro_time(self._clock()),
-            },
-        }
+    def _note_failure(self, error: ApiError) -> None:
+        self._failure, now = error, time.monotonic()
+        if isinstance(error, NoAnswerError):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = now
+        if isinstance(error, ApiUnavailableError):
+            self._asked_until = now + error.retry_after_s
+
+    async def _bring_up_to_date(self) -> None:
+        vouched = self._vouched()
+        try:
+            await self._write_if_due()
+        except (NotFoundError, ConflictError):
+            # It changed since we looked, is gone, or is another one: look again, once.
+            await self._write_if_due()
+        if self._vouched() != vouched:
+            await self._heartbeat.beat()
+
+    async def _write_if_due(self) -> None:
+        await self._truth.look_if_due()
+        facts, held = self.facts, self._truth.held
+        if facts is None or held is None:
+            return
+        digest = digest_facts(facts)
+        body = status_body(
+            self._identity.name,
+            facts,
+            digest,
+            held,
+            self._clock(),
+            live=self._live_vms(),
+            orphans=self._orphans(),
+        )
+        if self._is_due(body, held):
+            await self._truth.write(body)
+            self._pace.wrote(time.monotonic())
+            _LOG.info("truth.published", extra={"digest": digest})
+
+    def _is_due(self, body: dict[str, Any], held: HeldTruth) -> bool:
+        written = self._truth.written
+        return (
+            held.digest != body["status"]["digest"]
+            or not says_the_same(body, written)
+            or would_grow_stale(body, written)
+            or self._truth.rewrite_is_due
+        )
+
+    def _vouched(self) -> str:
+        """Return the digest that a heartbeat may repeat; "": we can vouch for nothing.
+
+        While a changed fact waits for its write, the former facts are let stand for that
+        moment; not when the API server goes on refusing it.
+        """
+        facts, held = self.facts, self._truth.held
+        if facts is None or held is None or held.digest is None:
+            return ""
+        now, lease_s = time.monotonic(), self._settings.lease_duration_seconds
+        refused = self._refused_since is not None and now - self._refused_since > lease_s / 3
+        if now - self._taken_at > lease_s or (refused and digest_facts(facts) != held.digest):
+            return ""
+        return held.digest
 
 
-def _declared(declared: DeclaredCapacity, facts: NodeTruthStatus) -> NodeCapacity:
-    """Take the amounts that administrators declare; free huge pages are the kernel's to tell."""
-    return NodeCapacity(
-        vcpus=declared.vcpus,
-        memory=declared.memory,
-        disk=declared.disk,
-        hugepages=facts.capacity.hugepages if facts.capacity else free_pages(facts.memory),
-        basis="Declared",
-    )
-
-
-def _keep_transition(fresh: Condition, known: Condition | None) -> Condition:
-    """Move lastTransitionTime only when the status moved."""
-    if known is None or known.status != fresh.status:
-        return fresh
-    return fresh.model_copy(update={"last_transition_time": known.last_transition_time})
-
-
-def _without_times(value: Any) -> Any:
-    """Compare bodies by what they say, not by when it was said or how long it took."""
-    if isinstance(value, dict):
-        return {
-            key: _without_times(one)
-            for key, one in value.items()
-            if key not in ("observedTime", "probes")
-        }
-    if isinstance(value, list):
-        return [_without_times(one) for one in value]
-    return value
-
-
-def _jitter(seconds: float) -> float:
-    return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+def _jitter() -> float:
+    return random.uniform(0.9, 1.1)  # noqa: S311 - jitter

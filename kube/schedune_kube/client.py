@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlencode
@@ -11,8 +13,15 @@ import aiohttp
 
 from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
-from schedune_kube.errors import ApiUnavailableError, GoneError, UnauthorizedError, error_of
+from schedune_kube.errors import (
+    ApiUnavailableError,
+    GoneError,
+    NoAnswerError,
+    UnauthorizedError,
+    error_of,
+)
 from schedune_kube.resources import Resource
+from schedune_kube.server_clock import ServerClock
 
 Raw = dict[str, Any]
 """An object as the API server's JSON has it; parsed once by whoever receives it."""
@@ -44,6 +53,21 @@ class KubeClient:
         self._manager = field_manager
         self._connections = shared or Connections(credentials)
         self._owned = None if shared else self._connections
+        self._server_clock: ServerClock | None = None
+
+    def server_time(self) -> datetime | None:
+        """Return what the API server's clock says now; None: no answer has told yet."""
+        clock = self._server_clock
+        return clock.at(time.monotonic()) if clock is not None else None
+
+    def server_clock_offset(self, now: datetime) -> float | None:
+        """Return by how many seconds the API server's clock is ahead of our time of day.
+
+        Right to half a second and half a round trip after one answer, better after more;
+        None: no answer has told yet.
+        """
+        server = self.server_time()
+        return (server - now).total_seconds() if server is not None else None
 
     async def __aenter__(self) -> Self:
         if self._owned is not None:
@@ -59,9 +83,17 @@ class KubeClient:
         if self._owned is not None:
             await self._owned.__aexit__(kind, error, trace)
 
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Raw:
-        """Return one object."""
-        return await self._ask("GET", resource.path(namespace, name))
+    async def get(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        resource_version: str | None = None,
+    ) -> Raw:
+        """Return one object; at resourceVersion 0 as the server's cache has it, which is cheap."""
+        query = _query(resourceVersion=resource_version)
+        return await self._ask("GET", resource.path(namespace, name), query)
 
     async def list(
         self,
@@ -217,15 +249,17 @@ class KubeClient:
         timeout = aiohttp.ClientTimeout(total=seconds or REQUEST_SECONDS, sock_read=REQUEST_SECONDS)
         encoded = json.dumps(body).encode() if body is not None else None
         try:
-            async with (
-                self._connections.turns,
-                self._request(method, path, query or {}, encoded, content_type, timeout) as answer,
-            ):
-                await self._check(answer)
-                result: Raw = json.loads(await answer.read())
-                return result
+            async with self._connections.turns:
+                sent = time.monotonic()
+                async with self._request(
+                    method, path, query or {}, encoded, content_type, timeout
+                ) as answer:
+                    self._hear_clock(answer.headers.get("Date"), sent)
+                    await self._check(answer)
+                    result: Raw = json.loads(await answer.read())
+                    return result
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiUnavailableError(f"{method} {path}: {error!r}") from error
+            raise NoAnswerError(f"{method} {path}: {error!r}") from error
 
     def _request(
         self,
@@ -243,6 +277,11 @@ class KubeClient:
         return self._connections.session.request(
             method, url, data=body, headers=headers, timeout=timeout
         )
+
+    def _hear_clock(self, header: str | None, sent: float) -> None:
+        heard = ServerClock.measured(header, sent, time.monotonic())
+        if heard is not None:
+            self._server_clock = heard.narrowed(self._server_clock)
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status < 400:

@@ -2,6 +2,7 @@
 
 ApiError
 +-- ApiUnavailableError      no answer, or 5xx: try again later
+|   +-- NoAnswerError        no answer at all
 |   +-- TooManyRequestsError 429: try again after `retry_after_s`
 +-- ApiStatusError           an answer that trying again does not change
 +-- InvalidError         400, 422: the body is wrong
@@ -15,7 +16,10 @@ ApiError
 
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
+
+_MOST_PATIENCE_S: Final = 600.0
+"""No answer silences us for longer than this."""
 
 
 class ApiError(Exception):
@@ -25,13 +29,18 @@ class ApiError(Exception):
 class ApiUnavailableError(ApiError):
     """The server did not answer, or could not: try again later."""
 
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """Patience that the server asks for, in seconds."""
+
+
+class NoAnswerError(ApiUnavailableError):
+    """The server was not reached, or fell silent."""
+
 
 class TooManyRequestsError(ApiUnavailableError):
     """The server asks for patience."""
-
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 class ApiStatusError(ApiError):
@@ -76,14 +85,18 @@ def error_of(status: int, body: bytes, retry_after: str | None) -> ApiError:
     """Turn an HTTP answer into the error it means."""
     message, reason = _read_status(body)
     text = f"{status}: {message}"
+    wait = min(float(retry_after), _MOST_PATIENCE_S) if _is_number(retry_after) else 0.0
     if status == 429:
-        wait = float(retry_after) if retry_after and retry_after.isdigit() else 1.0
-        return TooManyRequestsError(text, wait)
+        return TooManyRequestsError(text, wait or 1.0)
     if status >= 500:
-        return ApiUnavailableError(text)
+        return ApiUnavailableError(text, wait)
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExistsError(text)
     return _BY_STATUS.get(status, ApiStatusError)(text)
+
+
+def _is_number(text: str | None) -> TypeGuard[str]:
+    return text is not None and text.isascii() and text.isdigit()
 
 
 def _read_status(body: bytes) -> tuple[str, str]:

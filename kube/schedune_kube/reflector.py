@@ -65,8 +65,10 @@ class Reflector:
                 pause = min(pause * 2, _LONGEST_S)
 
     def absorb(self, item: Raw) -> None:
-        """Hold an object that we just wrote, before the watch brings it."""
-        self.store[_key(item)] = item
+        """Hold an object that we just wrote, before the watch brings it, or a later one."""
+        held = self.store.get(_key(item))
+        if held is None or int(_version(held)) < int(_version(item)):
+            self.store[_key(item)] = item
 
     async def _relist(self) -> str:
         items, version = await self._client.list(

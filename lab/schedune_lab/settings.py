@@ -56,6 +56,8 @@ class Told:
             "heartbeatSeconds": HEARTBEAT_S,
             "leaseDurationSeconds": LEASE_S,
             "probePeriodSeconds": 5,
+            "writeGapSeconds": 1,
+            "firstDelaySeconds": 0,
             "imageRoots": [str(self.folder / "images")],
             "runDirectory": str(self.runs / node.name),
             "stateDirectory": str(self.folder / "agents" / node.name),

@@ -5,20 +5,25 @@ import os
 import secrets
 import signal
 import socket
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import kopf
 
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
-from schedune_kube.events import EventRecorder
+from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
+from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError
+from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
+from schedune_operator.outage import OutageWatch
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.settings import OperatorSettings
 from schedune_operator.truths import TruthJudge
@@ -26,6 +31,9 @@ from schedune_operator.world import World
 
 MANAGER: Final = "schedune-operator"
 NAMESPACE: Final = "schedune-system"
+_POLLS_MISSED: Final = 3
+_SLOW_POLL_S: Final = 5.0
+"""We are deaf when so many looks at heartbeats failed, and not just because one is slow."""
 
 
 def clock() -> datetime:
@@ -51,47 +59,79 @@ def credentials_of(settings: OperatorSettings) -> Credentials:
     return in_cluster(host, port)
 
 
+@dataclass(frozen=True)
+class Operator:
+    """Everything that decides and tells; who brings in the workloads is not part of it."""
+
+    cache: WorkloadCache
+    world: World
+    elector: Elector
+    judge: TruthJudge
+    loop: SchedulingLoop
+
+    def members(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return what has to run, by name."""
+        settings = self.loop.settings
+        return {
+            "nodes": self.world.nodes.run(),
+            "truths": self.world.truths.run(),
+            "placements": self.world.placements.run(),
+            "heartbeats": self.world.follow_heartbeats(settings.lease_poll_seconds),
+            "elector": self.elector.run(),
+            "judge": self.judge.run(settings.tick_seconds),
+            "loop": self.loop.run(),
+        }
+
+
+def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSettings) -> Operator:
+    """Put the operator together; the leader's Lease has a client of its own."""
+    cache = WorkloadCache()
+    world = World(client, cache.changed.set, cache.labels_of, clock)
+    cache.on_note = world.note_placement
+    elector = _elector(lease_client, settings)
+    agenda = Agenda(world, cache, settings.policy)
+    events = EventRecorder(client, MANAGER, clock)
+    judge = TruthJudge(
+        client=client,
+        world=world,
+        events=events,
+        clock=clock,
+        leading=elector.leading,
+        lease=Subject(LEASES, MANAGER, NAMESPACE, ""),
+        deaf_after_s=_POLLS_MISSED * settings.lease_poll_seconds + _SLOW_POLL_S,
+        expire_s=settings.expire_seconds,
+        outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
+    )
+    reconciler = Reconciler(
+        client,
+        world,
+        events,
+        clock,
+        lambda: elector.epoch,
+        cache.absorb,
+        settings.policy,
+        agenda,
+    )
+    loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock)
+    return Operator(cache, world, elector, judge, loop)
+
+
 async def run_operator(settings: OperatorSettings) -> None:
     """Run until SIGTERM; any member that fails ends the process, which is then restarted."""
     credentials = credentials_of(settings)
     stop, kopf_is_up = asyncio.Event(), asyncio.Event()
-    cache = WorkloadCache()
     async with (
         KubeClient(credentials, field_manager=MANAGER) as client,
         KubeClient(credentials, field_manager=MANAGER) as lease_client,
     ):
-        world = World(client, cache.changed.set, cache.labels_of)
-        cache.on_note = world.note_placement
-        elector = _elector(lease_client, settings)
-        loop = SchedulingLoop(
-            client=client,
-            settings=settings,
-            cache=cache,
-            world=world,
-            elector=elector,
-            reconciler=Reconciler(
-                client,
-                world,
-                EventRecorder(client, MANAGER, clock),
-                clock,
-                lambda: elector.epoch,
-                cache.absorb,
-                settings.policy,
-            ),
-            judge=TruthJudge(client, clock),
-            clock=clock,
-        )
-        members = [
-            asyncio.create_task(world.nodes.run(), name="nodes"),
-            asyncio.create_task(world.truths.run(), name="truths"),
-            asyncio.create_task(world.placements.run(), name="placements"),
-            asyncio.create_task(elector.run(), name="elector"),
-            asyncio.create_task(loop.run(), name="loop"),
-            asyncio.create_task(_run_kopf(credentials, cache, stop, kopf_is_up), name="kopf"),
-            asyncio.create_task(_take_signals(stop, kopf_is_up), name="signals"),
-        ]
+        operator = assemble(client, lease_client, settings)
+        running = operator.members() | {
+            "kopf": _run_kopf(credentials, operator.cache, stop, kopf_is_up),
+            "signals": _take_signals(stop, kopf_is_up),
+        }
+        members = [asyncio.create_task(one, name=name) for name, one in running.items()]
         await _until_stopped(members, stop)
-        await elector.release()
+        await operator.elector.release()
 
 
 async def _until_stopped(members: list[asyncio.Task[None]], stop: asyncio.Event) -> None:

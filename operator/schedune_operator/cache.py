@@ -13,6 +13,8 @@ class WorkloadCache:
     def __init__(self) -> None:
         self.workloads: dict[Key, Raw] = {}
         self.changed = asyncio.Event()
+        self.ours: dict[Key, str] = {}
+        """The version that our own last write of each made: no news to us."""
         self.on_note: Callable[[Key], None] = lambda _key: None
         """Told of every name that an event was about."""
 
@@ -27,6 +29,7 @@ class WorkloadCache:
             held = self.workloads.get(key)
             if held is not None and held["metadata"]["uid"] == raw["metadata"]["uid"]:
                 del self.workloads[key]
+                self.ours.pop(key, None)
         elif not self._is_older(key, raw):
             self.workloads[key] = raw
         self.on_note(key)
@@ -42,6 +45,7 @@ class WorkloadCache:
     def absorb(self, raw: Raw) -> None:
         """Hold what we just wrote, before its event comes; that is no news to look at."""
         key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+        self.ours[key] = raw["metadata"]["resourceVersion"]
         if not self._is_older(key, raw):
             self.workloads[key] = raw
 
@@ -50,6 +54,7 @@ class WorkloadCache:
         newer = {key: raw for key, raw in self.workloads.items() if _version(raw) > int(version)}
         listed = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items}
         self.workloads = listed | newer
+        self.ours = {key: one for key, one in self.ours.items() if key in self.workloads}
         self.changed.set()
 
     def _is_older(self, key: Key, raw: Raw) -> bool:

@@ -1,14 +1,20 @@
-"""Heartbeats: when each node's facts were last vouched for, on our own clock.
+"""Heartbeats: when each node's facts were last vouched for, by our own monotonic clock.
 
-A node's clock is never compared with ours: what counts is that *we* saw its Lease
-change. After a restart the server's stamp in managedFields stands in for that.
+Neither a node's clock nor our time of day is ever compared with anything: what counts is
+that *we* saw its Lease change. After a restart the server's stamp in managedFields stands
+in for that, by the server's own clock.
 """
 
-from dataclasses import dataclass
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from schedune_kube.client import KubeClient, Raw
+from schedune_kube.errors import ApiError
 from schedune_kube.resources import LEASES
 from schedune_kube.times import parse_time
 
@@ -16,71 +22,96 @@ LEASE_NAMESPACE: Final = "schedune-node-lease"
 DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
 AGENT: Final = "schedune-agent"
 DEFAULT_LEASE_SECONDS: Final = 180
+MOST_LEASE_SECONDS: Final = 900
+"""However long a node says that its heartbeat counts: it may not vouch for itself for ever."""
+_NEVER: Final = float("-inf")
+_STAMP_S: Final = 0.5
+"""Half of what a stamp in managedFields leaves open."""
+CLOCKS_AGREE_S: Final = 2.0
+"""Closer than this, two clocks are not told apart."""
+_ON_ITS_WAY_S: Final = 10.0
+"""Leases are polled and truths are watched: so long one may be ahead of the other."""
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """One node's Lease as we saw it change."""
 
-    version: str
-    seen: datetime
+    version: int
+    seen: float
+    """When it changed, in seconds of our monotonic clock; -inf: nobody knows."""
     digest: str
     duration_s: int
+    written: datetime | None
+    """When it changed, by the server's clock."""
+    ahead_s: int
+    """By how much the node's clock is ahead of the server's; 0 where they agree."""
+    since: float = _NEVER
+    """When we first saw it vouch for these facts."""
+    former: tuple[str, float] = ("", _NEVER)
+    """The digest that it vouched for before, and when last."""
 
 
-class Heartbeats:
-    """All nodes' heartbeats."""
+def observe(
+    known: Mapping[str, Heartbeat],
+    leases: Iterable[Raw],
+    now: float,
+    server_now: datetime | None,
+) -> dict[str, Heartbeat]:
+    """Return the heartbeats after a look at all Leases; one that is gone vouches for nothing.
 
-    def __init__(self, client: KubeClient) -> None:
-        self._client = client
-        self._known: dict[str, Heartbeat] = {}
-
-    async def poll(self, now: datetime) -> set[str]:
-        """Look at all Leases once; return the nodes whose Lease changed, came or went.
-
-        A Lease that is gone vouches for nothing.
-        """
-        items, _ = await self._client.list(LEASES, LEASE_NAMESPACE, resource_version="0")
-        known = {}
-        for lease in items:
-            name, version = lease["metadata"]["name"], lease["metadata"]["resourceVersion"]
-            held = self._known.get(name)
-            if held is not None and held.version == version:
-                known[name] = held
-            else:
-                seen = min(now, agent_wrote(lease) or now) if held is None else now
-                known[name] = _heartbeat(lease, version, seen)
-        changed = {name for name, beat in known.items() if self._known.get(name) is not beat}
-        changed |= self._known.keys() - known.keys()
-        self._known = known
-        return changed
-
-    def proof(self, node_name: str, digest: str | None) -> datetime | None:
-        """Return when exactly these facts were last vouched for."""
-        beat = self._known.get(node_name)
-        return beat.seen if beat is not None and beat.digest == digest else None
-
-    def last_beat(self, node_name: str) -> datetime | None:
-        """Return when the node was last heard of at all."""
-        beat = self._known.get(node_name)
-        return beat.seen if beat is not None else None
-
-    def lease_seconds(self, node_name: str) -> int:
-        """Return how long a heartbeat of the node counts."""
-        beat = self._known.get(node_name)
-        return beat.duration_s if beat is not None else DEFAULT_LEASE_SECONDS
-
-    def is_silent(self, node_name: str, now: datetime) -> bool:
-        """Say whether the node's heartbeat is overdue."""
-        beat = self._known.get(node_name)
-        return beat is None or (now - beat.seen).total_seconds() > beat.duration_s
+    A Lease that we know is younger only when it changed before our eyes.
+    """
+    beats = {}
+    for lease in leases:
+        name, version = lease["metadata"]["name"], int(lease["metadata"]["resourceVersion"])
+        held = known.get(name)
+        if held is not None and held.version == version:
+            beats[name] = held
+        else:
+            seen = now if held is not None else seen_by_stamp(agent_wrote(lease), now, server_now)
+            beats[name] = _after(held, _heartbeat(lease, version, seen), now)
+    return beats
 
 
-def _heartbeat(lease: Raw, version: str, seen: datetime) -> Heartbeat:
+def _after(held: Heartbeat | None, beat: Heartbeat, now: float) -> Heartbeat:
+    """Remember what it vouched for before."""
+    if held is None:
+        return replace(beat, since=now)
+    if held.digest == beat.digest:
+        return replace(beat, since=held.since, former=held.former)
+    return replace(beat, since=now, former=(held.digest, held.seen))
+
+
+def seen_by_stamp(stamp: datetime | None, now: float, server_now: datetime | None) -> float:
+    """Return when, by our monotonic clock, the server stamped what we see for the first time."""
+    if stamp is None or server_now is None:
+        return _NEVER
+    return now - max(0.0, (server_now - stamp).total_seconds())
+
+
+def _heartbeat(lease: Raw, version: int, seen: float) -> Heartbeat:
     annotations = lease["metadata"].get("annotations") or {}
     spec = lease.get("spec") or {}
     duration = spec.get("leaseDurationSeconds") or DEFAULT_LEASE_SECONDS
-    return Heartbeat(version, seen, annotations.get(DIGEST_ANNOTATION, ""), int(duration))
+    written = agent_wrote(lease)
+    return Heartbeat(
+        version=version,
+        seen=seen,
+        digest=annotations.get(DIGEST_ANNOTATION, ""),
+        duration_s=min(int(duration), MOST_LEASE_SECONDS),
+        written=written,
+        ahead_s=_ahead_s(parse_time(spec.get("renewTime")), written),
+    )
+
+
+def _ahead_s(renewed: datetime | None, written: datetime | None) -> int:
+    """Compare the node's clock with the server's, at one write that both have dated."""
+    if renewed is None or written is None:
+        return 0
+    ahead = (renewed - written).total_seconds() - _STAMP_S
+    return round(ahead) if abs(ahead) > CLOCKS_AGREE_S else 0
 
 
 def agent_wrote(obj: Raw) -> datetime | None:
@@ -91,3 +122,122 @@ def agent_wrote(obj: Raw) -> datetime | None:
         if entry.get("manager") == AGENT
     ]
     return max((stamp for stamp in stamps if stamp is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Vouching:
+    """How far a truth is vouched for; moments in seconds of our monotonic clock."""
+
+    now: float
+    proved: float
+    """When exactly these facts were last vouched for; -inf: never."""
+    heard: float
+    """When the node was last heard of at all; -inf: never."""
+    lease_s: int
+    """How long that counts."""
+    is_unsettled: bool = False
+    """Whether the facts that the last heartbeat vouches for may be on their way to us."""
+
+    @property
+    def proof_age_s(self) -> float:
+        """Return the seconds since the facts were vouched for; inf: never."""
+        return self.now - self.proved
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the facts may be believed."""
+        return self.proof_age_s <= self.lease_s
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the node missed a heartbeat: one is due each third of a lease."""
+        return self.now - self.heard > self.lease_s / 2
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the node's heartbeat is overdue."""
+        return self.now - self.heard > self.lease_s
+
+
+def vouch(
+    beat: Heartbeat | None, digest: str | None, written: tuple[datetime, float] | None, now: float
+) -> Vouching:
+    """Say how far facts of a digest are vouched for.
+
+    Facts are proved by a heartbeat that repeats their digest, or by being written, as long as
+    no later heartbeat vouches for others. ``written`` is when, by the server's clock and ours.
+    """
+    proof = _NEVER
+    if beat is not None and digest:
+        proof = _proved_by(beat, digest, now)
+    if written is not None and digest and not _speaks_against(beat, digest, written[0], now):
+        proof = max(proof, written[1])
+    if beat is None:
+        return Vouching(now, proof, _NEVER, DEFAULT_LEASE_SECONDS)
+    unsettled = beat.digest != digest and _may_be_on_its_way(beat, now)
+    return Vouching(now, proof, beat.seen, beat.duration_s, unsettled)
+
+
+def _proved_by(beat: Heartbeat, digest: str, now: float) -> float:
+    if beat.digest == digest:
+        return beat.seen
+    former, seen = beat.former
+    return seen if former == digest and _may_be_on_its_way(beat, now) else _NEVER
+
+
+def _may_be_on_its_way(beat: Heartbeat, now: float) -> bool:
+    """Say whether we may just not have seen yet the facts that a new heartbeat vouches for."""
+    return bool(beat.digest) and now - beat.since <= _ON_ITS_WAY_S
+
+
+def _speaks_against(beat: Heartbeat | None, digest: str, written: datetime, now: float) -> bool:
+    if beat is None or beat.digest == digest or _may_be_on_its_way(beat, now):
+        return False
+    return beat.written is not None and beat.written > written
+
+
+class Heartbeats:
+    """All nodes' heartbeats."""
+
+    def __init__(self, client: KubeClient, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.synced = asyncio.Event()
+        """Set once all Leases were looked at."""
+        self._client = client
+        self._monotonic = monotonic
+        self._known: dict[str, Heartbeat] = {}
+        self._version = 0
+        self._looked_at = _NEVER
+
+    def looked_ago_s(self) -> float:
+        """Return the seconds since we could last look at the Leases; inf: never."""
+        return self._monotonic() - self._looked_at
+
+    async def run(self, period_s: float, on_change: Callable[[set[str]], None]) -> None:
+        """Look at all Leases again and again, for ever; tell which nodes' changed."""
+        while True:
+            try:
+                on_change(await self.poll())
+            except ApiError as error:
+                _LOG.warning("heartbeats.not-seen", extra={"error": str(error)})
+            await asyncio.sleep(period_s)
+
+    async def poll(self) -> set[str]:
+        """Look at all Leases once; return the nodes whose Lease changed, came or went."""
+        items, version = await self._client.list(LEASES, LEASE_NAMESPACE, resource_version="0")
+        if int(version) < self._version:
+            # The cache of a server that lags behind: what it shows would look like changes.
+            items, version = await self._client.list(LEASES, LEASE_NAMESPACE)
+        before = self._known
+        if int(version) < self._version:
+            # The history itself is another one (a restored etcd): nothing we knew compares.
+            before = {}
+        self._version = int(version)
+        self._looked_at = self._monotonic()
+        self._known = observe(before, items, self._looked_at, self._client.server_time())
+        self.synced.set()
+        changed = {name for name, beat in self._known.items() if before.get(name) is not beat}
+        return changed | (before.keys() - self._known.keys())
+
+    def get(self, node_name: str) -> Heartbeat | None:
+        """Return the last heartbeat of a node."""
+        return self._known.get(node_name)

@@ -12,10 +12,10 @@ from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.leader import Elector
 from schedune_kube.resources import VMWORKLOADS
+from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.settings import OperatorSettings
-from schedune_operator.truths import TruthJudge
 from schedune_operator.world import World
 
 _LOG: Final = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _GATHER_SECONDS: Final = 0.02
 
 @dataclass
 class SchedulingLoop:
-    """Looks at every workload after every change, and at all of them now and then."""
+    """Looks at whom a change concerns, and at all workloads now and then."""
 
     client: KubeClient
     settings: OperatorSettings
@@ -33,10 +33,9 @@ class SchedulingLoop:
     world: World
     elector: Elector
     reconciler: Reconciler
-    judge: TruthJudge
+    agenda: Agenda
     clock: Callable[[], datetime]
     _swept_at: float = field(default=float("-inf"))
-    _polled_at: float = field(default=float("-inf"))
 
     async def run(self) -> None:
         """Lead, decide, and when leadership is lost wait for it again, for ever."""
@@ -51,7 +50,7 @@ class SchedulingLoop:
     async def _cross_barrier(self) -> None:
         """Let a former leader's last writes land, then look at everything anew."""
         await asyncio.sleep(self.settings.leader.margin_seconds)
-        self._swept_at = self._polled_at = float("-inf")
+        self._swept_at = float("-inf")
 
     async def _rest(self) -> None:
         try:
@@ -64,15 +63,14 @@ class SchedulingLoop:
     async def _turn(self) -> None:
         self.cache.changed.clear()
         try:
-            await self._refresh()
-            await self.judge.judge(self.world.records())
+            await self._sweep_if_due()
+            keys = self.agenda.pick(self.clock())
         except ApiError as error:
             _LOG.warning("loop.interrupted", extra={"error": str(error)})
             return
         except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
             _LOG.exception("loop.failed")
             return
-        keys = sorted({*self.cache.workloads, *self.world.placements.store})
         for key in keys:
             if not self.elector.leading():
                 return
@@ -81,8 +79,10 @@ class SchedulingLoop:
     async def _look_at(self, key: tuple[str, str]) -> None:
         """Reconcile one workload; an error of one stops no other."""
         raw = self.cache.workloads.get(key)
+        began = self.agenda.begin(key)
         try:
             await self.reconciler.reconcile(key, raw)
+            self.agenda.end(key, began)
         except ApiError as error:
             _LOG.warning(
                 "workload.interrupted", extra={"workload": "/".join(key), "error": str(error)}
@@ -90,13 +90,11 @@ class SchedulingLoop:
         except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
             _LOG.exception("workload.failed", extra={"workload": "/".join(key)})
 
-    async def _refresh(self) -> None:
-        """Poll heartbeats and sweep for what a watch may have lost, each in its rhythm."""
+    async def _sweep_if_due(self) -> None:
+        """Look at everything now and then, for what a watch may have lost."""
         now = time.monotonic()
-        if now - self._polled_at >= self.settings.lease_poll_seconds:
-            await self.world.poll(self.clock())
-            self._polled_at = now
         if now - self._swept_at >= self.settings.sweep_seconds:
             items, version = await self.client.list(VMWORKLOADS)
             self.cache.replace_all(items, version)
+            self.agenda.wake_all()
             self._swept_at = now

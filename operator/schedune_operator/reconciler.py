@@ -4,7 +4,7 @@ import logging
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
@@ -24,13 +24,14 @@ from schedune.decision.why import why_lines
 from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune.launch.resolve import resolve_launch
 from schedune.lifecycle.mirror import changed_fields, mirror
-from schedune.lifecycle.situation import Claim, Situation, is_overdue
+from schedune.lifecycle.situation import Claim, Situation, deadline_of, is_overdue
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import AlreadyExistsError, ConflictError, NotFoundError
 from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
 from schedune_operator import actions
+from schedune_operator.agenda import Agenda
 from schedune_operator.history import failed_before_guest, next_attempt, remember
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
 from schedune_operator.world import World
@@ -49,6 +50,7 @@ class Reconciler:
     epoch: Callable[[], int]
     absorb: Callable[[Raw], None]
     policy: SchedulingPolicy
+    agenda: Agenda
 
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
@@ -109,8 +111,8 @@ class Reconciler:
             placement,
             changed,
             held.evaluation,
-            silent_since=self.world.heartbeats.last_beat(node),
-            is_silent=self.world.is_silent(node, self.clock()),
+            silent_since=self.world.last_beat(node),
+            is_silent=self.world.is_silent(node),
         )
         if finished or stops:
             situation = _on_its_way_out(situation, placement)
@@ -170,12 +172,17 @@ class Reconciler:
     def _nowhere(
         self, workload: VMWorkload, explanation: Explanation, held: VMWorkloadStatus
     ) -> Answer:
+        intent, now = explanation.decision.intent, explanation.decision.now
+        limit_s = workload.spec.scheduling_deadline_seconds
+        due = deadline_of(held.conditions, limit_s) or now + timedelta(seconds=limit_s)
+        self.agenda.wait_for_fleet(
+            (intent.namespace, intent.name), explanation.decision, due if due >= now else None
+        )
         waits = _backing_off(explanation)
         if waits is not None:
             return _unplaced(explanation, Claim("False", codes.BACKING_OFF, waits.message), held)
         claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(explanation))
-        limit_s = workload.spec.scheduling_deadline_seconds
-        generation, now = workload.metadata.generation, explanation.decision.now
+        generation = workload.metadata.generation
         stalled = is_overdue(held.conditions, generation, limit_s, now=now)
         return _unplaced(explanation, claim, held, stalled=stalled)
 

@@ -29,6 +29,11 @@ class OperatorSettings(Settings):
     """Where the API server is; unset: the pod's own service account."""
     lease_poll_seconds: Annotated[float, Field(gt=0, le=300)] = 15
     """How often the nodes' heartbeats are looked at."""
+    expire_seconds: Annotated[float, Field(gt=0, le=86400)] = 900
+    """After this much silence nothing is known of a node any more: Fresh is Unknown."""
+    outage_nodes: Annotated[int, Field(ge=2)] = 10
+    """If so many nodes at least, and more than half, fall silent at once, it is taken as an
+    outage of our own."""
     tick_seconds: Annotated[float, Field(gt=0, le=300)] = 5
     """How often everything is looked at even when nothing changed."""
     sweep_seconds: Annotated[float, Field(gt=0, le=86400)] = 300

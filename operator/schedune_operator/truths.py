@@ -1,80 +1,196 @@
 """The operator's part of a NodeTruth: Fresh and Ready, written on transitions only."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from schedune.api.base import API_VERSION, Condition
 from schedune.api.nodetruth import HealthState, NodeTruth
 from schedune.codes import eligibility, summary
-from schedune.codes.row import Reason
+from schedune.codes.row import Reason, Row
 from schedune.fleet.node import NodeRecord
-from schedune.lifecycle.situation import Claim
+from schedune.lifecycle.situation import Claim, Status
 from schedune_kube.client import KubeClient
-from schedune_kube.errors import ApiStatusError
+from schedune_kube.errors import ApiError
+from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.resources import NODETRUTHS
+from schedune_operator.freshness import Vouching
+from schedune_operator.outage import OutageWatch
+from schedune_operator.world import World
 
+MOST_WRITES: Final = 20
+"""Of one pass; passes are at least a second apart."""
+_PASS_SECONDS: Final = 1.0
 _LOG: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A truth whose conditions do not say what is the case."""
+
+    node: NodeRecord
+    truth: NodeTruth
+    claims: dict[str, Claim]
+
+
+@dataclass
 class TruthJudge:
     """Says of every truth whether it may be believed, and of every node whether it serves."""
 
     client: KubeClient
+    world: World
+    events: EventRecorder
     clock: Callable[[], datetime]
+    leading: Callable[[], bool]
+    lease: Subject
+    """Our own Lease, of which the cluster is told when we are deaf."""
+    deaf_after_s: float
+    """When we could not look at heartbeats for so long, silence proves nothing, in seconds."""
+    expire_s: float
+    """After this much silence nothing is known of a node any more, in seconds."""
+    outage: OutageWatch
+    _last: str = field(default="", init=False)
+    """Where the last pass ended, so that none waits for ever behind others."""
+    _told: bool = field(default=False, init=False)
+    _deaf: bool = field(default=False, init=False)
+    _hearing_since: float = field(default=float("-inf"), init=False)
 
-    async def judge(self, nodes: Iterable[NodeRecord]) -> None:
-        """Write what changed; a Fresh that only grew older is no change."""
-        for node in nodes:
-            if node.truth is not None:
-                await self._judge(node, node.truth)
+    async def run(self, pause_s: float) -> None:
+        """Judge for ever, while we lead; sooner again while something is left to be written."""
+        await self.world.wait_until_synced()
+        while True:
+            left = self.leading() and await self.judge()
+            await asyncio.sleep(min(_PASS_SECONDS, pause_s) if left else pause_s)
 
-    async def _judge(self, node: NodeRecord, truth: NodeTruth) -> None:
-        now = self.clock()
-        claims = {"Fresh": _fresh(node, now), "Ready": _ready(node, truth, now)}
-        held = {one.type: one for one in truth.status.conditions}
-        if all(_says(held.get(kind), claim) for kind, claim in claims.items()):
+    async def judge(self) -> bool:
+        """Write what changed, a bounded number at a time; return whether more is left.
+
+        A Fresh that only grew older is no change.
+        """
+        if self._is_deaf():
+            return False
+        pending = self._look()
+        await self._tell_of_outage()
+        due = [one for one in pending if one.node.name not in self.outage.withheld]
+        due.sort(key=lambda one: (one.node.name <= self._last, one.node.name))
+        for one in due[:MOST_WRITES]:
+            if not self.leading():
+                return False
+            await self._write(one)
+            self._last = one.node.name
+        return len(due) > MOST_WRITES
+
+    def _is_deaf(self) -> bool:
+        """Say whether we cannot look at heartbeats, and remember since when we can again."""
+        deaf = self.world.heartbeats.looked_ago_s() > self.deaf_after_s
+        if self._deaf and not deaf:
+            self._hearing_since = time.monotonic()
+        self._deaf = deaf
+        return deaf
+
+    def _may_have_called(self, vouching: Vouching) -> bool:
+        """Say whether a silence falls into our deafness, and the node had no time to end it."""
+        since = self._hearing_since
+        return vouching.heard < since and vouching.now - since < vouching.lease_s / 2
+
+    def _look(self) -> list[Pending]:
+        """Look at every truth; return those whose conditions are out of date."""
+        pending, known, heard, believed = [], set(), set(), set()
+        for node in self.world.records():
+            truth = node.truth
+            if truth is None:
+                continue
+            vouching = self.world.vouching(node.name, truth.status.digest)
+            held = {one.type: one for one in truth.status.conditions}
+            known.add(node.name)
+            if not vouching.is_late:
+                heard.add(node.name)
+            if (says := held.get("Fresh")) is not None and says.status == "True":
+                believed.add(node.name)
+            if vouching.is_unsettled or self._may_have_called(vouching):
+                continue
+            claims = claims_of(node, truth, vouching, self.expire_s)
+            if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
+                pending.append(Pending(node, truth, claims))
+        self.outage.observe(heard, known, time.monotonic(), believed)
+        return pending
+
+    async def _tell_of_outage(self) -> None:
+        """Tell once that we hear nothing, and once that it is over."""
+        silent = len(self.outage.withheld)
+        if bool(silent) == self._told:
             return
+        self._told = bool(silent)
+        if not silent:
+            _LOG.info("fleet.heard-again")
+            return
+        reason = Reason(summary.FLEET_SILENT, str(silent), str(self.outage.total))
+        _LOG.warning("fleet.silent", extra={"silent": silent, "nodes": self.outage.total})
+        if self.leading():
+            told = f"{reason.message}; {reason.row.remedy}"
+            await self.events.record(self.lease, "Warning", reason.row.reason, told)
+
+    async def _write(self, one: Pending) -> None:
+        now, name = self.clock(), one.node.name
+        held = {known.type: known for known in one.truth.status.conditions}
+        generation = one.truth.metadata.generation
         body = {
             "apiVersion": API_VERSION,
             "kind": "NodeTruth",
-            "metadata": {"name": node.name},
+            "metadata": {"name": name},
             "status": {
                 "conditions": [
-                    _condition(kind, claim, held.get(kind), truth.metadata.generation, now)
-                    for kind, claim in claims.items()
+                    _condition(kind, claim, held.get(kind), generation, now)
+                    for kind, claim in one.claims.items()
                 ]
             },
         }
         try:
-            await self.client.apply(NODETRUTHS, node.name, body, subresource="status")
-        except ApiStatusError as error:
-            # One truth that cannot be written must not keep the others from their VMs.
-            _LOG.warning("truth.unwritable", extra={"node": node.name, "error": str(error)})
+            stored = await self.client.apply(NODETRUTHS, name, body, subresource="status")
+        except ApiError as error:
+            # One truth that cannot be written must not keep the others from being told.
+            _LOG.warning("truth.unwritable", extra={"node": name, "error": str(error)})
+        else:
+            self.world.truths.absorb(stored)
 
 
-def _says(held: Condition | None, claim: Claim) -> bool:
-    return held is not None and (held.status, held.reason) == (claim.status, claim.row.reason)
+def claims_of(
+    node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: float
+) -> dict[str, Claim]:
+    """Return what Fresh and Ready have to say."""
+    fresh = _fresh(node, truth, vouching, expire_s)
+    return {"Fresh": fresh, "Ready": _ready(node, truth, fresh)}
 
 
-def _fresh(node: NodeRecord, now: datetime) -> Claim:
-    row = eligibility.TELEMETRY_STALE
-    limit = f"{node.lease_seconds} s"
-    if node.last_proof is None:
-        return Claim("False", row, Reason(row, "an unknown time", limit).message)
-    age = (now - node.last_proof).total_seconds()
-    if age > node.lease_seconds:
-        return Claim(
-            "False", row, f"no heartbeat since {node.last_proof:%Y-%m-%dT%H:%M:%SZ} (limit {limit})"
-        )
-    return Claim("True", summary.TRUTH_FRESH, summary.TRUTH_FRESH.sentence)
+def _fresh(node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: float) -> Claim:
+    identity = truth.status.identity
+    if identity is None or truth.status.digest is None:
+        return _claim("Unknown", eligibility.TRUTH_MISSING, "its NodeTruth holds no facts yet")
+    if identity.node_uid != node.uid:
+        about = f"its NodeTruth is about the Node with UID {identity.node_uid}"
+        return _claim("False", eligibility.TRUTH_MISSING, about)
+    age, limit = vouching.proof_age_s, f"{vouching.lease_s} s"
+    if age <= vouching.lease_s:
+        return Claim("True", summary.TRUTH_FRESH, summary.TRUTH_FRESH.sentence)
+    if not vouching.is_silent:
+        other = "the heartbeat does not vouch for these facts: they are not what the node sees now"
+        return Claim("False", eligibility.TELEMETRY_STALE, other)
+    if math.isinf(age):
+        return _claim("Unknown", summary.TRUTH_EXPIRED, "at any time", limit)
+    since = f"{node.last_proof:%Y-%m-%dT%H:%M:%SZ}" if node.last_proof else "an unknown time"
+    if age > max(expire_s, vouching.lease_s):
+        return _claim("Unknown", summary.TRUTH_EXPIRED, f"since {since}", f"{expire_s:g} s")
+    return Claim(
+        "False", eligibility.TELEMETRY_STALE, f"no heartbeat since {since} (limit {limit})"
+    )
 
 
-def _ready(node: NodeRecord, truth: NodeTruth, now: datetime) -> Claim:
-    fresh = _fresh(node, now)
+def _ready(node: NodeRecord, truth: NodeTruth, fresh: Claim) -> Claim:
     if fresh.status != "True":
         return Claim("Unknown", fresh.row, fresh.message)
     health = truth.status.health
@@ -84,6 +200,14 @@ def _ready(node: NodeRecord, truth: NodeTruth, now: datetime) -> Claim:
     if node.unschedulable or truth.spec.scheduling.value != "Enabled":
         return Claim("False", eligibility.NODE_CORDONED, "the node takes no new VMs")
     return Claim("True", summary.NODE_USABLE, summary.NODE_USABLE.sentence)
+
+
+def _claim(status: Status, row: Row, observed: str, required: str = "") -> Claim:
+    return Claim(status, row, Reason(row, observed, required).message)
+
+
+def _is_news(held: Condition | None, claim: Claim) -> bool:
+    return held is None or (held.status, held.reason) != (claim.status, claim.row.reason)
 
 
 def _condition(

@@ -6,8 +6,10 @@ see the same.
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -22,22 +24,42 @@ from schedune_kube.client import KubeClient, Raw
 from schedune_kube.reflector import Key, Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
 from schedune_operator.claims import claim_of
-from schedune_operator.freshness import Heartbeats, agent_wrote
+from schedune_operator.freshness import (
+    CLOCKS_AGREE_S,
+    Heartbeats,
+    Vouching,
+    agent_wrote,
+    seen_by_stamp,
+    vouch,
+)
 
 _LOG: Final = logging.getLogger(__name__)
 LabelsOf = Callable[[Key], Mapping[str, str]]
+_JUMP_S: Final = 1.0
+"""By how much our time of day may part from the monotonic clock before moments are read anew."""
 
 
 class World:
     """Mirrors of Nodes, NodeTruths and VMPlacements, the heartbeats, and the fleet."""
 
     def __init__(
-        self, client: KubeClient, on_change: Callable[[], None], labels_of: LabelsOf
+        self,
+        client: KubeClient,
+        on_change: Callable[[], None],
+        labels_of: LabelsOf,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.nodes = Reflector(client, NODES, on_change=self._note_node)
         self.truths = Reflector(client, NODETRUTHS, on_change=self._note_node)
         self.placements = Reflector(client, VMPLACEMENTS, on_change=self._note_placement)
-        self.heartbeats = Heartbeats(client)
+        self.heartbeats = Heartbeats(client, monotonic)
+        self._client = client
+        self._clock = clock
+        self._monotonic = monotonic
+        self._shift = clock().timestamp() - monotonic()
+        """What makes a time of day of a monotonic moment."""
+        self._written: dict[str, tuple[datetime, float]] = {}
         self._on_change = on_change
         self._labels_of = labels_of
         self._fleet = Fleet(())
@@ -48,12 +70,12 @@ class World:
 
     async def wait_until_synced(self) -> None:
         """Return once every mirror holds a whole list."""
-        for mirror in (self.nodes, self.truths, self.placements):
+        for mirror in (self.nodes, self.truths, self.placements, self.heartbeats):
             await mirror.synced.wait()
 
-    async def poll(self, now: datetime) -> None:
-        """Look at the heartbeats; those that beat make their rows younger."""
-        self._touched_nodes |= await self.heartbeats.poll(now)
+    async def follow_heartbeats(self, period_s: float) -> None:
+        """Look at the heartbeats for ever; those that beat make their rows younger."""
+        await self.heartbeats.run(period_s, self._touched_nodes.update)
 
     def _note_node(self, key: Key, _raw: Raw | None) -> None:
         self._touched_nodes.add(key[1])
@@ -105,13 +127,14 @@ class World:
     def _record(self, raw: Raw) -> NodeRecord:
         name, spec = raw["metadata"]["name"], raw.get("spec") or {}
         truth = self.truth(name)
-        digest = truth.status.digest if truth is not None else None
+        vouching = self.vouching(name, truth.status.digest if truth is not None else None)
         return NodeRecord(
             name=name,
             uid=raw["metadata"]["uid"],
             truth=truth,
-            last_proof=self._last_proof(name, digest),
-            lease_seconds=self.heartbeats.lease_seconds(name),
+            last_proof=self._time_of_day(vouching.proved),
+            lease_seconds=vouching.lease_s,
+            clock_ahead_seconds=self._clock_ahead_s(name),
             node_ready=_is_ready(raw),
             unschedulable=bool(spec.get("unschedulable")),
             labels=raw["metadata"].get("labels") or {},
@@ -121,21 +144,58 @@ class World:
             ),
         )
 
-    def _last_proof(self, name: str, digest: str | None) -> datetime | None:
-        """Return when the facts were vouched for: by a heartbeat, or by being written."""
-        raw = self.truths.store.get(("", name))
-        written = agent_wrote(raw) if raw is not None and digest is not None else None
-        proofs = [one for one in (self.heartbeats.proof(name, digest), written) if one is not None]
-        return max(proofs, default=None)
+    def vouching(self, node_name: str, digest: str | None) -> Vouching:
+        """Say how far facts of a digest, published by a node, are vouched for now."""
+        beat = self.heartbeats.get(node_name)
+        return vouch(beat, digest, self._truth_written(node_name), self._monotonic())
 
-    def is_silent(self, node_name: str, now: datetime) -> bool:
+    def _truth_written(self, name: str) -> tuple[datetime, float] | None:
+        """Return when its agent last wrote a truth, by the server's clock and by ours."""
+        raw = self.truths.store.get(("", name))
+        stamp = agent_wrote(raw) if raw is not None else None
+        if stamp is None:
+            self._written.pop(name, None)
+            return None
+        held = self._written.get(name)
+        if held is None or held[0] != stamp:
+            seen = seen_by_stamp(stamp, self._monotonic(), self._client.server_time())
+            held = self._written[name] = (stamp, seen)
+        return held
+
+    def _clock_ahead_s(self, node_name: str) -> int:
+        """Return by how much a node's clock is ahead of our time of day."""
+        beat = self.heartbeats.get(node_name)
+        server = self._client.server_clock_offset(self._clock()) or 0.0
+        server_ahead = round(server) if abs(server) > CLOCKS_AGREE_S else 0
+        return (beat.ahead_s if beat is not None else 0) + server_ahead
+
+    def last_beat(self, node_name: str) -> datetime | None:
+        """Return when the node was last heard of at all."""
+        beat = self.heartbeats.get(node_name)
+        return self._time_of_day(beat.seen) if beat is not None else None
+
+    def is_silent(self, node_name: str) -> bool:
         """Say whether a node's heartbeat is overdue."""
-        return self.heartbeats.is_silent(node_name, now)
+        return self.vouching(node_name, None).is_silent
+
+    def _time_of_day(self, moment: float) -> datetime | None:
+        if math.isinf(moment):
+            return None
+        return datetime.fromtimestamp(moment + self._shift, UTC)
+
+    def _follow_clock(self) -> None:
+        """Read every moment anew where our time of day was set: ages are by the monotonic clock."""
+        shift = self._clock().timestamp() - self._monotonic()
+        if abs(shift - self._shift) > _JUMP_S:
+            _LOG.warning("clock.jumped", extra={"seconds": round(shift - self._shift, 1)})
+            self._shift = shift
+            self._touched_nodes |= {name for _, name in self.nodes.store}
 
     # --- the fleet -------------------------------------------------------------------
 
     def fleet(self) -> Fleet:
         """Return the fleet, brought up to date."""
+        self._follow_clock()
         if not len(self._fleet):
             self._fleet = Fleet.of(self.records(), self._fleet.claims.held.values())
             self._touched_nodes.clear()

@@ -65,6 +65,8 @@ def new_node(tmp_path: Path, clock: Clock) -> Callable[..., Node]:
                 "runDirectory": str(tmp_path / "run"),
                 "stateDirectory": str(tmp_path / "state"),
                 "imageRoots": [str(tmp_path)],
+                "firstDelaySeconds": 0,
+                "writeGapSeconds": 0.1,
             }
         )
         told = NodeTruthStatus.model_validate({"capacity": CAPACITY, **facts})

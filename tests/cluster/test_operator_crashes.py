@@ -19,6 +19,7 @@ from schedune_kube.errors import AlreadyExistsError, NotFoundError
 from schedune_kube.events import EventRecorder
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import LEASES, NODES, NODETRUTHS, VMPLACEMENTS, VMWORKLOADS
+from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.world import World
@@ -75,10 +76,10 @@ class Stage:
     async def turn(self, name: str) -> None:
         """Let an operator start, look at one workload, and be gone."""
         cache = WorkloadCache()
-        world = World(self.operator, lambda: None, cache.labels_of)
+        world = World(self.operator, lambda: None, cache.labels_of, lambda: datetime.now(UTC))
         for mirror in (world.nodes, world.truths, world.placements):
             await mirror._relist()
-        await world.poll(datetime.now(UTC))
+        await world.heartbeats.poll()
         reconciler = Reconciler(
             self.operator,
             world,
@@ -87,6 +88,7 @@ class Stage:
             lambda: 1,
             cache.absorb,
             POLICY,
+            Agenda(world, cache, POLICY),
         )
         try:
             raw: Object | None = await self.admin.get(VMWORKLOADS, name, "default")

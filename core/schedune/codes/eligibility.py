@@ -141,8 +141,8 @@ TOO_MANY_VMS: Final = _row(
 CAPACITY_UNDECLARED: Final = _row(
     "CAPACITY_UNDECLARED", "CapacityUndeclared", Actor.ADMINISTRATOR, Precedence.MISCONFIGURED,
     "nobody has declared what VMs may use of this node",
-    "set spec.capacity of its NodeTruth, or capacity in the agent's settings",
-    "The truth holds no capacity.",
+    "set spec.capacity of its NodeTruth; without a kubelet there, capacity in the agent's settings does as well",
+    "The truth holds no capacity: none is declared, a kubelet there keeps nothing back from pods, or without a kubelet the agent is configured to offer none.",
 )  # fmt: skip
 ARTIFACT_MISSING: Final = _row(
     "REJECT_ARTIFACT_MISSING", "ArtifactMissing", Actor.ADMINISTRATOR, Precedence.NOT_NOW,

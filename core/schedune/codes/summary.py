@@ -113,6 +113,17 @@ TRUTH_FRESH: Final = _row(
     "heartbeats vouch for these facts",
     "The Lease is renewed and repeats the digest of the facts.",
 )
+TRUTH_EXPIRED: Final = _row(
+    "TRUTH_EXPIRED", "TruthExpired", "no heartbeat has vouched for these facts {observed} (limit {required})",
+    "The node has been silent for so long that what is known of it no longer counts as known.",
+    "check the node and schedune-agent on it", Actor.ADMINISTRATOR,
+)  # fmt: skip
+FLEET_SILENT: Final = _row(
+    "FLEET_SILENT", "FleetSilent",
+    "{observed} of {required} nodes fell silent at once: taken as an outage of our own",
+    "More than half of the nodes stopped being heard of at once. Their conditions are not rewritten until one of them is heard again or the facts expire; no VM is placed on them.",
+    "check the operator's way to the API server, the API server, and the network to the nodes", Actor.ADMINISTRATOR,
+)  # fmt: skip
 NODE_USABLE: Final = _row(
     "NODE_USABLE",
     "Usable",

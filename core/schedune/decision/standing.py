@@ -52,7 +52,7 @@ class Standings:
 
     def choose(self, intent: Intent, now: datetime) -> Choice | None:
         """Return where the VM goes; None: no node is eligible."""
-        if not _is_shareable(intent) or intent.uid in self._fleet.live:
+        if not is_shareable(intent) or intent.uid in self._fleet.live:
             decision = decide(self._fleet, intent, now=now, policy=self._policy)
             return self._choice(dict(decision.launchable), decision.scores)
         standing = self._standing(intent, now)
@@ -102,7 +102,7 @@ class Standings:
         return launchable, total(rate(question, launchable), len(view))
 
 
-def _is_shareable(intent: Intent) -> bool:
+def is_shareable(intent: Intent) -> bool:
     """Say whether the answer depends on nothing but demands, nodes and sums of claims."""
     placement = intent.spec.placement
     return not (

@@ -37,6 +37,8 @@ class NodeRecord:
     unschedulable: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    clock_ahead_seconds: int = 0
+    """By how much the node's clock, which dates its facts, is ahead of the caller's."""
 
 
 @dataclass(frozen=True, slots=True)

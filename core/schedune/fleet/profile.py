@@ -1,7 +1,7 @@
 """What the decision keeps of one node: few bytes, shared where nodes are alike."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -160,9 +160,18 @@ def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
         last_proof=NEVER if record.last_proof is None else microseconds(record.last_proof),
         lease_seconds=record.lease_seconds,
         digest=truth.status.digest if truth else None,
-        facts=None if unknown or truth is None else facts_of(truth, same),
+        facts=None if unknown or truth is None else _facts_on_our_clock(record, truth, same),
         unknown=unknown,
     )
+
+
+def _facts_on_our_clock(record: NodeRecord, truth: NodeTruth, same: Interner) -> Facts:
+    """Reduce a truth to facts whose lifetimes end by the caller's clock, not by the node's."""
+    facts, ahead = facts_of(truth, same), record.clock_ahead_seconds * 1_000_000
+    if not ahead or not facts.capability_ends:
+        return facts
+    ends = {name: end - ahead for name, end in facts.capability_ends.items()}
+    return replace(facts, capability_ends=ends)
 
 
 def _why_unknown(record: NodeRecord) -> str:
@@ -186,12 +195,7 @@ def facts_of(truth: NodeTruth, same: Interner) -> Facts:
     pages = facts.capacity.hugepages if facts.capacity else ()
     memory, disk = parse_bytes(declared.memory), parse_bytes(declared.disk)
     capacity = CapacityProfile(declared.vcpus, memory, disk, pages)
-    return _replace_capacity(facts, capacity)
-
-
-def _replace_capacity(facts: Facts, capacity: CapacityProfile) -> Facts:
-    values = {name: getattr(facts, name) for name in Facts.__slots__}
-    return Facts(**{**values, "capacity": capacity})
+    return replace(facts, capacity=capacity)
 
 
 def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None = None) -> Facts:

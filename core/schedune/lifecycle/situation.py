@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from schedune.api.base import Condition
@@ -72,22 +72,29 @@ def conditions_of(
 
 
 def is_overdue(known: Iterable[Condition], generation: int, limit_s: int, *, now: datetime) -> bool:
-    """Say whether a workload without a node has waited longer than its deadline.
-
-    The wait begins when it became unplaced, or anew when a stalled one was changed; both
-    times are read from the conditions, so that a restart forgets nothing.
-    """
+    """Say whether a workload without a node has waited longer than its deadline."""
     held = {one.type: one for one in known}
     stalled = held.get("Stalled")
     said = ("True", codes.NO_ELIGIBLE_NODE.reason, generation)
     if stalled and (stalled.status, stalled.reason, stalled.observed_generation) == said:
         return True
+    end = deadline_of(held.values(), limit_s)
+    return end is not None and now > end
+
+
+def deadline_of(known: Iterable[Condition], limit_s: int) -> datetime | None:
+    """Return when a workload without a node has waited long enough; None: it does not wait yet.
+
+    The wait begins when it became unplaced, or anew when a stalled one was changed; both
+    times are read from the conditions, so that a restart forgets nothing.
+    """
+    held = {one.type: one for one in known}
     starts = [
         condition.last_transition_time
         for kind, status in (("Scheduled", "False"), ("Reconciling", "True"))
         if (condition := held.get(kind)) is not None and condition.status == status
     ]
-    return len(starts) == 2 and (now - max(starts)).total_seconds() > limit_s
+    return max(starts) + timedelta(seconds=limit_s) if len(starts) == 2 else None
 
 
 def _transition(held: Condition | None, status: str, now: datetime) -> datetime:

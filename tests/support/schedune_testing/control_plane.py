@@ -35,11 +35,35 @@ class Answer:
         return str(self.body.get("message", ""))
 
 
+class Part:
+    """One process of the control plane, which can be ended and started again."""
+
+    def __init__(self, layout: parts.Layout, name: parts.PartName) -> None:
+        self._layout, self._name = layout, name
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it goes on with the data that it left."""
+        log = self._layout.folder / "log" / f"{self._name}.log"
+        self._process = processes.start(parts.argv_of(self._name, self._layout), log)
+
+    def end(self) -> None:
+        """End it, and return when it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        identity = processes.identify(process.pid)
+        gone = identity is None or processes.end(identity)
+        process.wait(timeout=10)
+        assert gone, f"{self._name} (pid {process.pid}) does not end"
+
+
 @dataclass(frozen=True)
 class ControlPlane:
     """A running API server with Schedune's definitions, rights and policies."""
 
     layout: parts.Layout
+    api_server: Part
     _connections: list[http.client.HTTPSConnection] = field(default_factory=list)
 
     @property
@@ -131,28 +155,21 @@ def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
     """Run a control plane as long as the context lasts."""
     (folder / "log").mkdir()
     layout, _ = parts.prepare(folder, toolchain.find_binaries())
+    etcd, api_server, controllers = (
+        Part(layout, name) for name in ("etcd", "kube-apiserver", "kube-controller-manager")
+    )
     with ExitStack() as stack:
-        stack.enter_context(_running(layout, "etcd"))
+        for part in (etcd, api_server, controllers):
+            stack.callback(part.end)
+        etcd.start()
         parts.check_etcd_is_ours(layout)
-        stack.enter_context(_running(layout, "kube-apiserver"))
+        api_server.start()
         parts.wait_until_ready(layout)
-        stack.enter_context(_running(layout, "kube-controller-manager"))
+        controllers.start()
         cluster.install(cluster.Setup(layout.kubectl, layout.admin_kubeconfig))
-        found = ControlPlane(layout)
+        found = ControlPlane(layout, api_server)
         stack.callback(found.close)
         yield found
-
-
-@contextmanager
-def _running(layout: parts.Layout, part: parts.PartName) -> Iterator[None]:
-    process = processes.start(parts.argv_of(part, layout), layout.folder / "log" / f"{part}.log")
-    identity = processes.identify(process.pid)
-    try:
-        yield
-    finally:
-        gone = identity is None or processes.end(identity)
-        process.wait(timeout=10)
-        assert gone, f"{part} (pid {process.pid}) does not end"
 
 
 def _collection(manifest: Mapping[str, Any]) -> str:
