@@ -4,11 +4,11 @@ Not collected with the other tests: tests/nested runs it in a machine whose KVM 
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from schedune.api.nodetruth import CapabilityState
 from schedune.api.vmplacement import PlacementState
+from schedune.codes import device_probes
 from schedune_agent.probes.kvm import KvmFamily
 from schedune_agent.record import LaunchRecord
 
@@ -21,8 +21,13 @@ def is_in(*states: PlacementState) -> Callable[[LaunchRecord], bool]:
 
 
 async def test_the_strong_probe_says_that_guests_run(machine: Any) -> None:
-    (answer,) = (await KvmFamily(Path("/dev/kvm"))()).answers
-    assert answer.state is CapabilityState.SUPPORTED, answer.observed
+    answers = {one.name: one for one in (await KvmFamily()()).answers}
+    strong = answers["kvm_vm_launch"]
+    assert (strong.state, strong.value) == (CapabilityState.SUPPORTED, "ok"), strong.observed
+    assert int(answers["kvm_virtualization"].value or 0) >= 1
+    assert answers["kvm_nested"].row is device_probes.CAP_KVM_NESTED_ON
+    assert machine.facts.compatibility_reasons == ["CLASS_X86_HOLDING_READY"]
+    assert not machine.facts.constraints
     told = [one.message for one in machine.facts.capabilities]
     (qemu,) = machine.facts.backends
     assert set(qemu.accelerations) == {"KVM", "Emulated"}, told

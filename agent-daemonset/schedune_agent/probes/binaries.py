@@ -20,8 +20,8 @@ from schedune_agent.system.child import run_child
 VERSION_DEADLINE_S: Final = 5.0
 ASK_AGAIN_S: Final = 300.0
 _FIND_DEADLINE_S: Final = 2.0
-_DIGEST_DEADLINE_S: Final = 5.0
-_ASK_DEADLINE_S: Final = 10.0
+_DIGEST_DEADLINE_S: Final = 10.0
+_ASK_DEADLINE_S: Final = 20.0
 _OUTPUT_LIMIT: Final = 65536
 _LONGEST_LINE: Final = 256
 _CHILD: Final = Path(__file__).with_name("binary_child.py")

@@ -50,7 +50,7 @@ class BinaryFamily:
     companions: Sequence[str] = ()
     """Names of other binaries on which the answer depends."""
     words: Words
-    deadline_s = 15.0
+    deadline_s = 25.0
 
     def __init__(self, architecture: str, search: BinarySearch) -> None:
         self.architecture = architecture
