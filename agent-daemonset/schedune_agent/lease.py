@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +34,7 @@ class Heartbeat:
         settings: AgentSettings,
         identity: NodeIdentity,
         *,
+        catch_up: Callable[[], Awaitable[None]],
         vouched: Callable[[], str],
         is_replaced: Callable[[], bool],
         clock: Callable[[], datetime],
@@ -41,6 +42,7 @@ class Heartbeat:
         self._client = client
         self._settings = settings
         self._identity = identity
+        self._catch_up = catch_up
         self._vouched = vouched
         self._is_replaced = is_replaced
         self._clock = clock
@@ -54,6 +56,7 @@ class Heartbeat:
         while True:
             pause = usual * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
             try:
+                await self._catch_up()
                 await self.beat()
                 pauses.succeeded()
             except ApiError as error:

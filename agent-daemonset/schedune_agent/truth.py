@@ -10,38 +10,35 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from schedune.api.nodetruth import LiveVM, NodeTruthStatus, Orphan
 from schedune_agent.capacity import settle_capacity
 from schedune_agent.facts import FactSource, digest_facts
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.lease import Heartbeat
-from schedune_agent.own_node import NodeReplacedError, OwnNode
+from schedune_agent.own_node import NodeReplacedError
+from schedune_agent.own_truth import OwnTruth
 from schedune_agent.publishing import (
     HeldTruth,
     Pace,
-    new_truth,
-    read_held,
     says_the_same,
     status_body,
     would_grow_stale,
 )
 from schedune_agent.settings import AgentSettings
 from schedune_kube.back_off import BackOff
-from schedune_kube.client import KubeClient, Raw
+from schedune_kube.client import KubeClient
 from schedune_kube.errors import (
-    AlreadyExistsError,
     ApiError,
+    ApiUnavailableError,
     ConflictError,
+    NoAnswerError,
     NotFoundError,
 )
-from schedune_kube.resources import NODETRUTHS
 
 _SHORTEST_S: Final = 1.0
 _LONGEST_S: Final = 30.0
-_NODE_EVERY: Final = 5
-"""Every so many looks at the truth, its Node is looked at too."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -61,44 +58,42 @@ class TruthPublisher:
     ) -> None:
         self.known = asyncio.Event()
         """Set once the first round of probes is through."""
-        self._client = client
         self._settings = settings
         self._identity = identity
         self._source = source
         self._live_vms = live_vms
         self._orphans = orphans
         self._clock = clock
-        self._node = OwnNode(client, identity)
+        self._truth = OwnTruth(client, settings, identity)
         self._heartbeat = Heartbeat(
             client,
             settings,
             identity,
+            catch_up=self._catch_up,
             vouched=self._vouched,
-            is_replaced=lambda: self._replaced,
+            is_replaced=lambda: self._truth.replaced,
             clock=clock,
         )
         self._taken: NodeTruthStatus | None = None
         self._taken_at = float("-inf")
-        self._held: HeldTruth | None = None
-        self._written: Raw = {}
-        """What we last wrote; empty: the API server may hold anything."""
-        self._look_at = self._rewrite_at = float("-inf")
-        self._looks = 0
-        self._replaced = False
         self._pace = Pace(settings.write_gap_seconds, settings.write_burst)
         self._pauses = BackOff(_SHORTEST_S, _LONGEST_S)
+        self._failure: ApiError | None = None
+        """What came of the last attempt to publish."""
+        self._refused_since: float | None = None
+        """Since when it answers, but does not take what we publish (monotonic)."""
         self._one_at_a_time = asyncio.Lock()
         self._news = asyncio.Event()
 
     @property
     def facts(self) -> NodeTruthStatus | None:
         """The latest facts, published or not; None until the first round is through."""
-        facts = self._taken
+        facts, held = self._taken, self._truth.held
         if facts is None:
             return None
-        declared = self._held.declared if self._held else None
+        declared = held.declared if held is not None else None
         capacity = settle_capacity(
-            facts.capacity, declared, self._node.raw, self._settings.system_reserve
+            facts.capacity, declared, self._truth.node.raw, self._settings.system_reserve
         )
         return facts.model_copy(update={"capacity": capacity})
 
@@ -112,8 +107,9 @@ class TruthPublisher:
         Raises:
             ApiError: it may still hold one that does.
         """
-        live = self._written.get("status", {}).get("liveVMs", [])
-        if not self._written or any(one["placementUID"] == placement_uid for one in live):
+        written = self._truth.written
+        live = written.get("status", {}).get("liveVMs", [])
+        if not written or any(one["placementUID"] == placement_uid for one in live):
             if self._taken is None:
                 await self._take()
             await self._publish()
@@ -129,7 +125,7 @@ class TruthPublisher:
             await self._take()
             self.known.set()
             self._news.set()
-            await asyncio.sleep(_jitter(self._settings.probe_period_seconds))
+            await asyncio.sleep(self._settings.probe_period_seconds * _jitter())
 
     async def _take(self) -> None:
         self._taken = await self._source.take_facts()
@@ -150,14 +146,28 @@ class TruthPublisher:
     async def _try_to_publish(self) -> None:
         try:
             await self._publish()
-            self._pauses.succeeded()
         except ApiError as error:
             pause = self._pauses.failed(error)
             _LOG.warning("truth.not-published", extra={"error": str(error), "pause_s": pause})
             await asyncio.sleep(pause)
             self._news.set()
 
-    # --- writing ---------------------------------------------------------------------
+    async def _catch_up(self) -> None:
+        """Publish before a heartbeat after a failure, so that it can vouch for the latest facts.
+
+        Raises:
+            NoAnswerError: the API server is not there for a heartbeat either.
+        """
+        failure = self._failure
+        asked_to_wait = isinstance(failure, ApiUnavailableError) and failure.retry_after_s > 0
+        if failure is None or asked_to_wait:
+            return
+        try:
+            await self._publish()
+        except NoAnswerError:
+            raise
+        except ApiError as error:
+            _LOG.warning("truth.not-published", extra={"error": str(error)})
 
     async def _publish(self) -> None:
         """Bring the API server up to date; nothing is sent where it is.
@@ -167,63 +177,40 @@ class TruthPublisher:
         """
         async with self._one_at_a_time:
             try:
-                await self._look_if_due()
-                try:
-                    news = await self._write_if_due()
-                except (NotFoundError, ConflictError):
-                    # Changed, gone or another one since we looked: look again, once.
-                    await self._look_if_due()
-                    news = await self._write_if_due()
-            except NodeReplacedError as error:
-                if not self._replaced:
-                    _LOG.error("truth.node-replaced", extra={"error": str(error)})
-                self._replaced, self._held, self._written = True, None, {}
-                return
-            self._replaced = False
-            if news:
-                await self._heartbeat.beat()
+                await self._bring_up_to_date()
+            except NodeReplacedError:
+                pass  # nothing is ours to publish; the heartbeat still says that we live
+            except ApiError as error:
+                self._note_failure(error)
+                raise
+            self._failure = self._refused_since = None
+            self._pauses.succeeded()
 
-    async def _look_if_due(self) -> None:
-        now = time.monotonic()
-        if self._held is not None and now < self._look_at:
-            return
-        if self._node.raw is None or self._replaced or self._looks % _NODE_EVERY == 0:
-            await self._node.look()
-        self._looks += 1
-        routine = self._held is not None and not self._replaced
-        held = await self._get_or_make("0" if routine else None)
-        if held.owner_uid not in (None, self._identity.uid):
-            # Garbage collection removes it with its Node; to write it would be to speak for that.
-            raise NodeReplacedError(
-                f"NodeTruth {self._identity.name} belongs to the Node with UID {held.owner_uid}"
-                f" (our token: {self._identity.uid}); kubectl delete nodetruth"
-                f" {self._identity.name} if that Node is gone"
-            )
-        if self._held is None or held.version > self._held.version:
-            self._held = held
-        self._look_at = now + self._settings.heartbeat_seconds
+    def _note_failure(self, error: ApiError) -> None:
+        self._failure = error
+        if isinstance(error, NoAnswerError):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = time.monotonic()
 
-    async def _get_or_make(self, version: str | None) -> HeldTruth:
-        name = self._identity.name
+    async def _bring_up_to_date(self) -> None:
+        vouched = self._vouched()
         try:
-            return read_held(await self._client.get(NODETRUTHS, name, resource_version=version))
-        except NotFoundError:
-            self._held, self._written = None, {}
-            await self._node.look()
-        try:
-            made = await self._client.create(NODETRUTHS, new_truth(name, self._identity.uid))
-        except AlreadyExistsError:
-            made = await self._client.get(NODETRUTHS, name)
-        return read_held(made)
+            await self._write_if_due()
+        except (NotFoundError, ConflictError):
+            # It changed since we looked, is gone, or is another one: look again, once.
+            await self._write_if_due()
+        if self._vouched() != vouched:
+            await self._heartbeat.beat()
 
-    async def _write_if_due(self) -> bool:
-        """Write what is not written; return whether a heartbeat has something new to say."""
-        facts, held = self.facts, self._held
+    async def _write_if_due(self) -> None:
+        await self._truth.look_if_due()
+        facts, held = self.facts, self._truth.held
         if facts is None or held is None:
-            return False
-        name, digest = self._identity.name, digest_facts(facts)
+            return
+        digest = digest_facts(facts)
         body = status_body(
-            name,
+            self._identity.name,
             facts,
             digest,
             held,
@@ -231,48 +218,35 @@ class TruthPublisher:
             live=self._live_vms(),
             orphans=self._orphans(),
         )
-        if not self._is_due(body, held):
-            return False
-        before = self._vouched()
-        # Whether a write that fails arrived is not known: until the next, nothing is held.
-        self._written = {}
-        try:
-            stored = await self._client.apply(NODETRUTHS, name, body, subresource="status")
-        except (NotFoundError, ConflictError):
-            self._held = None
-            raise
-        self._held, self._written = read_held(stored), body
-        now = time.monotonic()
-        self._pace.wrote(now)
-        self._rewrite_at = now + self._settings.rewrite_seconds * random.uniform(0.8, 1.2)  # noqa: S311
-        _LOG.info("truth.published", extra={"digest": digest})
-        return digest != before
+        if self._is_due(body, held):
+            await self._truth.write(body)
+            self._pace.wrote(time.monotonic())
+            _LOG.info("truth.published", extra={"digest": digest})
 
-    def _is_due(self, body: Raw, held: HeldTruth) -> bool:
+    def _is_due(self, body: dict[str, Any], held: HeldTruth) -> bool:
+        written = self._truth.written
         return (
             held.digest != body["status"]["digest"]
-            or not says_the_same(body, self._written)
-            or would_grow_stale(body, self._written)
-            or time.monotonic() >= self._rewrite_at
+            or not says_the_same(body, written)
+            or would_grow_stale(body, written)
+            or self._truth.rewrite_is_due
         )
 
     def _vouched(self) -> str:
         """Return the digest that a heartbeat may repeat; "": we can vouch for nothing.
 
         While a changed fact waits for its write, the former facts are let stand for that
-        moment; not when the API server has refused it.
+        moment; not when the API server goes on refusing it.
         """
-        written = str(self._written.get("status", {}).get("digest", ""))
-        facts = self.facts
-        if (
-            facts is None
-            or time.monotonic() - self._taken_at > self._settings.lease_duration_seconds
-        ):
+        facts, held = self.facts, self._truth.held
+        if facts is None or held is None or held.digest is None:
             return ""
-        if self._pauses.failing and digest_facts(facts) != written:
+        now, lease_s = time.monotonic(), self._settings.lease_duration_seconds
+        refused = self._refused_since is not None and now - self._refused_since > lease_s / 3
+        if now - self._taken_at > lease_s or (refused and digest_facts(facts) != held.digest):
             return ""
-        return written
+        return held.digest
 
 
-def _jitter(seconds: float) -> float:
-    return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+def _jitter() -> float:
+    return random.uniform(0.9, 1.1)  # noqa: S311 - jitter

@@ -12,7 +12,13 @@ from urllib.parse import urlencode
 import aiohttp
 
 from schedune_kube.credentials import Credentials
-from schedune_kube.errors import ApiUnavailableError, GoneError, UnauthorizedError, error_of
+from schedune_kube.errors import (
+    ApiUnavailableError,
+    GoneError,
+    NoAnswerError,
+    UnauthorizedError,
+    error_of,
+)
 from schedune_kube.resources import Resource
 from schedune_kube.server_clock import ServerClock
 
@@ -248,7 +254,7 @@ class KubeClient:
                 result: Raw = json.loads(await answer.read())
                 return result
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiUnavailableError(f"{method} {path}: {error!r}") from error
+            raise NoAnswerError(f"{method} {path}: {error!r}") from error
 
     def _request(
         self,

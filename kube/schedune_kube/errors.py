@@ -2,6 +2,7 @@
 
 ApiError
 +-- ApiUnavailableError      no answer, or 5xx: try again later
+|   +-- NoAnswerError        no answer at all
 |   +-- TooManyRequestsError 429: try again after `retry_after_s`
 +-- ApiStatusError           an answer that trying again does not change
 +-- InvalidError         400, 422: the body is wrong
@@ -32,6 +33,10 @@ class ApiUnavailableError(ApiError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """Patience that the server asks for, in seconds."""
+
+
+class NoAnswerError(ApiUnavailableError):
+    """The server was not reached, or fell silent."""
 
 
 class TooManyRequestsError(ApiUnavailableError):

@@ -31,6 +31,7 @@ from schedune_operator.world import World
 
 MANAGER: Final = "schedune-operator"
 NAMESPACE: Final = "schedune-system"
+_POLLS_MISSED: Final = 3
 
 
 def clock() -> datetime:
@@ -95,6 +96,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         clock=clock,
         leading=elector.leading,
         lease=Subject(LEASES, MANAGER, NAMESPACE, ""),
+        deaf_after_s=_POLLS_MISSED * settings.lease_poll_seconds,
         expire_s=settings.expire_seconds,
         outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
     )

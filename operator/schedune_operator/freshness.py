@@ -132,6 +132,11 @@ class Vouching:
         return self.proof_age_s <= self.lease_s
 
     @property
+    def is_late(self) -> bool:
+        """Whether the node missed a heartbeat: one is due each third of a lease."""
+        return self.now - self.heard > self.lease_s / 2
+
+    @property
     def is_silent(self) -> bool:
         """Whether the node's heartbeat is overdue."""
         return self.now - self.heard > self.lease_s
@@ -170,6 +175,11 @@ class Heartbeats:
         self._monotonic = monotonic
         self._known: dict[str, Heartbeat] = {}
         self._version = 0
+        self._looked_at = _NEVER
+
+    def looked_ago_s(self) -> float:
+        """Return the seconds since we could last look at the Leases; inf: never."""
+        return self._monotonic() - self._looked_at
 
     async def run(self, period_s: float, on_change: Callable[[set[str]], None]) -> None:
         """Look at all Leases again and again, for ever; tell which nodes' changed."""
@@ -191,7 +201,8 @@ class Heartbeats:
             # The history itself is another one (a restored etcd): nothing we knew compares.
             before = {}
         self._version = int(version)
-        self._known = observe(before, items, self._monotonic(), self._client.server_time())
+        self._looked_at = self._monotonic()
+        self._known = observe(before, items, self._looked_at, self._client.server_time())
         self.synced.set()
         changed = {name for name, beat in self._known.items() if before.get(name) is not beat}
         return changed | (before.keys() - self._known.keys())

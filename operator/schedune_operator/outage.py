@@ -1,4 +1,8 @@
-"""Many nodes silent at once: more likely we are deaf than they are dead."""
+"""Many nodes silent at once: more likely we are deaf than they are dead.
+
+A node counts as soon as it missed a heartbeat: when the first Lease runs out, all that
+share the cause are late already, and none of them is told on its own.
+"""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -24,32 +28,39 @@ class OutageWatch:
     _heard: frozenset[str] | None = None
     _fell: dict[str, float] = field(default_factory=dict)
     _since: float = 0.0
+    _worst_at: float = 0.0
+    """When more than half were silent for the last time."""
 
     def observe(
         self,
-        fresh: AbstractSet[str],
+        heard: AbstractSet[str],
         known: AbstractSet[str],
         now: float,
         believed: AbstractSet[str],
     ) -> None:
-        """Take in who is heard now, of all who have a truth.
+        """Take in whose heartbeats come as they should, of all who have a truth.
 
-        ``believed`` are those whose published condition says that they are: after a restart
-        that is all we know of who was heard before.
+        ``believed`` are those whose published condition says that they are fresh: after a
+        restart that is all we know of who was heard before.
         """
         before = believed if self._heard is None else self._heard
-        self._fell.update(dict.fromkeys((before - fresh) & known, now))
+        self._fell.update(dict.fromkeys((before - heard) & known, now))
         self._fell = {
-            name: when for name, when in self._fell.items() if name in known and name not in fresh
+            name: when for name, when in self._fell.items() if name in known and name not in heard
         }
-        self._heard = frozenset(fresh)
+        self._heard = frozenset(heard)
+        at_once = frozenset(n for n, when in self._fell.items() if now - when <= _WINDOW_S)
         if self.withheld:
-            silent = frozenset(self._fell) if now - self._since <= self.longest_s else frozenset()
-        else:
-            silent = frozenset(n for n, when in self._fell.items() if now - when <= _WINDOW_S)
-        if len(silent) < self.least or len(silent) <= len(fresh):
-            self.withheld = frozenset()
-            return
-        if not self.withheld:
-            self._since, self.total = now, len(silent) + len(fresh)
-        self.withheld = silent
+            self._go_on(len(heard), now)
+        elif len(at_once) >= self.least and len(at_once) > len(heard):
+            self._since = self._worst_at = now
+            self.total = len(at_once) + len(heard)
+            self.withheld = at_once
+
+    def _go_on(self, heard: int, now: float) -> None:
+        """Withhold who is silent still: when half is back, the others get a while to come."""
+        silent = frozenset(self._fell)
+        if len(silent) > heard:
+            self._worst_at = now
+        is_over = now - self._worst_at > _WINDOW_S or now - self._since > self.longest_s
+        self.withheld = frozenset() if is_over else silent

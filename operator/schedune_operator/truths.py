@@ -49,6 +49,8 @@ class TruthJudge:
     leading: Callable[[], bool]
     lease: Subject
     """Our own Lease, of which the cluster is told when we are deaf."""
+    deaf_after_s: float
+    """When we could not look at heartbeats for so long, silence proves nothing, in seconds."""
     expire_s: float
     """After this much silence nothing is known of a node any more, in seconds."""
     outage: OutageWatch
@@ -68,6 +70,8 @@ class TruthJudge:
 
         A Fresh that only grew older is no change.
         """
+        if self.world.heartbeats.looked_ago_s() > self.deaf_after_s:
+            return False
         pending = self._look()
         await self._tell_of_outage()
         due = [one for one in pending if one.node.name not in self.outage.withheld]
@@ -81,7 +85,7 @@ class TruthJudge:
 
     def _look(self) -> list[Pending]:
         """Look at every truth; return those whose conditions are out of date."""
-        pending, known, fresh, believed = [], set(), set(), set()
+        pending, known, heard, believed = [], set(), set(), set()
         for node in self.world.records():
             truth = node.truth
             if truth is None:
@@ -89,14 +93,14 @@ class TruthJudge:
             vouching = self.world.vouching(node.name, truth.status.digest)
             held = {one.type: one for one in truth.status.conditions}
             known.add(node.name)
-            if vouching.is_fresh:
-                fresh.add(node.name)
+            if not vouching.is_late:
+                heard.add(node.name)
             if (says := held.get("Fresh")) is not None and says.status == "True":
                 believed.add(node.name)
             claims = claims_of(node, truth, vouching, self.expire_s)
             if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
                 pending.append(Pending(node, truth, claims))
-        self.outage.observe(fresh, known, time.monotonic(), believed)
+        self.outage.observe(heard, known, time.monotonic(), believed)
         return pending
 
     async def _tell_of_outage(self) -> None:
@@ -148,7 +152,9 @@ def claims_of(
 
 def _fresh(node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: float) -> Claim:
     identity = truth.status.identity
-    if identity is not None and identity.node_uid != node.uid:
+    if identity is None or truth.status.digest is None:
+        return _claim("Unknown", eligibility.TRUTH_MISSING, "its NodeTruth holds no facts yet")
+    if identity.node_uid != node.uid:
         about = f"its NodeTruth is about the Node with UID {identity.node_uid}"
         return _claim("False", eligibility.TRUTH_MISSING, about)
     age, limit = vouching.proof_age_s, f"{vouching.lease_s} s"

@@ -67,3 +67,9 @@ def test_a_truth_about_another_node_of_the_name_is_no_truth_about_this_one() -> 
 def test_a_fresh_node_that_is_not_well_is_not_ready() -> None:
     sick = facts("n", health={"state": "Degraded"})
     assert brief(said(1.0, status=sick))[1] == ("Ready", "False", "REJECT_NODE_UNHEALTHY")
+
+
+def test_of_a_node_whose_agent_has_only_begun_nothing_is_known_yet() -> None:
+    claims = said(inf, status={})
+    assert brief(claims)[0] == ("Fresh", "Unknown", "REJECT_TRUTH_MISSING")
+    assert "no facts yet" in claims["Fresh"].message

@@ -55,6 +55,8 @@ class Told:
     clock: Callable[[], datetime]
     machine_id: str = "m"
     status: dict[str, Any] = field(default_factory=dict)
+    not_seen_again: set[str] = field(default_factory=set)
+    """Capabilities that keep the time at which the test says they were observed."""
     rounds: int = 0
 
     async def take_facts(self) -> NodeTruthStatus:
@@ -63,7 +65,10 @@ class Told:
         identity = {**facts(self.name)["identity"], "nodeUID": self.node_uid}
         told = facts(self.name, identity={**identity, "machineID": self.machine_id}, **self.status)
         moment = self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
-        seen = [{**one, "observedTime": moment} for one in told["capabilities"]]
+        seen = [
+            one if one["name"] in self.not_seen_again else {**one, "observedTime": moment}
+            for one in told["capabilities"]
+        ]
         told = {key: one for key, one in told.items() if key != "digest"}
         return NodeTruthStatus.model_validate(
             {**told, "capabilities": seen, "observedTime": moment}
