@@ -32,6 +32,8 @@ from schedune_operator.world import World
 MANAGER: Final = "schedune-operator"
 NAMESPACE: Final = "schedune-system"
 _POLLS_MISSED: Final = 3
+_SLOW_POLL_S: Final = 5.0
+"""We are deaf when so many looks at heartbeats failed, and not just because one is slow."""
 
 
 def clock() -> datetime:
@@ -96,7 +98,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         clock=clock,
         leading=elector.leading,
         lease=Subject(LEASES, MANAGER, NAMESPACE, ""),
-        deaf_after_s=_POLLS_MISSED * settings.lease_poll_seconds,
+        deaf_after_s=_POLLS_MISSED * settings.lease_poll_seconds + _SLOW_POLL_S,
         expire_s=settings.expire_seconds,
         outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
     )

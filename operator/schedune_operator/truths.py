@@ -57,6 +57,8 @@ class TruthJudge:
     _last: str = field(default="", init=False)
     """Where the last pass ended, so that none waits for ever behind others."""
     _told: bool = field(default=False, init=False)
+    _deaf: bool = field(default=False, init=False)
+    _hearing_since: float = field(default=float("-inf"), init=False)
 
     async def run(self, pause_s: float) -> None:
         """Judge for ever, while we lead; sooner again while something is left to be written."""
@@ -70,7 +72,7 @@ class TruthJudge:
 
         A Fresh that only grew older is no change.
         """
-        if self.world.heartbeats.looked_ago_s() > self.deaf_after_s:
+        if self._is_deaf():
             return False
         pending = self._look()
         await self._tell_of_outage()
@@ -82,6 +84,19 @@ class TruthJudge:
             await self._write(one)
             self._last = one.node.name
         return len(due) > MOST_WRITES
+
+    def _is_deaf(self) -> bool:
+        """Say whether we cannot look at heartbeats, and remember since when we can again."""
+        deaf = self.world.heartbeats.looked_ago_s() > self.deaf_after_s
+        if self._deaf and not deaf:
+            self._hearing_since = time.monotonic()
+        self._deaf = deaf
+        return deaf
+
+    def _may_have_called(self, vouching: Vouching) -> bool:
+        """Say whether a silence falls into our deafness, and the node had no time to end it."""
+        since = self._hearing_since
+        return vouching.heard < since and vouching.now - since < vouching.lease_s / 2
 
     def _look(self) -> list[Pending]:
         """Look at every truth; return those whose conditions are out of date."""
@@ -97,6 +112,8 @@ class TruthJudge:
                 heard.add(node.name)
             if (says := held.get("Fresh")) is not None and says.status == "True":
                 believed.add(node.name)
+            if self._may_have_called(vouching):
+                continue
             claims = claims_of(node, truth, vouching, self.expire_s)
             if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
                 pending.append(Pending(node, truth, claims))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
 
 
 @pytest.fixture(autouse=True)
-async def only_nodes_of_this_test(admin: KubeClient) -> AsyncIterator[None]:
+async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
     yield
     for name in [one["metadata"]["name"] for one in (await admin.list(NODETRUTHS))[0]]:
         await admin.delete(NODETRUTHS, name)
@@ -66,6 +66,8 @@ async def only_nodes_of_this_test(admin: KubeClient) -> AsyncIterator[None]:
             await admin.delete(LEASES, name, LEASES_OF_NODES)
     for workload_name in [one["metadata"]["name"] for one in (await admin.list(VMWORKLOADS))[0]]:
         await admin.delete(VMWORKLOADS, workload_name, "default")
+    for event in await fleet_events(admin):
+        await admin.delete(EVENTS, event["metadata"]["name"], "schedune-system")
 
 
 async def until(question: Callable[[], Awaitable[object]], limit_s: float = 20.0) -> float:
@@ -330,9 +332,17 @@ async def test_an_outage_of_our_own_rewrites_nothing_and_the_latest_facts_are_pu
     """All nodes are silent for longer than their Leases, since none can reach the server."""
     down_s = float(os.environ.get("SCHEDUNE_OUTAGE_SECONDS", "12"))
     names = [f"outage-{number}" for number in range(4)]
-    async with witness(admin) as seen, operating(control_plane, admin, outageNodes=3) as operator:
-        agents = [publishing(control_plane, admin, name, settings=TOGETHER) for name in names]
-        running = [await one.__aenter__() for one in agents]
+    async with (
+        witness(admin) as seen,
+        operating(control_plane, admin, outageNodes=3) as operator,
+        AsyncExitStack() as agents,
+    ):
+        running = [
+            await agents.enter_async_context(
+                publishing(control_plane, admin, name, settings=TOGETHER)
+            )
+            for name in names
+        ]
         for name in names:
             await becomes(admin, name, "True")
         outage = asyncio.create_task(restart(control_plane, down_s))
@@ -353,8 +363,6 @@ async def test_an_outage_of_our_own_rewrites_nothing_and_the_latest_facts_are_pu
         assert time.monotonic() - back < 35
         await until(lambda: hears_all(operator, names))
         assert {name: seen.heard[name] for name in names} == {name: ["True"] for name in names}
-        for one in agents:
-            await one.__aexit__(None, None, None)
 
 
 async def hears_all(operator: Any, names: list[str]) -> bool:
@@ -368,13 +376,13 @@ async def test_many_nodes_silent_at_once_are_told_of_once_and_not_rewritten(
     names = [f"silent-{number}" for number in range(4)]
     settings = {"outageNodes": 3, "expireSeconds": 20}
     async with witness(admin) as seen, operating(control_plane, admin, **settings) as operator:
-        agents = [publishing(control_plane, admin, name, settings=TOGETHER) for name in names]
-        for one in agents:
-            await one.__aenter__()
-        for name in names:
-            await becomes(admin, name, "True")
-        for one in agents:
-            await one.__aexit__(None, None, None)
+        async with AsyncExitStack() as agents:
+            for name in names:
+                await agents.enter_async_context(
+                    publishing(control_plane, admin, name, settings=TOGETHER)
+                )
+            for name in names:
+                await becomes(admin, name, "True")
 
         async def is_told() -> bool:
             return len(await fleet_events(admin)) == 1 and bool(operator.judge.outage.withheld)

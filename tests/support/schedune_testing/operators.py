@@ -18,9 +18,9 @@ QUICK: dict[str, Any] = {
     "tickSeconds": 0.3,
     "sweepSeconds": 3600,
     "leader": {
-        "durationSeconds": 3,
-        "renewDeadlineSeconds": 2,
-        "retrySeconds": 0.3,
+        "durationSeconds": 6,
+        "renewDeadlineSeconds": 4,
+        "retrySeconds": 1,
         "marginSeconds": 0.2,
     },
 }
@@ -31,7 +31,7 @@ QUICK: dict[str, Any] = {
 async def operating(
     control_plane: ControlPlane, admin: KubeClient, **settings: Any
 ) -> AsyncIterator[Operator]:
-    """Run an operator as long as the context lasts; it is killed, not ended in order."""
+    """Run an operator as long as the context lasts."""
     credentials = bearing(control_plane, await token_of(admin, None, MANAGER))
     async with (
         KubeClient(credentials, field_manager=MANAGER) as client,
@@ -55,3 +55,4 @@ async def operating(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await operator.elector.release()
