@@ -34,6 +34,7 @@ class Heartbeat:
         settings: AgentSettings,
         identity: NodeIdentity,
         *,
+        one_at_a_time: asyncio.Lock,
         catch_up: Callable[[], Awaitable[None]],
         vouched: Callable[[], str],
         is_replaced: Callable[[], bool],
@@ -46,7 +47,7 @@ class Heartbeat:
         self._vouched = vouched
         self._is_replaced = is_replaced
         self._clock = clock
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time = one_at_a_time
         self._told_other = False
 
     async def run(self) -> None:
@@ -57,7 +58,8 @@ class Heartbeat:
             pause = usual * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
             try:
                 await self._catch_up()
-                await self.beat()
+                async with self._one_at_a_time:
+                    await self.beat()
                 pauses.succeeded()
             except ApiError as error:
                 _LOG.warning("lease.not-renewed", extra={"error": str(error)})
@@ -65,16 +67,15 @@ class Heartbeat:
             await asyncio.sleep(pause)
 
     async def beat(self) -> None:
-        """Renew now.
+        """Renew now, while nobody writes the truth: what is vouched for must be what it says.
 
         Raises:
             ApiError: it is not known whether it is renewed.
         """
-        async with self._one_at_a_time:
-            if self._is_replaced():
-                await self._renew_what_is_ours()
-            else:
-                await self._renew(self._body(self._vouched()))
+        if self._is_replaced():
+            await self._renew_what_is_ours()
+        else:
+            await self._renew(self._body(self._vouched()))
 
     async def _renew(self, body: Raw) -> None:
         name = self._identity.name

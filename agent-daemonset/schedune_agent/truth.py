@@ -65,10 +65,13 @@ class TruthPublisher:
         self._orphans = orphans
         self._clock = clock
         self._truth = OwnTruth(client, settings, identity)
+        self._one_at_a_time = asyncio.Lock()
+        """Held by whoever writes the truth or the Lease."""
         self._heartbeat = Heartbeat(
             client,
             settings,
             identity,
+            one_at_a_time=self._one_at_a_time,
             catch_up=self._catch_up,
             vouched=self._vouched,
             is_replaced=lambda: self._truth.replaced,
@@ -82,7 +85,8 @@ class TruthPublisher:
         """What came of the last attempt to publish."""
         self._refused_since: float | None = None
         """Since when it answers, but does not take what we publish (monotonic)."""
-        self._one_at_a_time = asyncio.Lock()
+        self._asked_until = float("-inf")
+        """Until when the API server has asked us to wait (monotonic)."""
         self._news = asyncio.Event()
 
     @property
@@ -158,9 +162,7 @@ class TruthPublisher:
         Raises:
             NoAnswerError: the API server is not there for a heartbeat either.
         """
-        failure = self._failure
-        asked_to_wait = isinstance(failure, ApiUnavailableError) and failure.retry_after_s > 0
-        if failure is None or asked_to_wait:
+        if self._failure is None or time.monotonic() < self._asked_until:
             return
         try:
             await self._publish()
@@ -187,11 +189,13 @@ class TruthPublisher:
             self._pauses.succeeded()
 
     def _note_failure(self, error: ApiError) -> None:
-        self._failure = error
+        self._failure, now = error, time.monotonic()
         if isinstance(error, NoAnswerError):
             self._refused_since = None
         elif self._refused_since is None:
-            self._refused_since = time.monotonic()
+            self._refused_since = now
+        if isinstance(error, ApiUnavailableError):
+            self._asked_until = now + error.retry_after_s
 
     async def _bring_up_to_date(self) -> None:
         vouched = self._vouched()

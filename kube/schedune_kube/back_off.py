@@ -30,7 +30,8 @@ class BackOff:
         most = min(doubled, self.longest_s)
         self._failures += 1
         asked = error.retry_after_s if isinstance(error, ApiUnavailableError) else 0.0
-        return asked + most * self.chance()
+        # A server that says when knows better than we do: then only its own time is spread.
+        return asked + (min(most, asked) if asked else most) * self.chance()
 
     def succeeded(self) -> None:
         """Begin anew."""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +29,8 @@ _STAMP_S: Final = 0.5
 """Half of what a stamp in managedFields leaves open."""
 CLOCKS_AGREE_S: Final = 2.0
 """Closer than this, two clocks are not told apart."""
+_ON_ITS_WAY_S: Final = 10.0
+"""Leases are polled and truths are watched: so long one may be ahead of the other."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -45,6 +47,10 @@ class Heartbeat:
     """When it changed, by the server's clock."""
     ahead_s: int
     """By how much the node's clock is ahead of the server's; 0 where they agree."""
+    since: float = _NEVER
+    """When we first saw it vouch for these facts."""
+    former: tuple[str, float] = ("", _NEVER)
+    """The digest that it vouched for before, and when last."""
 
 
 def observe(
@@ -65,8 +71,17 @@ def observe(
             beats[name] = held
         else:
             seen = now if held is not None else seen_by_stamp(agent_wrote(lease), now, server_now)
-            beats[name] = _heartbeat(lease, version, seen)
+            beats[name] = _after(held, _heartbeat(lease, version, seen), now)
     return beats
+
+
+def _after(held: Heartbeat | None, beat: Heartbeat, now: float) -> Heartbeat:
+    """Remember what it vouched for before."""
+    if held is None:
+        return replace(beat, since=now)
+    if held.digest == beat.digest:
+        return replace(beat, since=held.since, former=held.former)
+    return replace(beat, since=now, former=(held.digest, held.seen))
 
 
 def seen_by_stamp(stamp: datetime | None, now: float, server_now: datetime | None) -> float:
@@ -120,6 +135,8 @@ class Vouching:
     """When the node was last heard of at all; -inf: never."""
     lease_s: int
     """How long that counts."""
+    is_unsettled: bool = False
+    """Whether the facts that the last heartbeat vouches for may be on their way to us."""
 
     @property
     def proof_age_s(self) -> float:
@@ -151,18 +168,32 @@ def vouch(
     no later heartbeat vouches for others. ``written`` is when, by the server's clock and ours.
     """
     proof = _NEVER
-    if beat is not None and digest and beat.digest == digest:
-        proof = beat.seen
-    if written is not None and digest and not _speaks_against(beat, digest, written[0]):
+    if beat is not None and digest:
+        proof = _proved_by(beat, digest, now)
+    if written is not None and digest and not _speaks_against(beat, digest, written[0], now):
         proof = max(proof, written[1])
     if beat is None:
         return Vouching(now, proof, _NEVER, DEFAULT_LEASE_SECONDS)
-    return Vouching(now, proof, beat.seen, beat.duration_s)
+    unsettled = beat.digest != digest and _may_be_on_its_way(beat, now)
+    return Vouching(now, proof, beat.seen, beat.duration_s, unsettled)
 
 
-def _speaks_against(beat: Heartbeat | None, digest: str, written: datetime) -> bool:
-    later = beat is not None and beat.written is not None and beat.written > written
-    return beat is not None and later and beat.digest != digest
+def _proved_by(beat: Heartbeat, digest: str, now: float) -> float:
+    if beat.digest == digest:
+        return beat.seen
+    former, seen = beat.former
+    return seen if former == digest and _may_be_on_its_way(beat, now) else _NEVER
+
+
+def _may_be_on_its_way(beat: Heartbeat, now: float) -> bool:
+    """Say whether we may just not have seen yet the facts that a new heartbeat vouches for."""
+    return bool(beat.digest) and now - beat.since <= _ON_ITS_WAY_S
+
+
+def _speaks_against(beat: Heartbeat | None, digest: str, written: datetime, now: float) -> bool:
+    if beat is None or beat.digest == digest or _may_be_on_its_way(beat, now):
+        return False
+    return beat.written is not None and beat.written > written
 
 
 class Heartbeats:

@@ -112,7 +112,7 @@ class TruthJudge:
                 heard.add(node.name)
             if (says := held.get("Fresh")) is not None and says.status == "True":
                 believed.add(node.name)
-            if self._may_have_called(vouching):
+            if vouching.is_unsettled or self._may_have_called(vouching):
                 continue
             claims = claims_of(node, truth, vouching, self.expire_s)
             if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):

@@ -36,6 +36,13 @@ def test_patience_that_the_server_asks_for_is_kept(status: int) -> None:
     assert BackOff(1.0, 30.0, lambda: 0.0).failed(error) == 7.0
 
 
+def test_a_server_that_says_when_is_not_kept_waiting_for_the_sake_of_former_failures() -> None:
+    pauses = BackOff(1.0, 30.0, lambda: 1.0)
+    for _ in range(10):
+        pauses.failed(DOWN)
+    assert pauses.failed(ApiUnavailableError("starting", 2.0)) == 4.0
+
+
 @pytest.mark.parametrize(
     ("header", "patience"),
     [(None, 1.0), ("", 1.0), ("soon", 1.0), ("-5", 1.0), ("0", 1.0), ("99999999", 600.0)],

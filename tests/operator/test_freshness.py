@@ -135,3 +135,28 @@ def test_facts_that_were_just_written_count_until_the_next_heartbeat_speaks() ->
 def test_facts_without_a_digest_are_never_fresh() -> None:
     assert not vouch(beat(""), None, (at(0), 0.0), 1.0).is_fresh
     assert not vouch(beat(""), "", (at(0), 0.0), 1.0).is_fresh
+
+
+def test_a_heartbeat_may_be_seen_before_the_facts_that_it_vouches_for() -> None:
+    """Leases are polled and truths are watched; the former facts stand for these seconds."""
+    first = observe({}, [lease(1)], 0.0, at(0))
+    other = lease(2, 60)
+    other["metadata"]["annotations"]["schedune.io/truth-digest"] = "sha256:new"
+    (now_new,) = observe(first, [other], 60.0, at(60)).values()
+    assert vouch(now_new, "sha256:d", (at(-500), -500.0), 65.0).is_fresh
+    assert vouch(now_new, "sha256:d", (at(-500), -500.0), 65.0).proved == 0.0
+    assert vouch(now_new, "sha256:d", None, 65.0).is_unsettled
+    settled = vouch(now_new, "sha256:d", (at(-500), -500.0), 71.0)
+    assert not settled.is_fresh
+    assert not settled.is_unsettled
+    assert vouch(now_new, "sha256:new", None, 71.0).is_fresh
+
+
+def test_a_heartbeat_that_vouches_for_nothing_counts_at_once() -> None:
+    first = observe({}, [lease(1)], 0.0, at(0))
+    other = lease(2, 60)
+    other["metadata"]["annotations"]["schedune.io/truth-digest"] = ""
+    (now_none,) = observe(first, [other], 60.0, at(60)).values()
+    told = vouch(now_none, "sha256:d", (at(0), 0.0), 60.0)
+    assert not told.is_fresh
+    assert not told.is_silent
