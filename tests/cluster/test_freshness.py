@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,22 @@ from schedune_testing.agents import (
     DIGEST,
     LEASES_OF_NODES,
     QUICK,
-    condition,
     make_usable,
     publishing,
     truth_of,
 )
 from schedune_testing.control_plane import ControlPlane, running_control_plane
 from schedune_testing.fleets import capability
-from schedune_testing.nodes import facts, workload
+from schedune_testing.freshness import (
+    becomes,
+    dry_run,
+    fresh,
+    is_placed,
+    is_refused,
+    until,
+    witness,
+)
+from schedune_testing.nodes import facts
 from schedune_testing.operators import operating
 
 PATIENT = {"leaseDurationSeconds": 30}
@@ -68,61 +76,6 @@ async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
         await admin.delete(VMWORKLOADS, workload_name, "default")
     for event in await fleet_events(admin):
         await admin.delete(EVENTS, event["metadata"]["name"], "schedune-system")
-
-
-async def until(question: Callable[[], Awaitable[object]], limit_s: float = 20.0) -> float:
-    """Return after how many seconds the answer was yes."""
-    start = time.monotonic()
-    while not await question():
-        assert time.monotonic() < start + limit_s, "waited in vain"
-        await asyncio.sleep(0.05)
-    return time.monotonic() - start
-
-
-async def fresh(admin: KubeClient, name: str) -> Object:
-    return condition(await truth_of(admin, name), "Fresh")
-
-
-async def becomes(admin: KubeClient, name: str, status: str, limit_s: float = 20.0) -> Object:
-    """Return the condition Fresh once it says so."""
-
-    async def says() -> bool:
-        return (await fresh(admin, name)).get("status") == status
-
-    await until(says, limit_s)
-    return await fresh(admin, name)
-
-
-class Witness:
-    """What Fresh of some nodes has said since the first True, without repetition."""
-
-    def __init__(self) -> None:
-        self.heard: dict[str, list[str]] = {}
-
-    def note(self, truth: Object) -> None:
-        said = condition(truth, "Fresh").get("status")
-        told = self.heard.setdefault(truth["metadata"]["name"], [])
-        if said and told[-1:] != [said] and (told or said == "True"):
-            told.append(said)
-
-
-@asynccontextmanager
-async def witness(admin: KubeClient) -> AsyncIterator[Witness]:
-    """Look at all truths many times a second, also while the API server is away."""
-    found = Witness()
-
-    async def look() -> None:
-        while True:
-            with suppress(ApiError):
-                for truth in (await admin.list(NODETRUTHS))[0]:
-                    found.note(truth)
-            await asyncio.sleep(0.05)
-
-    task = asyncio.create_task(look())
-    try:
-        yield found
-    finally:
-        task.cancel()
 
 
 @contextmanager
@@ -216,25 +169,6 @@ async def test_a_node_whose_clock_is_wrong_stays_fresh_and_so_do_its_answers(
 
 
 WITH_TPM = {"requiredCapabilities": ["hardware_tpm"]}
-
-
-def dry_run(name: str, **spec: Any) -> Object:
-    body = workload(launchMode="DryRun", **spec)
-    return {**body, "metadata": {"name": name, "namespace": "default"}}
-
-
-async def status_of(admin: KubeClient, name: str) -> Object:
-    found = await admin.get(VMWORKLOADS, name, "default")
-    return dict(found.get("status") or {})
-
-
-async def is_placed(admin: KubeClient, name: str) -> bool:
-    return bool((await status_of(admin, name)).get("nodeName"))
-
-
-async def is_refused(admin: KubeClient, name: str, code: str) -> bool:
-    found = (await status_of(admin, name)).get("evaluation", {}).get("codes", [])
-    return code in [one["code"] for one in found]
 
 
 async def test_a_lease_that_vouches_for_other_facts_makes_no_node_fresh(
