@@ -73,6 +73,9 @@ class BinaryFamily:
             seen = await self.search.look()
         except UnansweredError as error:
             return self._tell(CapabilityState.UNKNOWN, self.words.unanswered, str(error))
+        if self.architecture == "Unknown":
+            told = "the architecture of this machine is not known"
+            return self._tell(CapabilityState.UNKNOWN, self.words.unanswered, told)
         found = first_of(seen, self.names)
         if self.architecture == UNKNOWN:
             unknown = "nobody knows the architecture of this machine"

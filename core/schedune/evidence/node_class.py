@@ -108,7 +108,7 @@ def answer_of(kvm: Capability | None) -> KvmAnswer:
 def rule_for(architecture: str, answer: KvmAnswer) -> ClassRule:
     """Return the line of the table that holds."""
     known = architecture if architecture in ("amd64", "arm64") else "others"
-    held = known if architecture else "unknown"
+    held = "unknown" if architecture in ("", "Unknown") else known
     return next(
         rule
         for rule in CLASS_RULES

@@ -19,6 +19,7 @@ from schedune_agent.published import publish_form
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system.host_files import HOST, HostFiles
 
+_OURS = {"kvm", "devices", "security", "qemu", "cloud-hypervisor", "firecracker"}
 _NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 _IDENTITY = NodeIdentity("node", "node-uid", "machine", "boot")
 

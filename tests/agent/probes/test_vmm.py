@@ -74,6 +74,8 @@ async def test_without_binaries_each_says_what_is_missing(machine: Machine) -> N
     assert found["qemu"].observed == "qemu-system-x86_64 or qemu-kvm"
     (riscv, *_) = vmm_families("riscv64", [machine.folder])
     assert (await look(riscv))[0].observed == "QEMU for riscv64"
+    for one in vmm_families("Unknown", [machine.folder]):
+        assert (await look(one))[0].state is CapabilityState.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def _facts(architecture: str | None, kvm: tuple | None) -> NodeTruthStatus:
         ("arm64", None, None, "CLASS_UNKNOWN_KVM"),
         ("riscv64", _RUNS, "Unsupported", "CLASS_UNSUPPORTED_ARCH"),
         (None, _RUNS, None, "CLASS_UNKNOWN_ARCH"),
+        ("Unknown", _RUNS, None, "CLASS_UNKNOWN_ARCH"),
     ],
 )
 def test_the_class_says_what_the_node_is_for_and_why(
