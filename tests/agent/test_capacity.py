@@ -73,10 +73,9 @@ def test_where_a_kubelet_leaves_nothing_nobody_has_declared_anything(raw: Any) -
     assert settled(raw=raw) is None
 
 
-def test_huge_pages_that_were_found_stay() -> None:
-    found = CONFIGURED.model_copy(update={"hugepages": ["2Mi=512"]})
+def test_which_huge_pages_are_free_is_told_whoever_declares_the_rest() -> None:
     for declared in (None, DECLARED):
-        told = settle_capacity(found, declared, BIG, RESERVE)
+        told = settle_capacity(None, declared, BIG, RESERVE, ["2Mi=512"])
         assert told is not None
         assert told.hugepages == ["2Mi=512"]
 
