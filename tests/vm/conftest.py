@@ -89,13 +89,15 @@ def machine() -> Iterator[Machine]:
 
 async def _settled(probes: Probes) -> NodeTruthStatus:
     """Take facts until every probe was through: on a busy host not in the first round."""
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         facts = await probes.take_facts()
         late = [one.name for one in facts.capabilities if one.value == "timeout"]
         failed = [one.name for one in facts.probes if one.outcome != "Succeeded"]
-        unseen = [one.name for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
+        unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
         if not (late or failed or unseen):
             return facts
+        assert time.monotonic() < deadline, (late, failed, unseen)
 
 
 def _now() -> datetime:

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from schedune_lab.guest import MODULES as GUEST_MODULES
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import KernelFiles, ensure_busybox, ensure_kernel, ensure_qemu
-from schedune_testing.nested_root import SITE, make_image, root_image
+from schedune_testing.nested_root import OURS, make_image, root_image
 
 _INIT: Final = Path(__file__).with_name("nested_init.sh")
 _MODULES: Final = (
@@ -29,7 +29,7 @@ _MACHINES: Final[Mapping[str, Sequence[str]]] = {
     "aarch64": ("qemu-system-aarch64", "virt,virtualization=on,gic-version=3,accel=tcg", "max"),
 }
 _CONSOLES: Final = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
-_SOURCES: Final = ("core", "kube", "operator", "agent-daemonset", "cli", "lab")
+_SOURCES: Final = tuple(Path(one).name for one in OURS)
 _ROOT: Final = Path(__file__).resolve().parents[3]
 DEADLINE_S: Final = 280
 
@@ -97,11 +97,9 @@ def _payload(folder: Path, kernel: KernelFiles, tests: Sequence[str]) -> Path:
     for path in kernel.modules.rglob("*.ko*"):
         if path.name.split(".ko")[0] in GUEST_MODULES:
             shutil.copyfile(path, modules / path.name)
-    paths = ":".join(f"/payload/repo/{name}" for name in _SOURCES)
     python = Path(sys.executable).resolve()
     (folder / "run.sh").write_text(
-        f"export PYTHONPATH={paths}:/{SITE} XDG_CACHE_HOME=/payload/cache HOME=/tmp\n"
-        f"export PYTHONDONTWRITEBYTECODE=1\n"
+        "export XDG_CACHE_HOME=/payload/cache HOME=/tmp PYTHONDONTWRITEBYTECODE=1\n"
         f"cd /payload/repo && {python} -m pytest -q -p no:cacheprovider"
         f" --junitxml=/run/results {' '.join(tests)}\n"
     )

@@ -19,9 +19,14 @@ from schedune_lab.progress import LabError, say
 
 SITE: Final = Path("opt/site")
 """Where the packages are inside."""
+OURS: Final = tuple(
+    f"/payload/repo/{name}"
+    for name in ("core", "kube", "operator", "agent-daemonset", "cli", "lab")
+)
+"""Where our own code will be."""
 _NEEDED: Final = (
     "pydantic", "numpy", "pyyaml", "psutil", "aiohttp", "pytest", "pytest-asyncio",
-    "pytest-timeout", "cryptography", "click", "rich",
+    "pytest-timeout", "cryptography", "click", "rich", "zstandard", "lz4",
 )  # fmt: skip
 _LEFT_OUT: Final = shutil.ignore_patterns(
     "test", "tests", "site-packages", "idlelib", "tkinter", "turtledemo", "ensurepip", "config-*",
@@ -65,6 +70,10 @@ def _build(image: Path, busybox: Path, qemu: Path) -> None:
     _copy(stage, python)
     shutil.copytree(library, stage / library.relative_to("/"), ignore=_LEFT_OUT, symlinks=True)
     _copy_packages(stage / SITE)
+    # By a file of its own, so that children find them too that pass over the environment.
+    own = stage / library.relative_to("/") / "site-packages"
+    own.mkdir()
+    (own / "nested.pth").write_text("\n".join((f"/{SITE}", *OURS)) + "\n")
     _copy(stage, qemu)
     for firmware in (Path("/usr/share/qemu"), Path("/usr/share/seabios")):
         if firmware.is_dir():
