@@ -184,8 +184,9 @@ class PlacementRunner:
         placement = worker.placement
         metadata = placement.metadata
         if status != placement.status.render():
+            # Of a status the API server checks no UID: the version keeps it from a successor.
             patch: dict[str, Any] = {
-                "metadata": {"uid": metadata.uid},
+                "metadata": {"resourceVersion": metadata.resource_version},
                 "status": {name: status.get(name) for name in _STATUS_FIELDS},
             }
             await self._patch(worker, patch, "status")

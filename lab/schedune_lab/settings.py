@@ -64,7 +64,10 @@ class Told:
         }
         if node.facts is None:
             return self._part(
-                name, {**settings, "capacity": offered_capacity()}, "schedune_agent", "run"
+                name,
+                {**settings, "capacity": offered_capacity(self.folder)},
+                "schedune_agent",
+                "run",
             )
         return self._part(
             name, {**settings, "factsFile": str(node.facts)}, "schedune_agent", "replay"
@@ -81,10 +84,15 @@ class Told:
         return Part(name, [sys.executable, "-m", module, *verb, "--settings", str(path)])
 
 
-def offered_capacity() -> dict[str, object]:
+def offered_capacity(folder: Path) -> dict[str, object]:
     """Return what this machine offers to the lab's VMs: its CPUs and half of what is free."""
-    free = psutil.virtual_memory().available // 2 // _MEBI
-    return {"vcpus": os.cpu_count() or 1, "memory": f"{min(free, 4096)}Mi"}
+    memory = psutil.virtual_memory().available // 2 // _MEBI
+    disk = psutil.disk_usage(str(folder)).free // 2 // _MEBI
+    return {
+        "vcpus": os.cpu_count() or 1,
+        "memory": f"{min(memory, 4096)}Mi",
+        "disk": f"{min(disk, 8192)}Mi",
+    }
 
 
 def put_images(folder: Path) -> None:

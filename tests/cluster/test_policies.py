@@ -219,3 +219,12 @@ def test_the_operator_makes_stops_and_deletes_placements(nodes: TwoNodes) -> Non
     stopped = nodes.operator.merge(path, stop)
     assert stopped.accepted, stopped.message
     nodes.operator.must("DELETE", path)
+
+
+def test_a_status_is_kept_from_a_successor_of_the_name_by_its_version_not_by_a_uid(
+    nodes: TwoNodes,
+) -> None:
+    told = {"status": {"observedGeneration": 7}}
+    path = f"{PLACEMENTS}/mine/status"
+    assert nodes.agent.merge(path, {"metadata": {"uid": "of-another"}, **told}).accepted
+    assert nodes.agent.merge(path, {"metadata": {"resourceVersion": "1"}, **told}).status == 409
