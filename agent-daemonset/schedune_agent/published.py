@@ -39,7 +39,8 @@ def _brief(body: dict[str, object]) -> dict[str, object]:
 
 
 def _brief_answer(one: dict[str, Any], when: object) -> dict[str, Any]:
-    left_out = {"observedTime"} if one["observedTime"] == when else set()
+    ages = "staleAfterSeconds" in one
+    left_out = {"observedTime"} if one["observedTime"] == when and not ages else set()
     if one["state"] == CapabilityState.SUPPORTED.value:
         left_out.add("message")
     return {key: value for key, value in one.items() if key not in left_out and value != ""}

@@ -129,7 +129,7 @@ def would_grow_stale(fresh: Raw, written: Raw) -> bool:
 
     Its time is no fact and changes no digest; unwritten, it would run out though it holds.
     """
-    before = {one["name"]: one for one in _capabilities(written)}
+    before = {one["name"]: one for one in _capabilities(written) if "observedTime" in one}
     return any(
         one["name"] in before and _age_s(before[one["name"]], one) * 2 >= one["staleAfterSeconds"]
         for one in _capabilities(fresh)

@@ -59,6 +59,12 @@ def test_what_was_observed_at_another_time_says_so() -> None:
     assert shown["observedTime"] == EARLIER
 
 
+def test_what_grows_old_by_itself_always_says_when_it_was_observed() -> None:
+    told = [capability("a", "Supported", staleAfterSeconds=60)]
+    (shown,) = publish_form(facts(capabilities=told))["capabilities"]  # type: ignore[misc]
+    assert shown["observedTime"] == NOW
+
+
 def test_whoever_reads_it_finds_the_time_of_each_capability_again() -> None:
     told = [capability("a", "Unknown"), capability("b", "Unknown", observedTime=EARLIER)]
     read = NodeTruthStatus.model_validate(publish_form(facts(capabilities=told)))

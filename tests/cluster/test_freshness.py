@@ -21,7 +21,7 @@ from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import EVENTS, LEASES, NODETRUTHS, VMWORKLOADS
 from schedune_lab import controlplane as parts
 from schedune_operator import reconciler
-from schedune_testing.accounts import Object, bearing, ensure, token_of
+from schedune_testing.accounts import Object, bearing, ensure, owned_truth, token_of
 from schedune_testing.agents import (
     DIGEST,
     LEASES_OF_NODES,
@@ -188,7 +188,7 @@ async def test_a_lease_that_vouches_for_other_facts_makes_no_node_fresh(
         KubeClient(credentials, field_manager="schedune-agent") as agent,
         operating(control_plane, admin),
     ):
-        await ensure(agent, NODETRUTHS, {"metadata": {"name": "mismatch"}})
+        await ensure(agent, NODETRUTHS, owned_truth("mismatch", node["metadata"]["uid"]))
         await agent.apply(NODETRUTHS, "mismatch", truth, subresource="status")
         await asyncio.sleep(1.1)
         await agent.create(LEASES, lease("mismatch", "sha256:of-others"), LEASES_OF_NODES)

@@ -160,18 +160,24 @@ async def test_a_write_is_bound_to_the_object_as_it_was_looked_at(
 ) -> None:
     """What the agent relies on; and that a UID would not do, which the API server passes over."""
     token = await token_of(admin, "bound")
+    node = await admin.get(NODES, "bound")
+    identity = {**facts("bound")["identity"], "nodeUID": node["metadata"]["uid"]}
     found = await ensure(admin, NODETRUTHS, {"metadata": {"name": "bound"}})
     body = {
         "apiVersion": "schedune.io/v1alpha1",
         "kind": "NodeTruth",
         "metadata": {"name": "bound", "uid": "11111111-2222-3333-4444-555555555555"},
-        "status": {"digest": "sha256:0"},
+        "status": {"digest": "sha256:0", "identity": identity},
     }
     version = {"name": "bound", "resourceVersion": found["metadata"]["resourceVersion"]}
     credentials = bearing(control_plane, token)
     async with KubeClient(credentials, field_manager="schedune-agent") as agent:
         await agent.apply(NODETRUTHS, "bound", body, subresource="status")
-        changed = {**body, "metadata": version, "status": {"digest": "sha256:1"}}
+        changed = {
+            **body,
+            "metadata": version,
+            "status": {"digest": "sha256:1", "identity": identity},
+        }
         with pytest.raises(ConflictError):
             await agent.apply(NODETRUTHS, "bound", changed, subresource="status")
 

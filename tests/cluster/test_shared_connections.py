@@ -64,7 +64,7 @@ async def test_agents_that_share_connections_are_told_apart_by_their_tokens(
     async with Connections(first, at_once=1) as shared:
         await policies_in_force(agent(first, shared))
         await beat(agent(first, shared), NODES[0])
-        with pytest.raises(ForbiddenError, match=f"agent on node {NODES[0]} may not write"):
+        with pytest.raises(ForbiddenError, match=f"agent of node {NODES[0]} may not"):
             await beat(agent(first, shared), NODES[1])
         await beat(agent(second, shared), NODES[1])
 

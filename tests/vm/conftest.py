@@ -24,6 +24,7 @@ from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
+from schedune_agent.probes import artifacts
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
@@ -35,6 +36,8 @@ from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 HERE = Path(__file__).resolve().parent
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 PATIENCE_S = 60.0
+LOOK_S = 60
+"""For a look at an image: an emulated machine needs many times what a real one does."""
 SPAWN = processes.spawn
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
@@ -83,21 +86,23 @@ def machine() -> Iterator[Machine]:
     identity = NodeIdentity("node", "node-uid", "machine", BOOT_ID)
     contained = cgroup.can_contain()
     probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
-    yield Machine(settings, identity, asyncio.run(_settled(probes)), contained)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifacts, "_LOOK_S", LOOK_S)
+        facts = asyncio.run(_settled(probes))
+    yield Machine(settings, identity, facts, contained)
     shutil.rmtree(folder)
 
 
 async def _settled(probes: Probes) -> NodeTruthStatus:
     """Take facts until every probe was through: on a busy host not in the first round."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + 2 * PATIENCE_S
     while True:
         facts = await probes.take_facts()
         late = [one.name for one in facts.capabilities if one.value == "timeout"]
-        failed = [one.name for one in facts.probes if one.outcome != "Succeeded"]
         unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
-        if not (late or failed or unseen):
+        if facts.backends and not (late or unseen):
             return facts
-        assert time.monotonic() < deadline, (late, failed, unseen)
+        assert time.monotonic() < deadline, (late, unseen, facts.probes)
 
 
 def _now() -> datetime:

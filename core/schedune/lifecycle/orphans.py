@@ -157,7 +157,8 @@ def holdings(
         if isinstance(verdict, OrphanFinding) and not verdict.orphan_class.takes_more:
             continue
         uid = verdict.placement_uid
-        holder = f"{uid}/{key.pid}/{key.start_time}" if uid in holders else uid
+        itself = f"{uid}/{key.pid}/{key.start_time}/{key.boot_id}"
+        holder = itself if uid in holders else uid
         holders.add(holder)
         if process.claim is not None:
             claims[holder] = process.claim

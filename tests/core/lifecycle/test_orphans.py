@@ -167,7 +167,7 @@ def test_both_vms_of_one_placement_are_held() -> None:
     ours = FoundProcess(KEY, QEMU, "u1", CLAIM)
     double = FoundProcess(ProcessKey(8, 9, "boot"), QEMU, "u1", CLAIM)
     verdicts = judge_sweep([double, ours], [HeldPlacement("u1", QEMU, KEY)])
-    assert {*holdings([double, ours], verdicts)} == {"u1", "u1/8/9"}
+    assert {*holdings([double, ours], verdicts)} == {"u1", "u1/8/9/boot"}
 
 
 def test_a_recorded_vm_whose_placement_is_gone_is_superseded_and_named_for_people() -> None:
