@@ -52,9 +52,9 @@ def settings_in(
     )
 
 
-def probes_of(settings: AgentSettings) -> Probes:
+def probes_of(settings: AgentSettings, identity: NodeIdentity = NOBODY) -> Probes:
     """Return the probes of an agent that has just started."""
-    return Probes(settings, NOBODY, "Session", clock)
+    return Probes(settings, identity, "Session", clock)
 
 
 def record(facts: NodeTruthStatus, path: Path) -> None:

@@ -106,13 +106,14 @@ async def _stored(
         server=plane.layout.server, ca_file=plane.layout.authority, token_file=token
     )
     settings = settings_in(folder, kubernetes, images)
-    source: FactSource = probes_of(settings)
+    identity = read_identity(token)
+    source: FactSource = probes_of(settings, identity)
     credentials = Credentials(admin.server, ca_file=plane.layout.authority, token_file=token)
     async with KubeClient(credentials, field_manager="schedune-agent") as client:
         publisher = TruthPublisher(
             client,
             settings,
-            read_identity(token),
+            identity,
             source,
             live_vms=lambda: live,
             orphans=lambda: orphans,

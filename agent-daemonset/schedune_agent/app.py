@@ -126,7 +126,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             group.create_task(publisher.run())
             if settings.facts_file is None:
                 group.create_task(watch(watched_folders(settings), publisher.look_again))
-            await publisher.known.wait()
+            await publisher.settled.wait()
             group.create_task(runner.run())
 
 

@@ -67,12 +67,13 @@ class Orphans:
         placements = tuple(self._placements(known))
         verdicts = judge_sweep(found, placements)
         seen = {one.placement_uid for one in verdicts.values()}
-        for uid in self.records.keys() - known.keys() - seen:
-            if not self._runs(self.records[uid]):
-                self._forget(uid)
         current = {one.uid for one in placements if one.is_current}
         self._hold(holdings(found, verdicts), current | self.records.keys())
         self._tell(most_urgent_first(found, verdicts))
+        # Last: what cannot be removed must not keep anything from being counted and told.
+        for uid in self.records.keys() - known.keys() - seen:
+            if not self._runs(self.records[uid]):
+                self._forget(uid)
 
     def _look(self) -> list[FoundProcess]:
         """Find the VMMs; one without a marker counts when the sweep before saw it too.

@@ -16,7 +16,7 @@ from schedune_agent.facts import agent_conditions, why_lines
 from schedune_agent.published import publish_form
 
 Raw = dict[str, Any]
-_OUTSIDE: Final = ("observedTime", "probes")
+_OUTSIDE: Final = ("observedTime", "durationMilliseconds")
 """Said with the rest, but no reason to write: when, and how long it took."""
 
 

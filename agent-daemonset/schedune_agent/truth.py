@@ -60,6 +60,8 @@ class TruthPublisher:
     ) -> None:
         self.known = asyncio.Event()
         """Set once the first round of probes is through."""
+        self.settled = asyncio.Event()
+        """Set once it is known too what administrators and the kubelet leave to VMs."""
         self._settings = settings
         self._identity = identity
         self._source = source
@@ -95,13 +97,12 @@ class TruthPublisher:
     @property
     def facts(self) -> NodeTruthStatus | None:
         """The latest facts, published or not; None until the first round is through."""
-        facts, held = self._taken, self._truth.held
+        facts = self._taken
         if facts is None:
             return None
-        declared = held.declared if held is not None else None
         capacity = settle_capacity(
             facts.capacity,
-            declared,
+            self._truth.declared,
             self._truth.node.raw,
             self._settings.system_reserve,
             facts.capacity.hugepages if facts.capacity else free_pages(facts.memory),
@@ -151,24 +152,42 @@ class TruthPublisher:
 
     async def _publish_for_ever(self) -> None:
         await self.known.wait()
+        await self._settle()
         await asyncio.sleep(random.uniform(0, self._settings.first_delay_seconds))  # noqa: S311
         async with asyncio.TaskGroup() as group:
-            await self._try_to_publish()
+            pause = await self._try_to_publish()
             group.create_task(self._heartbeat.run())
             while True:
+                await asyncio.sleep(pause)
                 await self._news.wait()
                 self._news.clear()
                 await asyncio.sleep(self._pace.wait_s(time.monotonic()))
-                await self._try_to_publish()
+                pause = await self._try_to_publish()
 
-    async def _try_to_publish(self) -> None:
+    async def _settle(self) -> None:
+        """Look at what others say of our capacity: no VM is admitted or refused before."""
+        while not self.settled.is_set():
+            try:
+                async with self._one_at_a_time:
+                    await self._truth.look_if_due()
+            except NodeReplacedError:
+                pass  # every placement is of another Node, and says so
+            except ApiError as error:
+                _LOG.warning("truth.not-looked-at", extra={"error": str(error)})
+                await asyncio.sleep(_SHORTEST_S)
+                continue
+            self.settled.set()
+
+    async def _try_to_publish(self) -> float:
+        """Publish, and return after how many seconds to try again, had it to be."""
         try:
             await self._publish()
         except ApiError as error:
             pause = self._pauses.failed(error)
             _LOG.warning("truth.not-published", extra={"error": str(error), "pause_s": pause})
-            await asyncio.sleep(pause)
             self._news.set()
+            return pause
+        return 0.0
 
     async def _catch_up(self) -> None:
         """Publish before a heartbeat after a failure, so that it can vouch for the latest facts.

@@ -230,12 +230,15 @@ class KubeClient:
                         raise _watch_error(event["object"])
                     yield event
         except (
+            OSError,
             aiohttp.ClientError,
             TimeoutError,
             asyncio.IncompleteReadError,
             ValueError,
         ) as error:
-            raise ApiUnavailableError(f"watch of {resource.plural} ended: {error!r}") from error
+            raise ApiUnavailableError(
+                f"watch of {resource.plural} ended: {_words(error)}"
+            ) from error
 
     async def _ask(
         self,
@@ -258,8 +261,9 @@ class KubeClient:
                     await self._check(answer)
                     result: Raw = json.loads(await answer.read())
                     return result
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise NoAnswerError(f"{method} {path}: {error!r}") from error
+        except (OSError, aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+            # A token that cannot be read right now, and a proxy's page, are no answer either.
+            raise NoAnswerError(f"{method} {path}: {_words(error)}") from error
 
     def _request(
         self,
@@ -290,6 +294,11 @@ class KubeClient:
         if isinstance(error, UnauthorizedError):
             self._credentials.forget_token()
         raise error
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says; some say nothing but their name."""
+    return str(error) or repr(error)
 
 
 def _query(**values: str | None) -> dict[str, str]:

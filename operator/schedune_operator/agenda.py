@@ -72,6 +72,7 @@ class Agenda:
     def wake_all(self) -> None:
         """Look at everything in the next turn."""
         self._sleepers.clear()
+        self._waiting = Waiting(self.policy)
 
     def _versions(self, key: Key) -> tuple[str, str]:
         return (

@@ -59,6 +59,12 @@ def test_when_it_was_said_and_how_long_it_took_is_no_reason_to_write() -> None:
     assert not says_the_same(body(capabilities=later, cpu={"architecture": "x", "cores": 1}), first)
 
 
+def test_a_probe_that_fails_and_one_that_succeeds_again_are_news() -> None:
+    failed = {"name": "thermal", "outcome": "TimedOut", "durationMilliseconds": 1}
+    assert not says_the_same(body(probes=[failed]), body())
+    assert not says_the_same(body(), body(probes=[failed]))
+
+
 def test_a_condition_keeps_its_time_until_its_status_moves() -> None:
     first = body()["status"]["conditions"]
     known = held(status={"conditions": first})

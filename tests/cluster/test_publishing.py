@@ -182,6 +182,23 @@ async def test_a_write_is_bound_to_the_object_as_it_was_looked_at(
             await agent.apply(NODETRUTHS, "bound", changed, subresource="status")
 
 
+async def test_what_was_declared_is_known_before_anything_is_admitted_or_written(
+    admin: KubeClient, publish: Publish
+) -> None:
+    declared = {"vcpus": 3, "memory": "5Gi"}
+    await ensure(
+        admin, NODETRUTHS, {"metadata": {"name": "settled"}, "spec": {"capacity": declared}}
+    )
+    async with publish("settled", settings={"firstDelaySeconds": 60}) as agent:
+        async with asyncio.timeout(10):
+            await agent.publisher.settled.wait()
+        facts = agent.publisher.facts
+        assert facts is not None
+        assert facts.capacity is not None
+        assert (facts.capacity.vcpus, facts.capacity.basis) == (3, "Declared")
+        assert agent.client.truths_written() == 0
+
+
 async def test_what_an_administrator_declared_beforehand_is_taken_up_and_stays(
     admin: KubeClient, publish: Publish
 ) -> None:

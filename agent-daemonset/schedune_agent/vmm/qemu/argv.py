@@ -29,6 +29,7 @@ _NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
 _MARK: Final = "name=opt/io.schedune/placement,string="
 _UID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Any process may carry anything: what is no UID is no marker."""
+_NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class ArgvError(ValueError):
@@ -102,16 +103,23 @@ def carries_a_marker(argv: Sequence[str]) -> bool:
 
 
 def read_claim(argv: Sequence[str]) -> Claim | None:
-    """Return what a VM holds by its own command line; None: it does not say."""
+    """Return what a VM holds by its own command line; None: it does not say, or nonsense.
+
+    Anybody may run anything under the name of a VMM.
+    """
     # The first of each name counts: behind them comes text of the user's.
     options = dict(reversed(list(pairwise(argv))))
     vcpus, memory = options.get("-smp", ""), options.get("-m", "").removesuffix("M")
-    if not (vcpus.isdecimal() and memory.isdecimal()):
+    if not all(_NUMBER.fullmatch(one) for one in (vcpus, memory)):
         return None
     emulated = options.get("-machine", "").endswith("accel=tcg")
     acceleration = Acceleration.EMULATED if emulated else Acceleration.KVM
-    overhead = render_bytes(vmm_overhead(int(vcpus), acceleration))
-    return Claim(vcpus=int(vcpus), memory=f"{memory}Mi", overhead_memory=overhead)
+    try:
+        parse_bytes(f"{memory}Mi")
+        overhead = render_bytes(vmm_overhead(int(vcpus), acceleration))
+        return Claim(vcpus=int(vcpus), memory=f"{memory}Mi", overhead_memory=overhead)
+    except ValueError:
+        return None
 
 
 def render_argv(
