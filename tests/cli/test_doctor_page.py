@@ -11,10 +11,11 @@ PAGE = (ROOT / "docs/doctor.md").read_text()
 CALLS = re.findall(r"^    (schedune (?:doctor|truth)[^\n]*)$", PAGE, re.MULTILINE)
 KVM = {
     "name": "kvm_vm_launch", "state": "Unavailable", "reasonCode": "CAP_KVM_RUNS_NO_GUEST",
-    "source": "/dev/kvm", "method": "ran a long-mode guest in a child",
+    "source": "/dev/kvm", "method": "ran a guest",
     "observedTime": "2026-11-24T12:00:00Z",
     "message": "the KVM device opens, but runs no guest:"
-    " emulated: KVM_EXIT_INTERNAL_ERROR, suberror 1",
+    " emulated: KVM_EXIT_INTERNAL_ERROR, suberror 1; its module is kvm_pvm;"
+    " the processor shows neither vmx nor svm",
 }  # fmt: skip
 
 
