@@ -6,7 +6,6 @@ not make. The placement's status is a projection of the record.
 
 import contextlib
 import logging
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -27,6 +26,7 @@ from schedune.api.vmplacement import (
 from schedune.lifecycle.restart import pause_before
 from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.system.processes import ProcessIdentity
+from schedune_agent.system.whole_files import sync_folder, write_whole
 
 _FILE: Final = "record.json"
 _ASIDE: Final = "record.json.unreadable"
@@ -179,8 +179,8 @@ class RecordStore:
         try:
             if not folder.is_dir():
                 folder.mkdir(parents=True, mode=0o700)
-                _sync_folder(self._root)
-            _write(folder / _FILE, record.model_dump_json(by_alias=True).encode())
+                sync_folder(self._root)
+            write_whole(folder / _FILE, record.model_dump_json(by_alias=True).encode())
         except OSError as error:
             raise RecordError(
                 f"{folder / _FILE} cannot be written: {error.strerror or error}"
@@ -193,26 +193,3 @@ class RecordStore:
             path.unlink()
         if folder.is_dir():
             folder.rmdir()
-
-
-def _write(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    fresh.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

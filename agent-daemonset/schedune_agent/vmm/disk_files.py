@@ -1,10 +1,10 @@
 """The files that hold what guests write: made whole or not at all, kept over incarnations."""
 
-import os
 from pathlib import Path
 
 from schedune.api.quantity import parse_bytes
 from schedune.api.vmworkload import DiskAccess, DiskFormat
+from schedune_agent.system.whole_files import write_whole
 from schedune_agent.vmm.qemu.disks import DiskFiles
 from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
 
@@ -24,7 +24,7 @@ def make_overlay(files: DiskFiles) -> None:
     try:
         content = empty_image(_size(files))
         files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_whole(files.overlay, content)
+        write_whole(files.overlay, content)
     except (OSError, ValueError) as error:
         raise DiskError(f"{files.disk.name}: {error}") from error
 
@@ -44,17 +44,3 @@ def _qcow2_size(path: Path) -> int:
     if len(header) < 32 or header[:4] != b"QFI\xfb":
         raise ValueError(f"{path} is no qcow2 image")
     return int.from_bytes(header[24:32], "big")
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
