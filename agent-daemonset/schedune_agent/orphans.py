@@ -25,9 +25,9 @@ from schedune.lifecycle.orphans import (
 from schedune_agent.placement_base import Node
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import processes
+from schedune_agent.vmm.adapters import read_claim
 from schedune_agent.vmm.found import find_vmms
-from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.argv import read_claim
+from schedune_agent.vmm.process import clean, paths_of
 
 _LOG: Final = logging.getLogger(__name__)
 _MOST_TOLD: Final = 64
@@ -94,7 +94,7 @@ class Orphans:
             told = (record.process or record.lost_process) if record else None
             yield HeldPlacement(
                 uid,
-                Backend.QEMU,
+                record.backend if record else Backend.QEMU,
                 ProcessKey(told.pid, told.start_time, told.boot_id) if told else None,
                 f"{record.namespace}/{record.name}" if record else "",
                 is_current=uid in known and not has_ended,
@@ -114,10 +114,7 @@ class Orphans:
     def _forget(self, uid: str) -> None:
         """Nothing of it runs and no placement is left: remove what it left, give back its claim."""
         _LOG.info("placement.forgotten", extra={"uid": uid})
-        qemu.clean(
-            qemu.paths_of(self._node.settings, uid),
-            uid if self._node.contained else None,
-        )
+        clean(paths_of(self._node.settings, uid), uid if self._node.contained else None)
         self._node.ledger.release(uid)
         self._node.records.remove(uid)
         del self.records[uid]

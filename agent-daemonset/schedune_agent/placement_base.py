@@ -31,9 +31,10 @@ from schedune_agent.record import MOST_TRACE, LaunchRecord, RecordError, RecordS
 from schedune_agent.report import project
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes
-from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.argv import marker
-from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm
+from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.markers import find_marked
+from schedune_agent.vmm.port import GuestEnd, Request, Vm, Vmm
+from schedune_agent.vmm.process import clean, paths_of
 
 S = PlacementState
 Move = tuple[PlacementState, Reason]
@@ -74,8 +75,8 @@ class PlacementOnNode:
         self.trouble: Reason | None = None
         """Why the record cannot be written; while it is set, nothing new is on disk."""
         self._node = node
-        self._vm: QemuVm | None = None
-        self._paths = qemu.paths_of(node.settings, uid)
+        self._vm: Vm | None = None
+        self._paths = paths_of(node.settings, uid)
         self._group = uid if node.contained else None
         self._is_clean = False
         self._is_proved = False
@@ -112,11 +113,23 @@ class PlacementOnNode:
         return project(
             self.placement,
             self.record,
-            str(self._paths.monitor),
+            str(self._vmm.control_socket(self._paths)) if self.record.process else "",
             self.prepared,
             self._node.clock(),
             self.trouble,
         ).render()
+
+    @property
+    def _vmm(self) -> Vmm:
+        """How its VMM is spoken to.
+
+        Raises:
+            LookupError: this agent cannot run such a VMM.
+        """
+        return adapter_of(self.record.backend)
+
+    def _requests(self) -> list[Request]:
+        return [Request.parse(line) for line in self.record.requests]
 
     @property
     def _is_lost(self) -> bool:
@@ -209,13 +222,15 @@ class PlacementOnNode:
     def _clean(self) -> None:
         if not self._is_clean:
             self.let_go()
-            self._is_clean = qemu.clean(self._paths, self._group)
+            self._is_clean = clean(self._paths, self._group)
 
     # --- the process ---------------------------------------------------------------
 
     def _take(self, identity: processes.ProcessIdentity) -> None:
         handle = processes.prove(identity, self._node.identity.boot_id)
-        self._vm = QemuVm(handle, self._paths, self.record.placement_uid) if handle else None
+        if handle is not None:
+            uid = self.record.placement_uid
+            self._vm = self._vmm.attach(handle, self._paths, uid)
 
     def _find(self) -> None:
         """Take hold of the process, recorded or started just before an agent was killed.
@@ -228,8 +243,8 @@ class PlacementOnNode:
             self._take(self.record.process.identity())
         if self._vm is not None:
             return
-        mark = marker(self.record.placement_uid, self._node.settings.cluster_uid)
-        found = [self._identity(pid) for pid in processes.find_by_argument(mark)]
+        carriers = find_marked(self.record.placement_uid, self._node.settings.cluster_uid)
+        found = [self._identity(pid) for pid in carriers]
         marked = [one for one in found if one is not None]
         if len(marked) > 1 and not self._stop_wanted():
             pids = ", ".join(str(one.pid) for one in marked)
@@ -279,6 +294,7 @@ def _fresh_record(placement: VMPlacement) -> LaunchRecord:
         workload_uid=placement.spec.workload.uid,
         namespace=placement.metadata.namespace,
         name=placement.metadata.name,
+        backend=placement.spec.backend,
         state=status.state,
         incarnation=max(1, status.incarnation),
         lost_process=status.vmm,

@@ -17,7 +17,8 @@ from schedune.lifecycle.restart import restarts
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import WATCH_SECONDS, Move, PlacementOnNode, S
 from schedune_agent.record import RecordError
-from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
+from schedune_agent.vmm.port import GuestEnd, Vm, VmmError
+from schedune_agent.vmm.process import last_words
 
 _LOG: Final = logging.getLogger(__name__)
 _BY_GUEST: Final = {row.reason: row for row in (codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED)}
@@ -27,7 +28,7 @@ _UNSEEN: Final = (codes.VMM_KILLED, codes.EXIT_UNKNOWN)
 class PlacementEnd(PlacementOnNode):
     """A placement that can come to its end."""
 
-    async def _end_vmm(self, vm: QemuVm, end: GuestEnd) -> float:
+    async def _end_vmm(self, vm: Vm, end: GuestEnd) -> float:
         """The guest has ended and its VMM waits: remember how, then end the VMM too."""
         if self.record.guest_end is None:
             self._keep(guest_end=self._exit(end))
@@ -40,9 +41,15 @@ class PlacementEnd(PlacementOnNode):
         row = _BY_GUEST.get(seen.reason) if seen else None
         return GuestEnd(row, tuple(seen.console_tail)) if seen and row else None
 
-    def _ended(self, end: GuestEnd, told: str) -> float:
-        """An incarnation is proved over: another one, or the end of the placement."""
+    def _found_dead(self, vm: Vm) -> float:
+        """The process ended without an order."""
         code = self._reap()
+        end = self._seen_end() or vm.exit_seen(code)
+        return self._ended(end, last_words(self._paths), code)
+
+    def _ended(self, end: GuestEnd, told: str, code: int | None = None) -> float:
+        """An incarnation is proved over: another one, or the end of the placement."""
+        code = self._reap() if code is None else code
         if not told and code is not None:
             told = f"exit code {code}"
         cause = None if end.row is codes.VMM_KILLED else end.row

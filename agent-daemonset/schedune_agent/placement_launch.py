@@ -17,8 +17,8 @@ from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
 from schedune_agent.vmm.disk_files import DiskError, make_overlay
-from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
+from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
+from schedune_agent.vmm.process import last_words, start
 
 _PREPARING: Final = Reason(codes.PREPARING)
 
@@ -82,7 +82,8 @@ class PlacementLaunch(PlacementRecovery):
             self._refuse(S.FAILED, objection)
             return 0.0
         if shows:
-            self.prepared = Prepared(argv=self._preparation().argv())
+            plan = self._preparation().plan()
+            self.prepared = Prepared(argv=list(plan.argv), requests=list(map(str, plan.requests)))
         if self.record.state is not S.VALIDATED:
             self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
         return HEARTBEAT_SECONDS
@@ -101,8 +102,8 @@ class PlacementLaunch(PlacementRecovery):
             return 0.0
         if self.record.state is S.PREPARING:
             self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
-        argv = self._preparation().argv()
-        self._move(S.LAUNCHING, Reason(codes.LAUNCH_RECORDED), argv=argv)
+        plan = _in_record(self._preparation().plan())
+        self._move(S.LAUNCHING, Reason(codes.LAUNCH_RECORDED), **plan)
         return 0.0
 
     async def _start_or_find(self) -> float:
@@ -112,19 +113,21 @@ class PlacementLaunch(PlacementRecovery):
         if not found and self.record.process is not None:
             return self._ended(GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
         if not found and not self.record.argv:
-            return self._write_argv()
+            return self._write_plan()
         try:
             vm = self._vm or self._take_started(await self._start())
             self._keep(process=RecordedProcess.of(vm.handle.identity))
-            await vm.await_monitor()
+            await vm.await_control()
             await vm.verify()
             if found and not self._is_proved:
                 self._see_proved(RecordedProcess.of(vm.handle.identity))
             self._is_proved = True
-            told = f"pid {vm.handle.identity.pid}, QEMU {vm.version}"
+            told = f"pid {vm.handle.identity.pid}, {self.record.backend.value} {vm.version}"
             self._move(S.STARTING, Reason(codes.VMM_STARTED, told), version=vm.version)
             self._started_at = time.monotonic()
-            await vm.resume()
+            await vm.begin(self._requests())
+        except VmmRefusalError as error:
+            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         except VmmError as error:
             if found:
                 return self._unproved(Sighting.UNRESPONSIVE, error)
@@ -133,23 +136,34 @@ class PlacementLaunch(PlacementRecovery):
             return await self._fail(Reason(codes.DISK_NOT_MADE, str(error)))
         return 0.0
 
-    def _write_argv(self) -> float:
+    def _write_plan(self) -> float:
         """Put together again what a lost record held; nothing of it runs."""
         objection = self._preparation().objection()
         if objection is not None:
             self._refuse(S.FAILED, objection)
         else:
-            self._keep(argv=self._preparation().argv())
+            self._keep(**_in_record(self._preparation().plan()))
         return 0.0
 
     async def _start(self) -> RecordedProcess:
         for disk in self._preparation().disks():
             make_overlay(disk)
-        boot_id = self._node.identity.boot_id
-        return await qemu.start(self.record.argv, self._paths, boot_id, self._group)
+        argv, paths = self.record.argv, self._paths
+        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
+        stale = self._vmm.sockets(paths)
+        return await start(plan, paths, stale, self._node.identity.boot_id, self._group)
 
-    def _take_started(self, process: RecordedProcess) -> QemuVm:
+    def _take_started(self, process: RecordedProcess) -> Vm:
         self._take(process.identity())
         if self._vm is None:
-            raise VmmError(f"QEMU ended at once: {qemu.last_words(self._paths)}")
+            raise VmmError(f"the VMM ended at once: {last_words(self._paths)}")
         return self._vm
+
+
+def _in_record(plan: LaunchPlan) -> dict[str, object]:
+    """Return a plan as the record keeps it."""
+    return {
+        "binary": plan.binary,
+        "argv": list(plan.argv),
+        "requests": list(map(str, plan.requests)),
+    }

@@ -6,13 +6,13 @@ it is looked for and looked at; what a look means is said by ``schedune.lifecycl
 """
 
 from schedune.codes import execution as codes
+from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.placement_base import WATCH_SECONDS
 from schedune_agent.placement_end import PlacementEnd
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.vm import GuestEnd, VmmError
+from schedune_agent.vmm.port import GuestEnd, VmmError, VmmRefusalError
 
 
 class PlacementRecovery(PlacementEnd):
@@ -24,11 +24,12 @@ class PlacementRecovery(PlacementEnd):
         if self._vm is None:
             return self._ended(self._seen_end() or GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
         if not self._vm.handle.is_alive:
-            end = self._seen_end() or GuestEnd(codes.VMM_KILLED)
-            return self._ended(end, qemu.last_words(self._paths))
+            return self._found_dead(self._vm)
         try:
             await self._vm.verify()
-            await self._vm.resume()
+            await self._vm.begin(self._requests())
+        except VmmRefusalError as error:
+            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         except VmmError as error:
             return self._unproved(Sighting.UNRESPONSIVE, error)
         process, version = RecordedProcess.of(self._vm.handle.identity), self._vm.version

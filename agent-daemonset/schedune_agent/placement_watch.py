@@ -11,8 +11,7 @@ from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import move, note
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
-from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.vm import GuestEnd, QemuVm, VmmError
+from schedune_agent.vmm.port import Vm, VmmError
 
 _WAIT_FOR_GUEST_SECONDS: Final = 0.3
 _ANSWER_SECONDS: Final = 3.0
@@ -41,8 +40,7 @@ class PlacementWatch(PlacementRecovery):
         if vm is None:
             return 0.0
         if not vm.handle.is_alive:
-            end = self._seen_end() or GuestEnd(codes.VMM_KILLED)
-            return self._ended(end, qemu.last_words(self._paths))
+            return self._found_dead(vm)
         try:
             guest_end = await vm.guest_end()
             if guest_end is None:
@@ -52,7 +50,7 @@ class PlacementWatch(PlacementRecovery):
             return self._unproved(Sighting.UNRESPONSIVE, error)
         return await self._end_vmm(vm, guest_end)
 
-    async def _proof(self, vm: QemuVm) -> Proof | None:
+    async def _proof(self, vm: Vm) -> Proof | None:
         """Return what proves the readiness that was asked for; None: nothing does, now.
 
         Raises:
@@ -68,7 +66,7 @@ class PlacementWatch(PlacementRecovery):
         told = f"the guest answered a nonce (R4), its boot id is {boot_id}"
         return Proof("R4", told, boot_id) if boot_id else None
 
-    async def _climb(self, vm: QemuVm) -> float:
+    async def _climb(self, vm: Vm) -> float:
         """Look for the proof: only with it does a VM begin, or go on, to count as ready."""
         self._asked_at, self._misses = time.monotonic(), 0
         proof = await self._proof(vm)
@@ -88,7 +86,7 @@ class PlacementWatch(PlacementRecovery):
             self._move(found.state, Reason(found.reason.row, "the VMM answers again"))
         return _WAIT_FOR_GUEST_SECONDS
 
-    async def _ask_now_and_then(self, vm: QemuVm) -> float:
+    async def _ask_now_and_then(self, vm: Vm) -> float:
         if time.monotonic() - self._asked_at <= HEARTBEAT_SECONDS:
             return WATCH_SECONDS
         self._asked_at = time.monotonic()

@@ -9,8 +9,16 @@ from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.validate import validate_launch
 from schedune_agent.settings import AgentSettings
-from schedune_agent.vmm.qemu.argv import ArgvError, LaunchFiles, Owner, VmPaths, render_argv
-from schedune_agent.vmm.qemu.disks import DiskFiles
+from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.port import (
+    DiskFiles,
+    LaunchFiles,
+    LaunchInputs,
+    LaunchPlan,
+    Owner,
+    PlanError,
+    VmPaths,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +39,35 @@ class Preparation:
         if found:
             return found[0]
         try:
-            self.argv()
-        except (ArgvError, LookupError) as error:
+            self.plan()
+        except (PlanError, LookupError) as error:
             return Reason(codes.PREPARATION_FAILED, str(error), "a launch that can be written down")
         return None
 
-    def argv(self) -> list[str]:
-        """Return the command line.
+    def plan(self) -> LaunchPlan:
+        """Return exactly what would be run.
 
         Raises:
             LookupError: the node has no such backend, or the launch no kernel.
-            ArgvError: a path cannot be written down safely.
+            PlanError: a path cannot be written down safely.
         """
-        launch, backends = self.placement.spec.launch, self.facts.backends if self.facts else []
-        binary = next(
-            (one.path for one in backends if one.name is self.placement.spec.backend), None
-        )
+        spec, backends = self.placement.spec, self.facts.backends if self.facts else []
+        launch = spec.launch
+        binary = next((one.path for one in backends if one.name is spec.backend), None)
         if binary is None or launch.kernel is None:
             raise LookupError("the launch names no kernel, or the node has no such backend")
         initrd = self._file(launch.initrd.artifact) if launch.initrd else None
-        return render_argv(
-            binary,
-            launch,
-            LaunchFiles(self._file(launch.kernel.artifact), initrd, self.disks()),
-            self.paths,
-            self._owner(),
-            self.settings.port_forward_address,
+        files = LaunchFiles(self._file(launch.kernel.artifact), initrd, self.disks())
+        return adapter_of(spec.backend).plan(
+            LaunchInputs(
+                binary,
+                launch,
+                spec.claim,
+                files,
+                self.paths,
+                self._owner(),
+                self.settings.port_forward_address,
+            )
         )
 
     def _owner(self) -> Owner:

@@ -23,6 +23,7 @@ from schedune.api.vmplacement import (
     TraceEntry,
     VMMProcess,
 )
+from schedune.api.vmworkload import Backend
 from schedune.lifecycle.restart import pause_before
 from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.system.processes import ProcessIdentity
@@ -83,7 +84,13 @@ class LaunchRecord(StatusModel):
     incarnation: int = 1
     quick_ends: int = 0
     """Ends in a row that came before ten minutes of readiness: the pause grows with them."""
+    backend: Backend = Backend.QEMU
+    """Which VMM runs it; an older agent, which wrote none, ran QEMU only."""
+    binary: str | None = None
+    """The program; None: the first of ``argv``."""
     argv: list[str] = Field(default_factory=list)
+    requests: list[str] = Field(default_factory=list)
+    """What the VMM's API is asked once it answers."""
     process: RecordedProcess | None = None
     lost_process: VMMProcess | None = None
     """Of whom the status told when the record was lost, until found or proved dead."""

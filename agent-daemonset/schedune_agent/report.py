@@ -121,7 +121,8 @@ def _why(
     lines = [f"{spec.backend.value} on {spec.node_name}: {record.state}, readiness {rung}"]
     if vmm is not None:
         lines.append(
-            f"pid {vmm.pid}, QEMU {vmm.version or '-'}, control socket {vmm.control_socket}"
+            f"pid {vmm.pid}, {spec.backend.value} {vmm.version or '-'},"
+            f" control socket {vmm.control_socket}"
         )
     if trouble is not None:
         lines.append(f"{trouble.row.code}: {trouble.message}")

@@ -21,7 +21,9 @@ from schedune_agent.placement_base import Node
 from schedune_agent.record import RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes
-from schedune_agent.vmm.qemu.argv import VmPaths, marker
+from schedune_agent.vmm.markers import option_marker
+from schedune_agent.vmm.port import VmPaths
+from schedune_agent.vmm.qemu.argv import monitor_socket
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 CLUSTER = "cluster-of-this-test"
@@ -150,16 +152,15 @@ def start_marked(tmp_path: Path) -> Iterator[StartMarked]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(uid: str = UID, cluster: str = CLUSTER) -> "subprocess.Popen[bytes]":
-        mark = marker(uid, cluster)
-        socket = (
-            f"socket,id=mon0,path={VmPaths(tmp_path / 'run' / uid, tmp_path).monitor},server=on"
-        )
+        mark = option_marker(uid, cluster)
+        paths = VmPaths(tmp_path / "run" / uid, tmp_path)
+        socket = f"socket,id=mon0,path={monitor_socket(paths)},server=on"
         options = ["-smp", "1", "-m", "64M", "-machine", "q35,accel=tcg", "-chardev", socket]
         code = "import time; time.sleep(60)"
         process = subprocess.Popen([sys.executable, "-c", code, mark, *options])
         started.append(process)
         deadline = time.monotonic() + 10
-        while process.pid not in processes.find_by_argument(mark):
+        while mark not in dict(processes.list_command_lines()).get(process.pid, []):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         return process

@@ -22,8 +22,8 @@ from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import processes
 from schedune_agent.vmm.found import backend_of
-from schedune_agent.vmm.qemu.argv import marker
-from schedune_agent.vmm.qemu.vm import paths_of
+from schedune_agent.vmm.markers import option_marker
+from schedune_agent.vmm.process import paths_of
 from schedune_lab.machine import ensure_qemu
 
 S = PlacementState
@@ -271,8 +271,8 @@ def test_a_vmm_of_somebody_elses_is_told_of_once_it_stays_and_is_neither_counted
 def test_a_vmm_of_another_schedune_on_this_machine_is_for_that_one_to_tell_of(
     node: Node, start_stray: StartStray
 ) -> None:
-    other = start_stray("-fw_cfg", marker(UID, "another-cluster"))
-    elsewhere = start_stray("-fw_cfg", marker(UID, node.settings.cluster_uid))
+    other = start_stray("-fw_cfg", option_marker(UID, "another-cluster"))
+    elsewhere = start_stray("-fw_cfg", option_marker(UID, node.settings.cluster_uid))
     orphans = Orphans(node)
     for _ in range(2):
         orphans.sweep({})

@@ -28,8 +28,9 @@ from schedune_agent.probes import artifacts
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
-from schedune_agent.vmm.qemu.argv import VmPaths, marker
-from schedune_agent.vmm.qemu.vm import clean, paths_of
+from schedune_agent.vmm.markers import find_marked
+from schedune_agent.vmm.port import VmPaths
+from schedune_agent.vmm.process import clean, paths_of
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 
@@ -260,7 +261,7 @@ class World:
 
     def vms(self) -> list[int]:
         """Return the processes that carry the placement's marker."""
-        return list(processes.find_by_argument(marker(self.uid, self.settings.cluster_uid)))
+        return list(find_marked(self.uid, self.settings.cluster_uid))
 
     def remains(self) -> list[Path]:
         """Return what is left on the machine beside processes and the record."""

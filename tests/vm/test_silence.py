@@ -17,6 +17,7 @@ import pytest
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord
+from schedune_agent.vmm.qemu.argv import ready_socket
 
 S = PlacementState
 NewWorld = Callable[..., Any]
@@ -35,7 +36,7 @@ def moves_after(record: LaunchRecord, number: int) -> list[PlacementState]:
 @contextmanager
 def silent_guest(world: Any) -> Iterator[None]:
     with socket.socket(socket.AF_UNIX) as holder:
-        holder.connect(str(world.paths.ready))
+        holder.connect(str(ready_socket(world.paths)))
         yield
 
 

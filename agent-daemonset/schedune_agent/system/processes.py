@@ -137,8 +137,12 @@ def _resolve(gone: "asyncio.Future[None]") -> None:
         gone.set_result(None)
 
 
-def spawn(argv: Sequence[str], *, folder: Path, log: Path, groups: Sequence[Path]) -> int:
+def spawn(
+    argv: Sequence[str], *, program: str, folder: Path, log: Path, groups: Sequence[Path]
+) -> int:
     """Start a program that outlives us: own session, no pipes to us, its own control groups.
+
+    ``argv[0]`` is the name under which it runs.
 
     Raises:
         OSError: it cannot be started, or may not enter its groups.
@@ -148,6 +152,7 @@ def spawn(argv: Sequence[str], *, folder: Path, log: Path, groups: Sequence[Path
         with log.open("ab") as errors:
             process = subprocess.Popen(
                 list(argv),
+                executable=program,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -176,11 +181,6 @@ def executable_of(pid: int) -> str:
         OSError: the process is gone, or may not be looked at.
     """
     return str((_PROC / str(pid) / "exe").readlink()).removesuffix(" (deleted)")
-
-
-def find_by_argument(argument: str) -> Iterator[int]:
-    """Find processes whose command line has exactly this argument."""
-    return (pid for pid, argv in list_command_lines() if argument in argv)
 
 
 def list_command_lines() -> Iterator[tuple[int, list[str]]]:

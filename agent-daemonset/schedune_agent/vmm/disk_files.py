@@ -5,7 +5,7 @@ from pathlib import Path
 from schedune.api.quantity import parse_bytes
 from schedune.api.vmworkload import DiskAccess, DiskFormat
 from schedune_agent.system.whole_files import write_whole
-from schedune_agent.vmm.qemu.disks import DiskFiles
+from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
 
 

@@ -9,8 +9,9 @@ from schedune.api.vmworkload import Backend
 from schedune.lifecycle.orphans import FoundProcess, ProcessKey
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes
-from schedune_agent.vmm.qemu import vm as qemu
-from schedune_agent.vmm.qemu.argv import carries_a_marker, placement_of, read_claim
+from schedune_agent.vmm import markers
+from schedune_agent.vmm.adapters import read_claim
+from schedune_agent.vmm.process import paths_of
 
 _QEMU_PREFIX: Final = "qemu-system-"
 _NAMES: Final = {
@@ -40,8 +41,9 @@ def find_vmms(
     for pid, argv in processes.list_command_lines():
         uid = _marked_here(argv, settings)
         if uid:
-            yield from _found(pid, boot_id, Backend.QEMU, uid, argv)
-        elif with_unmarked and not carries_a_marker(argv):
+            marked = markers.backend_of(argv) or Backend.QEMU
+            yield from _found(pid, boot_id, marked, uid, argv)
+        elif with_unmarked and not markers.carries_a_marker(argv):
             with contextlib.suppress(OSError):
                 backend = backend_of(processes.executable_of(pid))
                 if backend is not None:
@@ -49,11 +51,11 @@ def find_vmms(
 
 
 def _marked_here(argv: Sequence[str], settings: AgentSettings) -> str:
-    uid = placement_of(argv, settings.cluster_uid)
+    uid = markers.placement_of(argv, settings.cluster_uid)
     if uid is None:
         return ""
-    socket = str(qemu.paths_of(settings, uid).monitor)
-    return uid if any(socket in part for part in argv) else ""
+    folder = f"{paths_of(settings, uid).run}/"
+    return uid if any(folder in part for part in argv) else ""
 
 
 def _found(

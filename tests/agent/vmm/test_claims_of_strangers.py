@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedune_agent.vmm.qemu.argv import read_claim
+from schedune_agent.vmm.adapters import read_claim
 
 
 def test_a_vm_of_ours_says_what_it_holds() -> None:

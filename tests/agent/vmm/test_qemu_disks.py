@@ -13,7 +13,8 @@ from schedune.api.machine import Network
 from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import DiskAccess
 from schedune_agent.vmm.disk_files import DiskError, make_overlay
-from schedune_agent.vmm.qemu.disks import DiskFiles, render_disks
+from schedune_agent.vmm.port import DiskFiles
+from schedune_agent.vmm.qemu.disks import render_disks
 from schedune_agent.vmm.qemu.networks import mac_address, render_networks
 from schedune_agent.vmm.qemu.overlay import MOST_BYTES, SECTOR, empty_image, whole_sectors
 

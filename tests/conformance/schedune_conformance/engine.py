@@ -13,6 +13,7 @@ from typing import Any, Final
 from schedune.api.nodetruth import Capability, CapabilityState, NodeTruthStatus
 from schedune.api.quantity import parse_bytes
 from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.vmplacement import Claim
 from schedune.api.vmworkload import Backend, VMWorkload
 from schedune.codes.row import Reason
 from schedune.decision.decide import Decision, decide
@@ -25,7 +26,8 @@ from schedune.launch.intent import Intent, parse_intent
 from schedune.launch.resolve import resolve_launch
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import find_artifact
-from schedune_agent.vmm.qemu.argv import LaunchFiles, Owner, VmPaths, render_argv
+from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, Owner, VmPaths
 from schedune_conformance.answer import NotExpressibleError
 
 _MEBI: Final = 2**20
@@ -159,13 +161,17 @@ def launched_size(workload: VMWorkload, backend: Backend) -> tuple[int, int]:
     launch = resolve_launch(read_intent(workload), workload.spec.architecture)
     if backend is not Backend.QEMU:
         return launch.vcpus, parse_bytes(launch.memory) // _MEBI
-    argv = render_argv(
+    claim = Claim(vcpus=launch.vcpus, memory=launch.memory, overhead_memory="0")
+    inputs = LaunchInputs(
         "qemu",
         launch,
+        claim,
         LaunchFiles(Path("/stand-in"), None),
         VmPaths(Path("/run/vm"), Path("/disks")),
         Owner("placement", "workload", "cluster"),
+        "127.0.0.1",
     )
+    argv = adapter_of(backend).plan(inputs).argv
     options = dict(pairwise(argv))
     return int(options["-smp"]), int(options["-m"].removesuffix("M"))
 

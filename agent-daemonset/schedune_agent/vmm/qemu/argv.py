@@ -9,7 +9,6 @@ import json
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -19,64 +18,26 @@ from schedune.api.vmplacement import Claim, Launch
 from schedune.api.vmworkload import Acceleration, Architecture
 from schedune.launch.overhead import vmm_overhead
 from schedune_agent.system.sockets import LONGEST_PATH
-from schedune_agent.vmm.qemu.disks import DiskFiles, render_disks
-from schedune_agent.vmm.qemu.networks import ANY_ADDRESS, render_networks
+from schedune_agent.vmm.markers import option_marker
+from schedune_agent.vmm.port import LaunchInputs, PlanError, VmPaths
+from schedune_agent.vmm.qemu.disks import render_disks
+from schedune_agent.vmm.qemu.networks import render_networks
 
 READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
 _NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
 """From it and a placement's UID the machine's UUID is derived."""
-_MARK: Final = "name=opt/io.schedune/placement,string="
-_UID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
-"""Any process may carry anything: what is no UID is no marker."""
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
-class ArgvError(ValueError):
-    """The launch cannot be written down safely; the message says why."""
+def monitor_socket(paths: VmPaths) -> Path:
+    """Return the QMP socket."""
+    return paths.run / "q.sock"
 
 
-@dataclass(frozen=True, slots=True)
-class VmPaths:
-    """Where everything of one VM is on this node."""
-
-    run: Path
-    """For sockets and logs; on memory, as a rule."""
-    disks: Path
-    """For what the guest writes; on disk."""
-
-    @property
-    def monitor(self) -> Path:
-        """QMP socket."""
-        return self.run / "q.sock"
-
-    @property
-    def ready(self) -> Path:
-        """Host side of the readiness port."""
-        return self.run / "r.sock"
-
-    @property
-    def log(self) -> Path:
-        """What QEMU itself complains of."""
-        return self.run / "qemu.log"
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchFiles:
-    """The files that the launch's artefacts are on this node."""
-
-    kernel: Path
-    initrd: Path | None
-    disks: tuple[DiskFiles, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose VM it is."""
-
-    placement_uid: str
-    workload_uid: str
-    cluster_uid: str
+def ready_socket(paths: VmPaths) -> Path:
+    """Return the host side of the readiness port."""
+    return paths.run / "r.sock"
 
 
 def machine_uuid(placement_uid: str) -> str:
@@ -84,29 +45,8 @@ def machine_uuid(placement_uid: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, placement_uid))
 
 
-def marker(placement_uid: str, cluster_uid: str) -> str:
-    """Return the argument that marks a process as this placement's VM of this cluster."""
-    return f"{_MARK}{cluster_uid}/{placement_uid}"
-
-
-def placement_of(argv: Sequence[str], cluster_uid: str) -> str | None:
-    """Return the placement whose marker a command line carries, if it is of this cluster."""
-    start = marker("", cluster_uid)
-    uids = (part.removeprefix(start) for part in argv if part.startswith(start))
-    return next((uid for uid in uids if _UID.fullmatch(uid)), None)
-
-
-def carries_a_marker(argv: Sequence[str]) -> bool:
-    """Say whether a command line carries a marker, of whatever cluster."""
-    marks = (part.removeprefix(_MARK).split("/") for part in argv if part.startswith(_MARK))
-    return any(len(ids) == 2 and all(map(_UID.fullmatch, ids)) for ids in marks)
-
-
-def read_claim(argv: Sequence[str]) -> Claim | None:
-    """Return what a VM holds by its own command line; None: it does not say, or nonsense.
-
-    Anybody may run anything under the name of a VMM.
-    """
+def claim_in_options(argv: Sequence[str]) -> Claim | None:
+    """Return what a VM holds by its options; None: it does not say, or nonsense."""
     # The first of each name counts: behind them comes text of the user's.
     options = dict(reversed(list(pairwise(argv))))
     vcpus, memory = options.get("-smp", ""), options.get("-m", "").removesuffix("M")
@@ -122,29 +62,24 @@ def read_claim(argv: Sequence[str]) -> Claim | None:
         return None
 
 
-def render_argv(
-    binary: str,
-    launch: Launch,
-    files: LaunchFiles,
-    paths: VmPaths,
-    owner: Owner,
-    forward_address: str = ANY_ADDRESS,
-) -> list[str]:
+def render_argv(inputs: LaunchInputs) -> list[str]:
     """Return the command line of one VM, paused at its start.
 
     Raises:
-        ArgvError: a path would be misread by QEMU, or is too long for a socket.
+        PlanError: a path would be misread by QEMU, or is too long for a socket.
     """
-    for path in (paths.monitor, paths.ready, files.kernel, files.initrd):
+    launch, files, paths, owner = inputs.launch, inputs.files, inputs.paths, inputs.owner
+    sockets = (monitor_socket(paths), ready_socket(paths))
+    for path in (*sockets, files.kernel, files.initrd):
         _check_path(path)
-    for path in (paths.monitor, paths.ready):
+    for path in sockets:
         if len(str(path).encode()) > LONGEST_PATH:
-            raise ArgvError(f"{path} is longer than the {LONGEST_PATH} bytes of a socket's path")
+            raise PlanError(f"{path} is longer than the {LONGEST_PATH} bytes of a socket's path")
     return [
-        binary,
+        inputs.binary,
         "-name", f"guest={owner.placement_uid},debug-threads=on",
         "-uuid", machine_uuid(owner.placement_uid),
-        "-fw_cfg", marker(owner.placement_uid, owner.cluster_uid),
+        "-fw_cfg", option_marker(owner.placement_uid, owner.cluster_uid),
         "-no-user-config", "-nodefaults", "-display", "none", "-monitor", "none",
         "-msg", "timestamp=on", "-S",
         "-action", "reboot=reset,shutdown=pause,panic=pause",
@@ -154,13 +89,13 @@ def render_argv(
         "-kernel", str(files.kernel),
         *(["-initrd", str(files.initrd)] if files.initrd else []),
         *(["-append", launch.command_line] if launch.command_line else []),
-        "-chardev", f"socket,id=mon0,path={paths.monitor},server=on,wait=off",
+        "-chardev", f"socket,id=mon0,path={monitor_socket(paths)},server=on,wait=off",
         "-mon", "chardev=mon0,mode=control",
         "-chardev", f"ringbuf,id={CONSOLE},size=65536",
         "-serial", f"chardev:{CONSOLE}",
         *_ready_port(paths),
         *render_disks(files.disks),
-        *render_networks(launch.networks, owner.workload_uid, forward_address),
+        *render_networks(launch.networks, owner.workload_uid, inputs.forward_address),
         "-device", json.dumps({"driver": "pvpanic-pci", "id": "panic0"}),
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]  # fmt: skip
@@ -169,7 +104,7 @@ def render_argv(
 def _machine(launch: Launch) -> list[str]:
     accelerated = launch.acceleration is Acceleration.KVM
     if launch.architecture is Architecture.ANY:
-        raise ArgvError("a launch is for one architecture")
+        raise PlanError("a launch is for one architecture")
     if launch.architecture is Architecture.AMD64:
         kind, cpu = "q35,usb=off,vmport=off,smm=off", "host" if accelerated else "max"
     else:
@@ -183,11 +118,11 @@ def _ready_port(paths: VmPaths) -> list[str]:
     port = {"driver": "virtserialport", "id": "port-ready", "bus": "vser0.0", "nr": 1}
     return [
         "-device", json.dumps({"driver": "virtio-serial-pci", "id": "vser0", "romfile": ""}),
-        "-chardev", f"socket,id=ready0,path={paths.ready},server=on,wait=off",
+        "-chardev", f"socket,id=ready0,path={ready_socket(paths)},server=on,wait=off",
         "-device", json.dumps({**port, "chardev": "ready0", "name": READY_PORT}),
     ]  # fmt: skip
 
 
 def _check_path(path: Path | None) -> None:
     if path is not None and ("," in str(path) or "\n" in str(path)):
-        raise ArgvError(f"'{path}' holds a comma or a newline, which QEMU would misread")
+        raise PlanError(f"'{path}' holds a comma or a newline, which QEMU would misread")

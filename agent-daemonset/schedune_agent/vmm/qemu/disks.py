@@ -2,25 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import DiskAccess
+from schedune_agent.vmm.port import DiskFiles
 
 _FORMATS: Final = {"Raw": "raw", "Qcow2": "qcow2"}
-
-
-@dataclass(frozen=True, slots=True)
-class DiskFiles:
-    """Where one disk's bytes are on this node."""
-
-    disk: LaunchDisk
-    source: Path | None
-    """The artefact; None: the disk begins empty."""
-    overlay: Path
-    """What the guest writes, where its writes are kept apart."""
 
 
 def render_disks(disks: Sequence[DiskFiles]) -> list[str]:

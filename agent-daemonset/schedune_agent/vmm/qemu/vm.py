@@ -1,43 +1,26 @@
 """One QEMU process: started, found again, asked, stopped."""
 
 import asyncio
-import shutil
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from schedune.codes import execution as codes
-from schedune.codes.row import Row
-from schedune_agent.record import RecordedProcess
-from schedune_agent.settings import AgentSettings
-from schedune_agent.system import cgroup, processes
 from schedune_agent.system.processes import ProcessHandle
-from schedune_agent.vmm.qemu.argv import CONSOLE, VmPaths, machine_uuid
+from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmPaths
+from schedune_agent.vmm.process import last_words
+from schedune_agent.vmm.qemu.argv import CONSOLE, machine_uuid, monitor_socket, ready_socket
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 from schedune_agent.vmm.qemu.ready import ask_guest
 
 _SOCKET_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.2
-_EXEC_SECONDS: Final = 0.002
 _LISTEN_SECONDS: Final = 0.02
 _CONSOLE_LINES: Final = 20
 _PRELAUNCH: Final = "prelaunch"
 _ENDED: Final = {"shutdown": codes.STOPPED_BY_GUEST, "guest-panicked": codes.GUEST_PANICKED}
-
-
-class VmmError(Exception):
-    """The VMM did not do what was asked; the message is for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuestEnd:
-    """How a guest ended, as the VMM tells it."""
-
-    row: Row
-    console: tuple[str, ...] = ()
 
 
 class QemuVm:
@@ -62,7 +45,7 @@ class QemuVm:
             self.forget_monitor()
             raise VmmError(f"the monitor belongs to the VM {told}")
 
-    async def await_monitor(self) -> None:
+    async def await_control(self) -> None:
         """Wait until QEMU, just started, answers: its socket exists before it listens there.
 
         Raises:
@@ -85,10 +68,10 @@ class QemuVm:
 
     async def _connected(self) -> QmpClient:
         if self._monitor is None:
-            monitor = await QmpClient.connect(self._paths.monitor)
+            monitor = await QmpClient.connect(monitor_socket(self._paths))
             if monitor.peer_pid != self.handle.identity.pid:
                 monitor.close()
-                raise QmpError(f"{self._paths.monitor} is served by pid {monitor.peer_pid}")
+                raise QmpError(f"the monitor is served by pid {monitor.peer_pid}")
             self._monitor, self.version = monitor, monitor.version
         return self._monitor
 
@@ -113,7 +96,7 @@ class QemuVm:
         answer = await self.ask("query-status")
         return str(answer["status"]) if isinstance(answer, dict) else "unknown"
 
-    async def resume(self) -> None:
+    async def begin(self, requests: Sequence[Request]) -> None:  # noqa: ARG002 - all is in argv
         """Let a guest that is paused at its start run; a running one is left alone.
 
         Raises:
@@ -141,6 +124,10 @@ class QemuVm:
             return None
         return GuestEnd(row, await self.console())
 
+    def exit_seen(self, code: int | None) -> GuestEnd:  # noqa: ARG002 - it says nothing
+        """A QEMU that ends by itself was killed or failed: guests' ends leave it waiting."""
+        return GuestEnd(codes.VMM_KILLED)
+
     async def console(self) -> tuple[str, ...]:
         """Return the last lines of the guest's console, escaped: it is the guest's text."""
         try:
@@ -156,7 +143,7 @@ class QemuVm:
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce; return its boot id if it answered."""
-        return await ask_guest(self._paths.ready, timeout_s=timeout_s)
+        return await ask_guest(ready_socket(self._paths), timeout_s=timeout_s)
 
     async def stop(self, grace_s: float) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, QEMU, the kernel.
@@ -204,64 +191,3 @@ class QemuVm:
         """Let go; the VM runs on."""
         self.forget_monitor()
         self.handle.close()
-
-
-async def start(
-    argv: Sequence[str], paths: VmPaths, boot_id: str, group: str | None
-) -> RecordedProcess:
-    """Start QEMU, paused, and return who it is.
-
-    Raises:
-        VmmError: it could not be started, or ended at once; with QEMU's own words.
-    """
-    try:
-        paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for stale in (paths.monitor, paths.ready):
-            stale.unlink(missing_ok=True)
-        groups = cgroup.make_groups(group) if group else []
-        pid = processes.spawn(argv, folder=paths.run, log=paths.log, groups=groups)
-    except OSError as error:
-        raise VmmError(f"{argv[0]} could not be started: {error}") from error
-    return await _await_exec(pid, argv, paths, boot_id)
-
-
-async def _await_exec(
-    pid: int, argv: Sequence[str], paths: VmPaths, boot_id: str
-) -> RecordedProcess:
-    """Return who a new process is, once /proc shows the command line that it was given.
-
-    The kernel shows it a moment after it lets go of the parent.
-    """
-    wanted, deadline = processes.digest_argv(argv), time.monotonic() + _STEP_SECONDS
-    while (found := processes.read_identity(pid, boot_id)) is not None:
-        if found.argv_digest == wanted:
-            return RecordedProcess.of(found)
-        if time.monotonic() > deadline:
-            raise VmmError(f"pid {pid} does not execute {argv[0]}")
-        await asyncio.sleep(_EXEC_SECONDS)
-    raise VmmError(f"QEMU ended at once: {last_words(paths)}")
-
-
-def last_words(paths: VmPaths) -> str:
-    """Return the end of QEMU's log: untrusted text, for people."""
-    try:
-        tail = paths.log.read_bytes()[-400:]
-    except OSError:
-        return "it left no log"
-    return tail.decode(errors="replace").strip().replace("\n", "; ") or "it said nothing"
-
-
-def clean(paths: VmPaths, group: str | None) -> bool:
-    """Remove what an ended VM left, its folders and its control groups; say whether."""
-    folders = (paths.run, paths.disks)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-    groups_gone = cgroup.remove_groups(group) if group else True
-    return groups_gone and not any(folder.exists() for folder in folders)
-
-
-def paths_of(settings: AgentSettings, placement_uid: str) -> VmPaths:
-    """Return where a placement's VM is."""
-    return VmPaths(
-        settings.run_directory / placement_uid, settings.state_directory / "vms" / placement_uid
-    )

@@ -1,0 +1,217 @@
+"""What the agent asks of a VMM, whichever it is: one port, an adapter for each.
+
+A placement's worker speaks to this port only. What a VMM can do is asked of it or of
+``schedune.launch.traits``; nobody compares its name.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from schedune.api.vmplacement import Claim, Launch, LaunchDisk
+from schedune.api.vmworkload import Backend
+from schedune.codes.row import Row
+from schedune_agent.system.processes import ProcessHandle
+
+
+class VmmError(Exception):
+    """The VMM did not do what was asked; the message is for people. It may run all the same."""
+
+
+class VmmRefusalError(VmmError):
+    """The VMM answered that it cannot run this VM: to ask again would not help."""
+
+
+class PlanError(ValueError):
+    """The launch cannot be written down safely for this VMM; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class VmPaths:
+    """Where everything of one VM is on this node."""
+
+    run: Path
+    """For sockets and logs; on memory, as a rule."""
+    disks: Path
+    """For what the guest writes; on disk."""
+
+    @property
+    def log(self) -> Path:
+        """What the VMM itself complains of."""
+        return self.run / "vmm.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose VM it is."""
+
+    placement_uid: str
+    workload_uid: str
+    cluster_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFiles:
+    """Where one disk's bytes are on this node."""
+
+    disk: LaunchDisk
+    source: Path | None
+    """The artefact; None: the disk begins empty."""
+    overlay: Path
+    """What the guest writes, where its writes are kept apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFiles:
+    """The files that the launch's artefacts are on this node."""
+
+    kernel: Path
+    initrd: Path | None
+    disks: tuple[DiskFiles, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchInputs:
+    """All that a launch is put together from."""
+
+    binary: str
+    launch: Launch
+    claim: Claim
+    files: LaunchFiles
+    paths: VmPaths
+    owner: Owner
+    forward_address: str
+    """IPv4 address of the node on which port forwards listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to a VMM's API."""
+
+    method: str
+    path: str
+    body: str = ""
+    """JSON; empty: the request has none."""
+
+    @classmethod
+    def of(cls, method: str, path: str, body: object = None) -> Self:
+        """Write a request's body down."""
+        return cls(method, path, "" if body is None else json.dumps(body))
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Read what ``str`` gave."""
+        method, path, *body = line.split(" ", 2)
+        return cls(method, path, *body)
+
+    def __str__(self) -> str:
+        return " ".join(one for one in (self.method, self.path, self.body) if one)
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """Exactly what is going to be run: shown by a dry run, kept in the record."""
+
+    binary: str
+    """The program; ``argv[0]`` may be something else."""
+    argv: tuple[str, ...]
+    requests: tuple[Request, ...] = ()
+    """What its API is asked once it answers, in this order; the last one starts the guest."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestEnd:
+    """How a guest ended, as its VMM tells it."""
+
+    row: Row
+    console: tuple[str, ...] = ()
+    """The last lines of its console, escaped."""
+
+
+class Vm(Protocol):
+    """One VM whose process is proved; everything asked of it keeps a deadline."""
+
+    handle: ProcessHandle
+    version: str
+    """What the VMM said of itself; empty before it was asked."""
+
+    async def await_control(self) -> None:
+        """Wait until the VMM, just started, answers at its control socket.
+
+        Raises:
+            VmmError: it ended first, or did not answer in time.
+        """
+
+    async def verify(self) -> None:
+        """Prove that the control socket is this process's, and that it is this VM.
+
+        Raises:
+            VmmError: nobody answers, or somebody else does.
+        """
+
+    async def begin(self, requests: Sequence[Request]) -> None:
+        """Let a guest that never ran run; one that runs, or did, is left alone.
+
+        Raises:
+            VmmRefusalError: the VMM cannot run it.
+            VmmError: the VMM did not answer.
+        """
+
+    async def is_running(self) -> bool:
+        """Say whether the VMM says that the guest runs.
+
+        Raises:
+            VmmError: the VMM did not answer.
+        """
+
+    async def guest_end(self) -> GuestEnd | None:
+        """Say how the guest ended; None: it has not, or the VMM cannot tell.
+
+        Raises:
+            VmmError: the VMM did not answer.
+        """
+
+    def exit_seen(self, code: int | None) -> GuestEnd:
+        """Say what it means that the process is gone by itself, with this exit code if known."""
+
+    async def console(self) -> tuple[str, ...]:
+        """Return the last lines of the guest's console, escaped: it is the guest's text."""
+
+    async def ask_guest(self, timeout_s: float) -> str | None:
+        """Ask the guest for a nonce; return its boot id if it answered."""
+
+    async def stop(self, grace_s: float) -> GuestEnd:
+        """Climb the ladder until the process is proved gone: ask the guest, the VMM, the kernel.
+
+        Raises:
+            VmmError: even SIGKILL did not end it.
+        """
+
+    def close(self) -> None:
+        """Let go; the VM runs on."""
+
+
+class Vmm(Protocol):
+    """One adapter: what a launch is for this VMM, and how its processes are spoken to."""
+
+    @property
+    def backend(self) -> Backend:
+        """Which VMM it is for."""
+
+    def control_socket(self, paths: VmPaths) -> Path:
+        """Return where the VMM is asked."""
+
+    def sockets(self, paths: VmPaths) -> tuple[Path, ...]:
+        """Return every socket of a VM; what an ended one left is in the next one's way."""
+
+    def plan(self, inputs: LaunchInputs) -> LaunchPlan:
+        """Write a launch down, without effect.
+
+        Raises:
+            PlanError: it cannot be written down safely.
+        """
+
+    def attach(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> Vm:
+        """Take hold of a proved process."""

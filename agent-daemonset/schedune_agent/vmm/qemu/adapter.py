@@ -1,0 +1,35 @@
+"""QEMU behind the port that all VMMs share."""
+
+from pathlib import Path
+
+from schedune.api.vmworkload import Backend
+from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.port import LaunchInputs, LaunchPlan, VmPaths
+from schedune_agent.vmm.qemu.argv import monitor_socket, ready_socket, render_argv
+from schedune_agent.vmm.qemu.vm import QemuVm
+
+
+class Qemu:
+    """Plans launches of QEMU and takes hold of its processes."""
+
+    backend = Backend.QEMU
+
+    def control_socket(self, paths: VmPaths) -> Path:
+        """Return the monitor's socket."""
+        return monitor_socket(paths)
+
+    def sockets(self, paths: VmPaths) -> tuple[Path, ...]:
+        """Return the monitor's socket and that of the readiness port."""
+        return monitor_socket(paths), ready_socket(paths)
+
+    def plan(self, inputs: LaunchInputs) -> LaunchPlan:
+        """Write a launch down: all of it is in the command line, paused at its start.
+
+        Raises:
+            PlanError: a path would be misread by QEMU, or is too long for a socket.
+        """
+        return LaunchPlan(inputs.binary, tuple(render_argv(inputs)))
+
+    def attach(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> QemuVm:
+        """Take hold of a proved process."""
+        return QemuVm(handle, paths, placement_uid)
