@@ -51,6 +51,15 @@ class Witness:
         if said and told[-1:] != [said] and (told or said == "True"):
             told.append(said)
 
+    async def hears(self, name: str, wanted: list[str]) -> None:
+        """Wait until this is what was heard of a node, all of it: a look takes its time."""
+
+        async def heard() -> bool:
+            return self.heard.get(name, [])[-1:] == wanted[-1:]
+
+        await until(heard)
+        assert self.heard[name] == wanted
+
 
 @asynccontextmanager
 async def witness(admin: KubeClient) -> AsyncIterator[Witness]:
