@@ -34,9 +34,11 @@ def remember(history: list[Attempt], placement: VMPlacement) -> list[Attempt]:
         console_tail=last.console_tail if last else [],
         end_time=ended.time if ended else None,
         exit_reason=reason or None,
+        generation=placement.spec.workload.generation,
         node_name=placement.spec.node_name,
         placement_uid=placement.metadata.uid,
         start_time=placement.metadata.creation_timestamp,
+        truth_digest=placement.spec.evidence.truth_digest,
     )
     return [*history, attempt][-MOST:]
 

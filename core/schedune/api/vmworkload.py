@@ -212,12 +212,16 @@ class Attempt(StatusModel):
     """When it ended."""
     exit_reason: Annotated[str, Field(max_length=256)] | None = None
     """How the VM ended, in words."""
+    generation: Annotated[int, Field(ge=0)] | None = None
+    """The workload's ``metadata.generation`` that it was made for."""
     node_name: NodeName
     """Where it was."""
     placement_uid: UID = Field(alias="placementUID")
     """UID of the VMPlacement."""
     start_time: Time | None = None
     """When it was made."""
+    truth_digest: Annotated[str, Field(max_length=80)] | None = None
+    """Digest of the node's facts by which it was decided: a change is a cause to try again."""
 
 
 class PersistentDiskHome(StatusModel):

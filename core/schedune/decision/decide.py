@@ -10,6 +10,7 @@ import numpy as np
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmworkload import Backend
 from schedune.eligibility import CHECKS
+from schedune.eligibility.failures import without_repeats
 from schedune.eligibility.finding import Check, Finding, Question
 from schedune.fleet.column import Column, Mask, Rows
 from schedune.fleet.fleet import Fleet
@@ -30,7 +31,8 @@ class Decision:
     question: Question
     findings: tuple[Finding, ...]
     launchable: Mapping[Backend, Mask]
-    """For each backend in order of preference: where nothing stands against it."""
+    """For each backend in order of preference: where nothing stands against it, and where it
+    did not just fail while another can do it."""
     parts: Sequence[Part]
     version: int
     """The fleet's, when it was decided: evidence is read from columns that change."""
@@ -93,7 +95,7 @@ def decide(
     """Judge every pair for the intent; nothing short-circuits and nothing is asked twice."""
     question = Question(View(fleet), intent, policy, now)
     findings = run_checks(question, CHECKS)
-    launchable = launchable_of(question, findings)
+    launchable = without_repeats(question, launchable_of(question, findings))
     parts = rate(question, launchable)
     return Decision(question, findings, launchable, parts, fleet.version)
 

@@ -27,7 +27,7 @@ from schedune.launch.needs import ArtifactNeed, LaunchNeeds, VersionNeed
 
 DEFAULT_PREFERENCE: Final[Mapping[RuntimeClass, tuple[Backend, ...]]] = {
     RuntimeClass.VIRTUAL_MACHINE: (Backend.CLOUD_HYPERVISOR, Backend.QEMU),
-    RuntimeClass.MICRO_VM: (Backend.FIRECRACKER, Backend.CLOUD_HYPERVISOR),
+    RuntimeClass.MICRO_VM: (Backend.FIRECRACKER, Backend.CLOUD_HYPERVISOR, Backend.QEMU),
 }
 """Which backends are tried, in order, when the intent names none (design.md 2)."""
 
@@ -46,6 +46,8 @@ class Intent:
     needs: LaunchNeeds
     demands: str
     """What is asked of nodes, in canonical form: intents that share it share their answers."""
+    generation: int = 0
+    """Of the workload as it was written."""
     history: Sequence[Attempt] = field(default_factory=tuple)
     homes: Sequence[PersistentDiskHome] = field(default_factory=tuple)
     """Where the Persistent disks were last known to be."""
@@ -114,6 +116,7 @@ def parse_intent(workload: VMWorkload, held: VMWorkloadStatus | None = None) -> 
         backends=tuple(chosen) if chosen else DEFAULT_PREFERENCE[spec.runtime_class],
         needs=_needs(spec),
         demands=_demands(workload),
+        generation=workload.metadata.generation,
         history=tuple(held.history) if held else (),
         homes=tuple(held.persistent_disks) if held else (),
     )

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedune.api.scheduling_policy import DEFAULT_POLICY
+from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
+from schedune.api.vmworkload import Backend
 from schedune.codes import execution as codes
 from schedune.codes.row import Row
 from schedune.decision.decide import Decision, decide
 from schedune.fleet.fleet import Fleet
-from schedune_testing.nodes import NOW, node
+from schedune_testing.nodes import NOW, facts, node
 from schedune_testing.stories import Story
 
 BACK_OFF_S = DEFAULT_POLICY.failure_back_off_seconds
@@ -71,3 +72,50 @@ def test_after_its_back_off_a_failure_counts_in_the_score_until_it_has_decayed()
         return int(part.values[0])
 
     assert liked(BACK_OFF_S) < liked(DECAY_S // 2) < liked(DECAY_S) == 100
+
+
+CH, QEMU = Backend.CLOUD_HYPERVISOR, Backend.QEMU
+BOTH = SchedulingPolicy(backends=[CH, QEMU])
+LONG_AGO_S = 10 * BACK_OFF_S
+
+
+def judge_both(*history: Mapping[str, Any]) -> Decision:
+    """Judge a node that has both of the backends that the intent would take, in this order."""
+    held = facts("n")
+    other = {**held["backends"][0], "name": "CloudHypervisor", "version": "53.0.0"}
+    both = node("n", {**held, "backends": [*held["backends"], other]})
+    story = Story(both, status={"history": list(history)})
+    return decide(Fleet.of([both]), story.intent(), now=NOW, policy=BOTH)
+
+
+def failure(backend: Backend, row: Row, ago_s: int, **told: Any) -> Mapping[str, Any]:
+    known = {"truthDigest": "sha256:n", "generation": 1}
+    return {**attempt(1, row, ago_s), "backend": backend.value, **known, **told}
+
+
+def test_a_backend_that_failed_is_followed_by_the_next_one_on_the_same_node_at_once() -> None:
+    assert judge_both().backend_on(0) is CH
+    decision = judge_both(failure(CH, codes.SPAWN_FAILED, 0))
+    assert decision.chosen == 0
+    assert decision.backend_on(0) is QEMU
+
+
+def test_what_no_backend_can_help_leaves_the_whole_node_out() -> None:
+    assert judge_both(failure(CH, codes.LEDGER_FULL, 0)).chosen is None
+
+
+def test_a_backend_that_failed_is_tried_no_second_time_while_another_can_run_the_vm() -> None:
+    assert judge_both(failure(CH, codes.SPAWN_FAILED, LONG_AGO_S)).backend_on(0) is QEMU
+
+
+@pytest.mark.parametrize("change", [{"truthDigest": "sha256:before"}, {"generation": 0}])
+def test_a_change_of_the_node_or_of_the_workload_is_a_cause_to_try_it_again(
+    change: Mapping[str, Any],
+) -> None:
+    assert judge_both(failure(CH, codes.SPAWN_FAILED, LONG_AGO_S, **change)).backend_on(0) is CH
+
+
+def test_when_all_failed_the_one_whose_back_off_is_over_is_tried_again() -> None:
+    both = [failure(CH, codes.SPAWN_FAILED, LONG_AGO_S), failure(QEMU, codes.EXITED_EARLY, 0)]
+    assert judge_both(*both).backend_on(0) is CH
+    assert judge_both(both[1], failure(CH, codes.SPAWN_FAILED, 0)).chosen is None
