@@ -5,6 +5,7 @@ and dies by SIGKILL: nothing is unwound, the kernel closes what was open.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -92,6 +93,9 @@ def live(stage: Stage, worlds: Sequence[World], plan: Plan) -> Outcome:
     _, status = os.waitpid(child, 0)
     stage.reap()
     make_room(stage)
+    for pid in (pid for world in worlds for pid in world.vms()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)  # whoever was to wake it died with the agent
     lines = log.read_text().splitlines()
     outcome = Outcome(plan, [one for one in lines if not one.startswith("!")])
     outcome.told = "\n".join(one[1:] for one in lines if one.startswith("!"))

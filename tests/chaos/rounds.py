@@ -24,6 +24,7 @@ _WAS_READY = frozenset({S.RUNNING, S.DEGRADED, S.UNKNOWN})
 _MOMENTS_AT_FIRST = 60
 _FORGETS = 0.97
 _FEW = 3
+_MOST_TOLD = 60
 PHASES = ("launch", "found", "end", "many", "vanished", "sweep")
 DISK = {"name": "scratch", "emptySize": "1Mi", "format": "Raw", "access": "Ephemeral"}
 
@@ -89,7 +90,18 @@ class Director:
                 scenes.append(scene)
             self.bystanders.add_for(scenes[0].world.uid)
             stack.callback(self.bystanders.let_go, keep=keep)
-            self._play(scenes)
+            try:
+                self._play(scenes)
+            except (ViolationError, AssertionError):
+                self.history += [line for scene in scenes for line in self._trace(scene.world)]
+                raise
+
+    def _trace(self, world: World) -> list[str]:
+        record = self._record(world)
+        told = record.trace if record else world.placement.status.trace
+        where = "on disk" if record else "in status"
+        head = f"{world.uid}: {world.vms()} runs; its trace {where}:"
+        return [head, *(f"  {one.to} {one.code} {one.message[:120]}" for one in told)]
 
     def _world_by_chance(self) -> World:
         options: dict[str, object] = {"restartPolicy": self._chance.choice(("Always", "OnFailure"))}
@@ -158,7 +170,8 @@ class Director:
         if plan.strike and plan.moment <= len(outcome.reached):
             self._note_fault(plan.strike)
         if outcome.told:
-            raise ViolationError(f"{outcome.told}\nreached: {outcome.reached[-30:]}")
+            self.history += [f"  {point}" for point in _without_repeats(outcome.reached)]
+            raise ViolationError(outcome.told)
         self._check(worlds, before)
         return outcome
 
@@ -234,3 +247,12 @@ class Director:
             record = records / world.uid / "record.json"
             self._hold("no record is left", not record.exists(), record)
             (self.stage.folder / world.uid).unlink(missing_ok=True)
+
+
+def _without_repeats(points: Sequence[str]) -> list[str]:
+    """Return the last points reached; what is tried over and over is told once."""
+    kept = list[str]()
+    for point in points[-_MOST_TOLD:]:
+        if point not in kept[-4:]:
+            kept.append(point)
+    return kept
