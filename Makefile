@@ -31,6 +31,7 @@ bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a la
 	@$(RUN)/schedune lab prepare
 	@PYTHONPATH=tests/support $(RUN)/python bench/engine.py
 	@PYTHONPATH=tests/support $(RUN)/python bench/agent.py
+	@PYTHONPATH=tests/support $(RUN)/python bench/launch.py
 	@PYTHONPATH=tests/support $(RUN)/python bench/replay.py --nodes $(NODES)
 
 check: setup ## Format, lint, types, directions of dependencies

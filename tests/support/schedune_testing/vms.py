@@ -181,7 +181,7 @@ class World:
         **launch: object,
     ) -> None:
         self.uid = str(uuid.uuid4())
-        self.placement = _placement(self.uid, machine.facts.cpu.architecture, launch)
+        self.placement = placement(self.uid, machine.facts.cpu.architecture, launch)
         self.settings = machine.settings
         self._machine = machine
         self._patch = patch
@@ -279,7 +279,8 @@ class World:
             time.sleep(0.01)
 
 
-def _placement(uid: str, architecture: str, launch: dict[str, object]) -> VMPlacement:
+def placement(uid: str, architecture: str, launch: dict[str, object]) -> VMPlacement:
+    """Return a placement as the API server would give it, but for what ``launch`` says."""
     whole = {
         "runtimeClass": "VirtualMachine",
         "architecture": architecture,
