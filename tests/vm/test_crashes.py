@@ -20,7 +20,8 @@ from schedune_testing.vms import assert_moves_of_the_table
 S = PlacementState
 NewWorld = Callable[..., Any]
 FEWEST_MOMENTS = 12
-"""Before and after each of the six records of a launch; a test that met fewer tested nothing."""
+"""Before and after the spawn and each of the five records of a launch; a test that met fewer
+tested nothing."""
 
 
 def is_running(record: LaunchRecord) -> bool:
