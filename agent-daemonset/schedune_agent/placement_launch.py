@@ -6,13 +6,13 @@ The record is written before each effect, so that whatever exists can be found a
 import time
 from typing import Final
 
-from schedune.api.vmplacement import PlacementState, Prepared, Refusal
+from schedune.api.vmplacement import Prepared, Refusal
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
-from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
@@ -32,15 +32,16 @@ class PlacementLaunch(PlacementRecovery):
         left = self.record.pause_left(self._node.clock())
         if left > 0:
             return left
+        moves = list[Move]()
         if self.record.state is not S.PENDING:
             first = self.record.state is None
             following = Reason(codes.RESTARTING, str(self.record.incarnation))
-            self._move(S.PENDING, _PREPARING if first else following)
+            moves.append((S.PENDING, _PREPARING if first else following))
         refused = self._refusal()
         if refused is not None:
-            self._refuse(S.TERMINATED, refused)
+            self._refuse(*moves, (S.TERMINATED, refused))
             return 0.0
-        self._move(S.PREPARING, Reason(codes.ADMITTED, self._claim_text()))
+        self._walk(*moves, (S.PREPARING, Reason(codes.ADMITTED, self._claim_text())))
         return 0.0
 
     def _refusal(self) -> Reason | None:
@@ -61,12 +62,13 @@ class PlacementLaunch(PlacementRecovery):
         claim = self.placement.spec.claim
         return f"{claim.vcpus} vCPUs, {claim.memory} + {claim.overhead_memory}"
 
-    def _refuse(self, state: PlacementState, reason: Reason) -> None:
-        """End a placement of which nothing was started."""
+    def _refuse(self, *moves: Move) -> None:
+        """End a placement of which nothing was started, for the reason of the last move."""
+        reason = moves[-1][1]
         refusal = Refusal(
             code=reason.row.code, observed=reason.observed[:256], required=reason.required[:256]
         )
-        self._end(reason.row, (state, reason), refusal=refusal)
+        self._end(reason.row, *moves, refusal=refusal)
 
     def _prepare_only(self) -> float:
         """Validate, and for a dry run leave what would be run; nothing is executed."""
@@ -79,7 +81,7 @@ class PlacementLaunch(PlacementRecovery):
             return HEARTBEAT_SECONDS
         objection = self._preparation().objection()
         if objection is not None:
-            self._refuse(S.FAILED, objection)
+            self._refuse((S.FAILED, objection))
             return 0.0
         if shows:
             plan = self._preparation().plan()
@@ -98,12 +100,13 @@ class PlacementLaunch(PlacementRecovery):
             return await self._start_or_find()
         objection = self._reserve() or self._preparation().objection()
         if objection is not None:
-            self._refuse(S.FAILED, objection)
+            self._refuse((S.FAILED, objection))
             return 0.0
+        moves = list[Move]()
         if self.record.state is S.PREPARING:
-            self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
+            moves.append((S.VALIDATED, Reason(codes.LAUNCH_VALIDATED)))
         plan = _in_record(self._preparation().plan())
-        self._move(S.LAUNCHING, Reason(codes.LAUNCH_RECORDED), **plan)
+        self._walk(*moves, (S.LAUNCHING, Reason(codes.LAUNCH_RECORDED)), **plan)
         return 0.0
 
     async def _start_or_find(self) -> float:
@@ -140,7 +143,7 @@ class PlacementLaunch(PlacementRecovery):
         """Put together again what a lost record held; nothing of it runs."""
         objection = self._preparation().objection()
         if objection is not None:
-            self._refuse(S.FAILED, objection)
+            self._refuse((S.FAILED, objection))
         else:
             self._keep(**_in_record(self._preparation().plan()))
         return 0.0

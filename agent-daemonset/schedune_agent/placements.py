@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import operator
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ class PlacementRunner:
         self._withdraw = withdraw
         self._workers: dict[str, PlacementWorker] = {}
         self._wakes: dict[str, asyncio.Event] = {}
+        self._told: dict[str, tuple[object, ...]] = {}
+        """From what the status was put together that its placement has."""
         self._orphans = Orphans(node)
         self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
         self._reflector = Reflector(
@@ -164,6 +167,7 @@ class PlacementRunner:
             _LOG.warning("placement.vanished", extra={"uid": uid})
         worker.let_go()
         del self._workers[uid], self._wakes[uid]
+        self._told.pop(uid, None)
         self._orphans.records[uid] = worker.record
         self._sweep()
 
@@ -180,16 +184,12 @@ class PlacementRunner:
         The truth without the VM is published first: whoever sees the object gone must not
         read of a VM that lives.
         """
-        status = worker.status()
         placement = worker.placement
         metadata = placement.metadata
-        if status != placement.status.render():
-            # Of a status the API server checks no UID: the version keeps it from a successor.
-            patch: dict[str, Any] = {
-                "metadata": {"resourceVersion": metadata.resource_version},
-                "status": {name: status.get(name) for name in _STATUS_FIELDS},
-            }
-            await self._patch(worker, patch, "status")
+        basis = (placement, worker.record, worker.prepared, worker.trouble)
+        if not _are_same(basis, self._told.get(metadata.uid, ())):
+            if await self._report_status(worker):
+                self._told[metadata.uid] = basis
         if worker.releasable:
             await self._withdraw(metadata.uid)
             kept = [one for one in worker.placement.metadata.finalizers if one != FINALIZER]
@@ -199,6 +199,19 @@ class PlacementRunner:
                 {"metadata": {"uid": metadata.uid, "resourceVersion": version, "finalizers": kept}},
                 None,
             )
+
+    async def _report_status(self, worker: PlacementWorker) -> bool:
+        """Write the status if it says anything new; say whether there was nothing to write."""
+        status, placement = worker.status(), worker.placement
+        if status == placement.status.render():
+            return True
+        # Of a status the API server checks no UID: the version keeps it from a successor.
+        patch: dict[str, Any] = {
+            "metadata": {"resourceVersion": placement.metadata.resource_version},
+            "status": {name: status.get(name) for name in _STATUS_FIELDS},
+        }
+        await self._patch(worker, patch, "status")
+        return False
 
     async def _patch(self, worker: PlacementWorker, patch: Raw, subresource: str | None) -> None:
         metadata = worker.placement.metadata
@@ -212,3 +225,8 @@ class PlacementRunner:
             return
         if raw["metadata"]["uid"] == metadata.uid:
             worker.placement = VMPlacement.model_validate(raw)
+
+
+def _are_same(ones: Sequence[object], others: Sequence[object]) -> bool:
+    """Say whether these are the very same objects: each is replaced when anything changes."""
+    return len(ones) == len(others) and all(map(operator.is_, ones, others))
