@@ -125,7 +125,7 @@ class PlacementLaunch(PlacementRecovery):
             told = f"pid {vm.handle.identity.pid}, {self.record.backend.value} {vm.version}"
             self._move(S.STARTING, Reason(codes.VMM_STARTED, told), version=vm.version)
             self._started_at = time.monotonic()
-            await vm.begin(self._requests())
+            await self._begin(vm)
         except VmmRefusalError as error:
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         except VmmError as error:
@@ -135,6 +135,16 @@ class PlacementLaunch(PlacementRecovery):
         except DiskError as error:
             return await self._fail(Reason(codes.DISK_NOT_MADE, str(error)))
         return 0.0
+
+    async def _begin(self, vm: Vm) -> None:
+        """Let the guest run, and write down what its user may miss.
+
+        Raises:
+            VmmError: the VMM refused, or did not answer.
+        """
+        await vm.begin(self._requests())
+        for remark in vm.remarks():
+            self._note(remark)
 
     def _write_plan(self) -> float:
         """Put together again what a lost record held; nothing of it runs."""
