@@ -3,6 +3,7 @@
 The record is written before each effect, so that whatever exists can be found again.
 """
 
+import asyncio
 import time
 from typing import Final
 
@@ -10,13 +11,14 @@ from schedune.api.vmplacement import PlacementState, Prepared, Refusal
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.launch.traits import TRAITS
 from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.disk_files import DiskError, make_overlay
+from schedune_agent.vmm.disk_files import DiskError, make_copy, make_overlay
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 
@@ -156,8 +158,9 @@ class PlacementLaunch(PlacementRecovery):
         return 0.0
 
     async def _start(self) -> RecordedProcess:
+        make = make_overlay if TRAITS[self.record.backend].has_overlays else make_copy
         for disk in self._preparation().disks():
-            make_overlay(disk)
+            await asyncio.to_thread(make, disk)
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
         stale = self._vmm.sockets(paths)

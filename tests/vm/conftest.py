@@ -33,6 +33,8 @@ from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.process import clean, paths_of
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
+from schedune_testing.given import FIRECRACKER
+from schedune_testing.vmlinux import unpack_vmlinux
 
 HERE = Path(__file__).resolve().parent
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -71,6 +73,8 @@ def machine() -> Iterator[Machine]:
     images.mkdir()
     shutil.copyfile(kernel.image, images / "kernel")
     build_initrd(ensure_busybox(), kernel, images / "initrd")
+    if os.environ.get(FIRECRACKER):
+        unpack_vmlinux(kernel.image, images / "vmlinux")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(_OFF_AT_ONCE[platform.machine()]())
     settings = AgentSettings.model_validate(
@@ -174,10 +178,11 @@ class World:
         patch: pytest.MonkeyPatch,
         *,
         loses_state: bool = False,
+        backend: str = "QEMU",
         **launch: object,
     ) -> None:
         self.uid = str(uuid.uuid4())
-        self.placement = _placement(self.uid, machine.facts.cpu.architecture, launch)
+        self.placement = _placement(self.uid, machine.facts.cpu.architecture, launch, backend)
         self.settings = machine.settings
         self._machine = machine
         self._patch = patch
@@ -293,7 +298,7 @@ def new_world(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         world.close()
 
 
-def _placement(uid: str, architecture: str, launch: dict[str, object]) -> VMPlacement:
+def _placement(uid: str, architecture: str, launch: dict[str, object], backend: str) -> VMPlacement:
     whole = {
         "runtimeClass": "VirtualMachine",
         "architecture": architecture,
@@ -317,7 +322,7 @@ def _placement(uid: str, architecture: str, launch: dict[str, object]) -> VMPlac
     }
     spec = {
         "attempt": 1,
-        "backend": "QEMU",
+        "backend": backend,
         "claim": {"vcpus": 1, "memory": "128Mi", "overheadMemory": "104Mi"},
         "evidence": evidence,
         "launch": whole,

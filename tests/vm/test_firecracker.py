@@ -40,19 +40,16 @@ from schedune_agent.vmm.port import (
 )
 from schedune_agent.vmm.process import start
 from schedune_lab.machine import ensure_kernel
+from schedune_testing.given import FIRECRACKER, given_binary
 from schedune_testing.vmlinux import unpack_vmlinux
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-GIVEN: Final = "SCHEDUNE_TEST_FIRECRACKER"
 
 
 @pytest.fixture(scope="module")
 def binary() -> str:
     """The binary that somebody gave."""
-    path = os.environ.get(GIVEN)
-    if not path:
-        pytest.skip(f"no Firecracker is given: set {GIVEN} to the path of a release")
-    return str(Path(path).resolve())
+    return str(given_binary(FIRECRACKER))
 
 
 @pytest.fixture(scope="module")

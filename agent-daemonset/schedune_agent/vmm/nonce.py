@@ -1,7 +1,6 @@
-"""Ask a guest for a nonce: proof that *this* boot's user space answers, now.
+"""Ask the guest for a nonce: proof that *this* boot's user space answers, now.
 
-One line goes in, one line comes out, whatever carries them. The guest's text is hostile:
-bounded, and anything but the exact answer is skipped.
+The same question and answer on whatever way a VMM offers into its guest.
 """
 
 import asyncio
@@ -11,11 +10,14 @@ import secrets
 from typing import Final
 
 LINE_LIMIT: Final = 4096
+"""For the reader: the guest's text is hostile."""
 _BOOT_ID: Final = re.compile(r"[0-9a-f-]{8,64}", re.ASCII)
 
 
-async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
-    """Return the guest's boot id once it answers a fresh nonce; None: it hung up.
+async def exchange_nonce(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+    """Return the guest's boot id if it answers a fresh nonce; None: the connection ended.
+
+    The guest's text is bounded, and anything but the exact answer is skipped.
 
     Raises:
         OSError: the connection broke.

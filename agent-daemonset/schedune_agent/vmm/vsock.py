@@ -1,40 +1,40 @@
-"""Ask a guest for a nonce over vsock, through the socket by which its VMM offers it.
+"""Ask the guest for a nonce over vsock, behind the unix socket that its VMM makes of it.
 
-Cloud Hypervisor and Firecracker speak the same way: a line that names the guest's port,
-a line that says that somebody there took the connection, and then the guest itself.
+Cloud Hypervisor and Firecracker speak the same few bytes there: ``CONNECT PORT``, and
+``OK`` once the guest has taken the connection; if nothing in the guest listens they hang up.
 """
 
 import asyncio
-import re
 from pathlib import Path
 from typing import Final
 
 from schedune_agent.system import sockets
-from schedune_agent.vmm.nonce import LINE_LIMIT, exchange
+from schedune_agent.vmm.nonce import LINE_LIMIT, exchange_nonce
 
-READY_PORT: Final = 9510
-"""On which a guest listens that wants to be asked; unprivileged."""
-_TAKEN: Final = re.compile(rb"OK [0-9]{1,10}\n", re.ASCII)
+READY_PORT: Final = 1024
+"""Where the guest listens for the nonce: the first port that needs no privilege there."""
+GUEST_CID: Final = 3
+"""The guest's address; every VM may have the same, since none is reached by it."""
 
 
-async def ask_guest(path: Path, pid: int, *, timeout_s: float) -> str | None:
+async def ask_guest(path: Path, *, pid: int, timeout_s: float) -> str | None:
     """Return the guest's boot id if it answers a fresh nonce in time; else None.
 
-    ``pid`` is the VMM's: another's socket of that name is not asked.
+    ``pid`` is the VMM: what somebody else says at its socket is no answer.
     """
     try:
-        reader, writer, found = await sockets.connect(path, timeout_s=timeout_s, limit=LINE_LIMIT)
+        reader, writer, peer = await sockets.connect(path, timeout_s=timeout_s, limit=LINE_LIMIT)
     except (OSError, TimeoutError):
         return None
     try:
-        if found != pid:
-            return None
         async with asyncio.timeout(timeout_s):
-            writer.write(b"CONNECT %d\n" % READY_PORT)
-            await writer.drain()
-            if not _TAKEN.fullmatch(await reader.readline()):
+            if peer != pid:
                 return None
-            return await exchange(reader, writer)
+            writer.write(f"CONNECT {READY_PORT}\n".encode())
+            await writer.drain()
+            if not (await reader.readline()).startswith(b"OK "):
+                return None
+            return await exchange_nonce(reader, writer)
     except (OSError, TimeoutError, ValueError):
         return None
     finally:

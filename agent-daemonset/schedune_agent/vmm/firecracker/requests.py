@@ -17,9 +17,8 @@ from schedune.api.vmworkload import Acceleration, Backend, DiskAccess, DiskForma
 from schedune_agent.system.sockets import LONGEST_PATH
 from schedune_agent.vmm.markers import name_marker
 from schedune_agent.vmm.port import DiskFiles, LaunchInputs, PlanError, Request, VmPaths
+from schedune_agent.vmm.vsock import GUEST_CID
 
-LEAST_CID: Final = 3
-"""The guest's address on vsock: it is behind a socket of the VM's own, so all may share it."""
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Firecracker panics at any other, and takes more than ASCII for alphanumeric."""
 _MEBI: Final = 2**20
@@ -78,7 +77,7 @@ def render_requests(inputs: LaunchInputs) -> tuple[Request, ...]:
         ("/machine-config", _machine(launch)),
         ("/boot-source", _boot(launch, files.kernel, files.initrd)),
         *_drives(files.disks),
-        ("/vsock", {"guest_cid": LEAST_CID, "uds_path": str(vsock_socket(paths))}),
+        ("/vsock", {"guest_cid": GUEST_CID, "uds_path": str(vsock_socket(paths))}),
         ("/entropy", {}),
         ("/actions", {"action_type": "InstanceStart"}),
     ]

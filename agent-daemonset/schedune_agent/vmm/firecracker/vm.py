@@ -142,7 +142,7 @@ class FirecrackerVm:
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce over vsock; return its boot id if it answered."""
         pid = self.handle.identity.pid
-        return await vsock.ask_guest(self._vsock, pid, timeout_s=timeout_s)
+        return await vsock.ask_guest(self._vsock, pid=pid, timeout_s=timeout_s)
 
     def remarks(self) -> tuple[Reason, ...]:
         """Say what this VM does not do that a VM of another VMM does."""

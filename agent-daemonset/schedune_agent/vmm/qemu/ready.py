@@ -1,10 +1,10 @@
-"""Ask the guest for a nonce over its virtio-serial port."""
+"""Ask the guest for a nonce through QEMU's readiness port."""
 
 import asyncio
 from pathlib import Path
 
 from schedune_agent.system import sockets
-from schedune_agent.vmm.nonce import LINE_LIMIT, exchange
+from schedune_agent.vmm.nonce import LINE_LIMIT, exchange_nonce
 
 
 async def ask_guest(path: Path, *, timeout_s: float) -> str | None:
@@ -15,7 +15,7 @@ async def ask_guest(path: Path, *, timeout_s: float) -> str | None:
         return None
     try:
         async with asyncio.timeout(timeout_s):
-            return await exchange(reader, writer)
+            return await exchange_nonce(reader, writer)
     except (OSError, TimeoutError):
         return None
     finally:
