@@ -103,7 +103,11 @@ async def _settled(probes: Probes) -> NodeTruthStatus:
     deadline = time.monotonic() + 2 * PATIENCE_S
     while True:
         facts = await probes.take_facts()
-        late = [one.name for one in facts.capabilities if one.value == "timeout"]
+        late = [
+            one.name
+            for one in facts.capabilities
+            if one.value == "timeout" or "no answer within" in one.message
+        ]
         unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
         if facts.backends and not (late or unseen):
             return facts
