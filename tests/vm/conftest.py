@@ -24,7 +24,7 @@ from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
-from schedune_agent.probes import artifacts
+from schedune_agent.probes import artifacts, devices, storage
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
@@ -92,7 +92,10 @@ def machine() -> Iterator[Machine]:
     contained = cgroup.can_contain()
     probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(artifacts, "_LOOK_S", LOOK_S)
+        for probe, limit in (
+            (artifacts, "_LOOK_S"), (devices, "_LIMIT_S"), (storage, "_DEADLINE_S"),
+        ):  # fmt: skip
+            patch.setattr(probe, limit, LOOK_S)
         facts = asyncio.run(_settled(probes))
     yield Machine(settings, identity, facts, contained)
     shutil.rmtree(folder)

@@ -42,7 +42,9 @@ def stage_given(root: Path) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(path).resolve(), target)
         target.chmod(0o755)
-        told = subprocess.run([shutil.which("ldd") or "ldd", path], capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            [shutil.which("ldd") or "ldd", path], capture_output=True, text=True, check=False
+        )
         for match in _LIBRARY.finditer(told.stdout):
             library = root / match[1].lstrip("/")
             library.parent.mkdir(parents=True, exist_ok=True)
