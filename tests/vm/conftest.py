@@ -24,7 +24,7 @@ from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
-from schedune_agent.probes import artifacts, devices, storage
+from schedune_agent.probes import artifacts, binaries, devices, qemu, storage
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
@@ -40,7 +40,12 @@ HERE = Path(__file__).resolve().parent
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 PATIENCE_S = 60.0
 LOOK_S = 60
-"""For a look at an image: an emulated machine needs many times what a real one does."""
+"""For what a probe waits for: an emulated machine needs many times what a real one does."""
+_LIMITS = (
+    (artifacts, "_LOOK_S"), (devices, "_LIMIT_S"), (storage, "_DEADLINE_S"),
+    (binaries, "_FIND_DEADLINE_S"), (binaries, "_DIGEST_DEADLINE_S"),
+    (binaries, "VERSION_DEADLINE_S"), (binaries, "_ASK_DEADLINE_S"), (qemu, "_DEADLINE_S"),
+)  # fmt: skip
 SPAWN = processes.spawn
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
@@ -92,9 +97,7 @@ def machine() -> Iterator[Machine]:
     contained = cgroup.can_contain()
     probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
     with pytest.MonkeyPatch.context() as patch:
-        for probe, limit in (
-            (artifacts, "_LOOK_S"), (devices, "_LIMIT_S"), (storage, "_DEADLINE_S"),
-        ):  # fmt: skip
+        for probe, limit in _LIMITS:
             patch.setattr(probe, limit, LOOK_S)
         facts = asyncio.run(_settled(probes))
     yield Machine(settings, identity, facts, contained)
