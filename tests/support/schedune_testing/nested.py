@@ -45,7 +45,7 @@ class Inside:
     """The console, with pytest's own words."""
 
 
-def run_inside(folder: Path, tests: Sequence[str]) -> Inside:
+def run_inside(folder: Path, tests: Sequence[str], *, deadline_s: int = DEADLINE_S) -> Inside:
     """Boot the nested machine, run tests in it, and return what they said.
 
     Raises:
@@ -78,7 +78,7 @@ def run_inside(folder: Path, tests: Sequence[str]) -> Inside:
             "-serial", f"file:{console}", "-serial", f"file:{results}",
         ],
         check=True,
-        timeout=DEADLINE_S,
+        timeout=deadline_s,
     )  # fmt: skip
     return Inside(_outcomes(results), console.read_text(errors="replace"))
 
