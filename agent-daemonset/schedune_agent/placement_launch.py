@@ -16,7 +16,6 @@ from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_recovery import PlacementRecovery
-from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
 from schedune_agent.vmm.disk_files import DiskError, make_copy, make_overlay
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
@@ -89,9 +88,6 @@ class PlacementLaunch(PlacementRecovery):
         if self.record.state is not S.VALIDATED:
             self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
         return HEARTBEAT_SECONDS
-
-    def _preparation(self) -> Preparation:
-        return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
 
     # --- launch --------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ def world(new_world: Callable[..., Any]) -> Callable[..., Any]:
             "acceleration": "KVM",
             "kernel": {"artifact": "vmlinux"},
             "commandLine": f"console=ttyS0 reboot=k panic=-1 quiet {command_line}",
-            "readiness": {"level": "Guest", "timeoutSeconds": 100},
+            "readiness": {"level": "Guest", "probe": "Vsock", "timeoutSeconds": 100},
             "terminationGraceSeconds": 30,
             **launch,
         }

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -189,19 +189,21 @@ class World:
         *,
         loses_state: bool = False,
         backend: str = "QEMU",
+        facts: NodeTruthStatus | None = None,
         **launch: object,
     ) -> None:
         self.uid = str(uuid.uuid4())
         self.placement = _placement(self.uid, machine.facts.cpu.architecture, launch, backend)
         self.settings = machine.settings
-        self._machine = machine
+        self.fuse = Fuse(0)
+        self._machine = replace(machine, facts=facts or machine.facts)
         self._patch = patch
         self._loses_state = loses_state
         self._began = time.monotonic()
 
     def new_agent(self, fuse: Fuse | None = None) -> PlacementWorker:
         """Begin as a new agent does: with what is on disk and on the API server."""
-        fuse = fuse or Fuse(0)
+        fuse = self.fuse = fuse or Fuse(0)
 
         def spawn(*arguments: object, **options: object) -> int:
             fuse.reach()

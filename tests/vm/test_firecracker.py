@@ -75,7 +75,7 @@ class Bare:
             "kernel": {"artifact": "vmlinux"},
             "commandLine": "console=ttyS0 reboot=k panic=-1",
             "restartPolicy": "Always",
-            "readiness": {"level": "Guest", "timeoutSeconds": 60},
+            "readiness": {"level": "Guest", "probe": "Vsock", "timeoutSeconds": 60},
             "terminationGraceSeconds": 30,
             **launch,
         }

@@ -54,7 +54,7 @@ def inputs(
         "memory": "256Mi",
         "kernel": {"artifact": "vmlinux"},
         "restartPolicy": "Always",
-        "readiness": {"level": "Guest", "timeoutSeconds": 60},
+        "readiness": {"level": "Guest", "probe": "Vsock", "timeoutSeconds": 60},
         "terminationGraceSeconds": 30,
         **launch,
     }
