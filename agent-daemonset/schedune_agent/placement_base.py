@@ -27,13 +27,14 @@ from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
+from schedune_agent.preparation import Preparation
 from schedune_agent.record import MOST_TRACE, LaunchRecord, RecordError, RecordStore
 from schedune_agent.report import project
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.markers import find_marked
-from schedune_agent.vmm.port import GuestEnd, Request, Vm, Vmm
+from schedune_agent.vmm.port import GuestEnd, PlanError, Request, Vm, Vmm, VmmError
 from schedune_agent.vmm.process import clean, paths_of
 
 S = PlacementState
@@ -129,7 +130,20 @@ class PlacementOnNode:
         return adapter_of(self.record.backend)
 
     def _requests(self) -> list[Request]:
-        return [Request.parse(line) for line in self.record.requests]
+        """Return what the VMM is asked; what a lost record held is put together again.
+
+        Raises:
+            VmmError: there is no record, and it cannot be put together now.
+        """
+        if self.record.argv:
+            return [Request.parse(line) for line in self.record.requests]
+        try:
+            return list(self._preparation().plan().requests)
+        except (LookupError, PlanError) as error:
+            raise VmmError(f"its record is lost, and no new one can be made: {error}") from error
+
+    def _preparation(self) -> Preparation:
+        return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
 
     @property
     def _is_lost(self) -> bool:

@@ -3,6 +3,7 @@
 The record is written before each effect, so that whatever exists can be found again.
 """
 
+import asyncio
 import time
 from typing import Final
 
@@ -10,13 +11,13 @@ from schedune.api.vmplacement import Prepared, Refusal
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.launch.traits import TRAITS
 from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
-from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.disk_files import DiskError, make_overlay
+from schedune_agent.vmm.disk_files import DiskError, make_copy, make_overlay
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 
@@ -90,9 +91,6 @@ class PlacementLaunch(PlacementRecovery):
             self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
         return HEARTBEAT_SECONDS
 
-    def _preparation(self) -> Preparation:
-        return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
-
     # --- launch --------------------------------------------------------------------
 
     async def _launch(self) -> float:
@@ -128,7 +126,7 @@ class PlacementLaunch(PlacementRecovery):
             told = f"pid {vm.handle.identity.pid}, {self.record.backend.value} {vm.version}"
             self._move(S.STARTING, Reason(codes.VMM_STARTED, told), version=vm.version)
             self._started_at = time.monotonic()
-            await vm.begin(self._requests())
+            await self._begin(vm)
         except VmmRefusalError as error:
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         except VmmError as error:
@@ -138,6 +136,16 @@ class PlacementLaunch(PlacementRecovery):
         except DiskError as error:
             return await self._fail(Reason(codes.DISK_NOT_MADE, str(error)))
         return 0.0
+
+    async def _begin(self, vm: Vm) -> None:
+        """Let the guest run, and write down what its user may miss.
+
+        Raises:
+            VmmError: the VMM refused, or did not answer.
+        """
+        await vm.begin(self._requests())
+        for remark in vm.remarks():
+            self._note(remark)
 
     def _write_plan(self) -> float:
         """Put together again what a lost record held; nothing of it runs."""
@@ -149,8 +157,9 @@ class PlacementLaunch(PlacementRecovery):
         return 0.0
 
     async def _start(self) -> RecordedProcess:
+        make = make_overlay if TRAITS[self.record.backend].has_overlays else make_copy
         for disk in self._preparation().disks():
-            make_overlay(disk)
+            await asyncio.to_thread(make, disk)
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
         stale = self._vmm.sockets(paths)

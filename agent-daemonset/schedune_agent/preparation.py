@@ -7,6 +7,7 @@ from schedune.api.nodetruth import NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.launch.traits import TRAITS
 from schedune.launch.validate import validate_launch
 from schedune_agent.settings import AgentSettings
 from schedune_agent.vmm.adapters import adapter_of
@@ -76,11 +77,12 @@ class Preparation:
 
     def disks(self) -> tuple[DiskFiles, ...]:
         """Return where the disks' bytes are, or will be once they are made."""
+        kind = "qcow2" if TRAITS[self.placement.spec.backend].has_overlays else "raw"
         return tuple(
             DiskFiles(
                 disk,
                 self._file(disk.artifact) if disk.artifact else None,
-                self.paths.disks / f"{disk.name}.qcow2",
+                self.paths.disks / f"{disk.name}.{kind}",
             )
             for disk in self.placement.spec.launch.disks
         )

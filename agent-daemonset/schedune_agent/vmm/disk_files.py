@@ -4,6 +4,7 @@ from pathlib import Path
 
 from schedune.api.quantity import parse_bytes
 from schedune.api.vmworkload import DiskAccess, DiskFormat
+from schedune_agent.system.sparse_copies import copy_whole
 from schedune_agent.system.whole_files import write_whole
 from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
@@ -29,6 +30,22 @@ def make_overlay(files: DiskFiles) -> None:
         raise DiskError(f"{files.disk.name}: {error}") from error
 
 
+def make_copy(files: DiskFiles) -> None:
+    """Make the copy in which a guest writes whose VMM has no overlays, unless it is there.
+
+    Raises:
+        DiskError: it cannot be made, or what is copied cannot be read.
+    """
+    if files.disk.access is DiskAccess.READ_ONLY or files.overlay.exists():
+        return
+    try:
+        size = _raw_size(files)
+        files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        copy_whole(files.source, files.overlay, size)
+    except (OSError, ValueError) as error:
+        raise DiskError(f"{files.disk.name}: {error}") from error
+
+
 def _size(files: DiskFiles) -> int:
     """Return the bytes that the guest sees."""
     if files.source is None:
@@ -36,6 +53,12 @@ def _size(files: DiskFiles) -> int:
     if files.disk.format is DiskFormat.QCOW2:
         return _qcow2_size(files.source)
     return whole_sectors(files.source.stat().st_size)
+
+
+def _raw_size(files: DiskFiles) -> int:
+    if files.disk.format is not DiskFormat.RAW:
+        raise ValueError(f"a {files.disk.format.value} image is not copied, only raw ones are")
+    return _size(files)
 
 
 def _qcow2_size(path: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
 from schedune.api.vmworkload import Backend
-from schedune.codes.row import Row
+from schedune.codes.row import Reason, Row
 from schedune_agent.system.processes import ProcessHandle
 
 
@@ -181,6 +181,9 @@ class Vm(Protocol):
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce; return its boot id if it answered."""
+
+    def remarks(self) -> tuple[Reason, ...]:
+        """Say what this VM lacks that its user may count on: told once, after its start."""
 
     async def stop(self, grace_s: float) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, the VMM, the kernel.

@@ -9,6 +9,7 @@ from schedune.codes import (
     device_probes,
     eligibility,
     execution,
+    firecracker,
     host_probes,
     imported,
     intent,
@@ -28,7 +29,7 @@ def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
-        host_probes, alarms,
+        host_probes, alarms, firecracker,
     )  # fmt: skip
     return {
         value.code: value

@@ -52,6 +52,8 @@ class Traits:
     most_vcpus: int | None = None
     page_sizes: frozenset[int] | None = None
     """Sizes of huge pages; None: all that the node has."""
+    has_overlays: bool = True
+    """Whether it keeps writes apart from a disk that it only reads; else the disk is copied."""
     needs_root: bool = False
     """Whether a kernel alone is no launch: it needs an initrd or a disk."""
 
@@ -111,6 +113,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},
         most_vcpus=32,
         page_sizes=frozenset({2 * _MEBI}),
+        has_overlays=False,
         needs_root=True,
     ),
 })  # fmt: skip

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
-from schedune_agent.probes import artifacts
+from schedune_agent.probes import artifacts, binaries, devices, persistent_disks, qemu, storage
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
@@ -33,12 +33,20 @@ from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.process import clean, paths_of
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
+from schedune_testing.given import FIRECRACKER
 from schedune_testing.tiny_guests import OFF_AT_ONCE, STILL
+from schedune_testing.vmlinux import unpack_vmlinux
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 PATIENCE_S = 60.0
 LOOK_S = 60
-"""For a look at an image: an emulated machine needs many times what a real one does."""
+"""For what a probe waits for: an emulated machine needs many times what a real one does."""
+_LIMITS = (
+    (artifacts, "_LOOK_S"), (devices, "_LIMIT_S"), (storage, "_DEADLINE_S"),
+    (binaries, "_FIND_DEADLINE_S"), (binaries, "_DIGEST_DEADLINE_S"),
+    (binaries, "VERSION_DEADLINE_S"), (binaries, "_ASK_DEADLINE_S"), (qemu, "_DEADLINE_S"),
+    (persistent_disks, "_DEADLINE_S"),
+)  # fmt: skip
 SPAWN = processes.spawn
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
@@ -85,7 +93,8 @@ def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
         contained = cgroup.can_contain()
         probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(artifacts, "_LOOK_S", LOOK_S)
+            for probe, limit in _LIMITS:
+                patch.setattr(probe, limit, LOOK_S)
             facts = asyncio.run(_settled(probes))
         yield Machine(settings, identity, facts, contained)
 
@@ -95,6 +104,8 @@ def _put_images(images: Path, *, boots: bool) -> None:
         kernel = ensure_kernel()
         shutil.copyfile(kernel.image, images / "kernel")
         build_initrd(ensure_busybox(), kernel, images / "initrd")
+        if os.environ.get(FIRECRACKER):
+            unpack_vmlinux(kernel.image, images / "vmlinux")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(OFF_AT_ONCE[platform.machine()])
     (images / "still").write_bytes(STILL[platform.machine()])
@@ -105,7 +116,11 @@ async def _settled(probes: Probes) -> NodeTruthStatus:
     deadline = time.monotonic() + 2 * PATIENCE_S
     while True:
         facts = await probes.take_facts()
-        late = [one.name for one in facts.capabilities if one.value == "timeout"]
+        late = [
+            one.name
+            for one in facts.capabilities
+            if one.value == "timeout" or "no answer within" in one.message
+        ]
         unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
         if facts.backends and not (late or unseen):
             return facts
@@ -178,19 +193,22 @@ class World:
         patch: pytest.MonkeyPatch,
         *,
         loses_state: bool = False,
+        backend: str = "QEMU",
+        facts: NodeTruthStatus | None = None,
         **launch: object,
     ) -> None:
         self.uid = str(uuid.uuid4())
-        self.placement = placement(self.uid, machine.facts.cpu.architecture, launch)
+        self.placement = placement(self.uid, machine.facts.cpu.architecture, launch, backend)
         self.settings = machine.settings
-        self._machine = machine
+        self.fuse = Fuse(0)
+        self._machine = replace(machine, facts=facts or machine.facts)
         self._patch = patch
         self._loses_state = loses_state
         self._began = time.monotonic()
 
     def new_agent(self, fuse: Fuse | None = None) -> PlacementWorker:
         """Begin as a new agent does: with what is on disk and on the API server."""
-        fuse = fuse or Fuse(0)
+        fuse = self.fuse = fuse or Fuse(0)
 
         def spawn(*arguments: object, **options: object) -> int:
             fuse.reach()
@@ -244,6 +262,13 @@ class World:
             assert time.monotonic() < deadline, f"{worker.record.trace}"
             await asyncio.sleep(min(pause, 0.05))
 
+    async def carry_on_without(self, until: Callable[[], bool]) -> None:
+        """Wait until something is the case while no agent runs."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not until():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
     def delete(self) -> None:
         """Delete the placement on the API server."""
         metadata = self.placement.metadata.model_copy(update={"deletion_timestamp": _now()})
@@ -279,7 +304,9 @@ class World:
             time.sleep(0.01)
 
 
-def placement(uid: str, architecture: str, launch: dict[str, object]) -> VMPlacement:
+def placement(
+    uid: str, architecture: str, launch: dict[str, object], backend: str = "QEMU"
+) -> VMPlacement:
     """Return a placement as the API server would give it, but for what ``launch`` says."""
     whole = {
         "runtimeClass": "VirtualMachine",
@@ -304,7 +331,7 @@ def placement(uid: str, architecture: str, launch: dict[str, object]) -> VMPlace
     }
     spec = {
         "attempt": 1,
-        "backend": "QEMU",
+        "backend": backend,
         "claim": {"vcpus": 1, "memory": "128Mi", "overheadMemory": "104Mi"},
         "evidence": evidence,
         "launch": whole,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from schedune.codes import execution as codes
+from schedune.codes.row import Reason
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmPaths
 from schedune_agent.vmm.process import last_words
@@ -144,6 +145,10 @@ class QemuVm:
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce; return its boot id if it answered."""
         return await ask_guest(ready_socket(self._paths), timeout_s=timeout_s)
+
+    def remarks(self) -> tuple[Reason, ...]:
+        """It has a power button, tells how guests end, and is started in its sandbox."""
+        return ()
 
     async def stop(self, grace_s: float) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, QEMU, the kernel.
