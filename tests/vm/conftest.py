@@ -261,6 +261,13 @@ class World:
             assert time.monotonic() < deadline, f"{worker.record.trace}"
             await asyncio.sleep(min(pause, 0.05))
 
+    async def carry_on_without(self, until: Callable[[], bool]) -> None:
+        """Wait until something is the case while no agent runs."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not until():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
     def delete(self) -> None:
         """Delete the placement on the API server."""
         metadata = self.placement.metadata.model_copy(update={"deletion_timestamp": _now()})

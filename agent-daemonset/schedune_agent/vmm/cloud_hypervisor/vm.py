@@ -119,6 +119,8 @@ class CloudHypervisorVm:
             if state not in _CREATED or history.has_booted or not history.is_whole:
                 return
             await self._demand(Request("PUT", f"{API}/vm.delete"))
+            for left in (console_socket(self._paths), vsock_socket(self._paths)):
+                left.unlink(missing_ok=True)
         for request in requests:
             await self._demand(request)
 
