@@ -24,7 +24,7 @@ from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
-from schedune_agent.probes import artifacts, binaries, devices, qemu, storage
+from schedune_agent.probes import artifacts, binaries, devices, persistent_disks, qemu, storage
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
@@ -45,6 +45,7 @@ _LIMITS = (
     (artifacts, "_LOOK_S"), (devices, "_LIMIT_S"), (storage, "_DEADLINE_S"),
     (binaries, "_FIND_DEADLINE_S"), (binaries, "_DIGEST_DEADLINE_S"),
     (binaries, "VERSION_DEADLINE_S"), (binaries, "_ASK_DEADLINE_S"), (qemu, "_DEADLINE_S"),
+    (persistent_disks, "_DEADLINE_S"),
 )  # fmt: skip
 SPAWN = processes.spawn
 DATA = b"from the base"

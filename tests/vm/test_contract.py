@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from schedune.api.nodetruth import CapabilityState
+from schedune.api.nodetruth import BackendFact, CapabilityState
 from schedune.api.vmplacement import PlacementState
 from schedune.api.vmworkload import Backend
 from schedune.codes import execution as codes
+from schedune.launch.capabilities import KVM
+from schedune_agent.record import LaunchRecord
 from schedune_agent.system import processes
 from schedune_agent.vmm.markers import backend_of, placement_of
 from schedune_agent.vmm.port import LaunchPlan, Request, VmmError
@@ -196,16 +198,27 @@ class _Planned:
         return getattr(self._adapter, name)
 
 
-def with_kvm(machine: Any) -> Any:
-    """This machine as if its KVM ran guests: here only what the VMM does itself counts."""
+def with_kvm(machine: Any, backend: Backend) -> Any:
+    """This machine as if its KVM ran guests, and with the given binary in its search path."""
     capabilities = [
-        one.model_copy(update={"state": CapabilityState.SUPPORTED})
-        if one.name == "kvm_vm_launch"
-        else one
+        one.model_copy(update={"state": CapabilityState.SUPPORTED}) if one.name == KVM else one
         for one in machine.facts.capabilities
     ]
-    facts = machine.facts.model_copy(update={"capabilities": capabilities})
-    return replace(machine, facts=facts)
+    given = BackendFact(
+        name=backend,
+        path=binary_of(backend),
+        version="99.0.0",
+        version_line="99.0.0",
+        architecture=machine.facts.cpu.architecture,
+        accelerations=["KVM"],
+        features=["no-shutdown"],
+    )
+    changes = {"capabilities": capabilities, "backends": [given]}
+    return replace(machine, facts=machine.facts.model_copy(update=changes))
+
+
+def is_settled(record: LaunchRecord) -> bool:
+    return record.state in (S.RUNNING, S.FAILED)
 
 
 @pytest.mark.parametrize("backend", list(GIVEN), indirect=True)
@@ -220,9 +233,10 @@ async def test_a_launch_with_an_agent_killed_anywhere_leaves_one_vm_and_its_end_
     }
     for moment in itertools.count(1):
         world = new_world(**options)
-        world._machine = with_kvm(world._machine)
-        was_killed = await world.agent(lambda found: found.state is S.RUNNING, kill_at=moment)
-        await world.agent(lambda found: found.state is S.RUNNING)
+        world._machine = with_kvm(world._machine, backend)
+        was_killed = await world.agent(is_settled, kill_at=moment)
+        await world.agent(is_settled)
+        assert world.record.state is S.RUNNING, world.record.trace
         assert world.vms() == [world.record.process.pid]
         assert world.record.incarnation == 1
         world.delete()
