@@ -2,11 +2,11 @@ PYTHON ?= python3
 RUN := .venv/bin
 NODES ?= 1000
 
-.PHONY: help setup demo lab test bench check crds clean
+.PHONY: help setup demo lab test test-nested bench check crds clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: ## Install what this checkout needs (all other targets do so by themselves)
 	@$(PYTHON) hack/setup.py
@@ -20,6 +20,10 @@ lab: setup ## Start the lab and leave it running (end it with: .venv/bin/schedun
 test: setup ## Run the tests: pure ones, a real API server, real VMs
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest
+
+test-nested: setup ## VMs under a real KVM in a machine of our own; says which VMMs are not given
+	@$(RUN)/schedune lab prepare
+	@$(RUN)/pytest -rs -s tests/nested
 
 bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a large one)
 	@$(RUN)/schedune lab prepare

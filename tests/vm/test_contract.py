@@ -155,6 +155,7 @@ async def test_another_vms_socket_is_not_taken_for_this_ones(bare: BareVm) -> No
     with short_folder() as folder:
         other = BareVm(bare.adapter.backend, folder)
         await other.start()
+        await other.forget()
         identity = vm.handle.identity
         await bare.forget()
         mine = bare.adapter.control_socket(bare.paths)

@@ -115,8 +115,9 @@ class BareVm:
     def close(self) -> None:
         """End what a test left."""
         for pid in self.pids():
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
         if self.vm is not None:
             self.vm.handle.reap()
             with suppress(OSError):
