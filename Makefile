@@ -4,11 +4,11 @@ NODES ?= 1000
 MINUTES ?= 3
 SEED ?=
 
-.PHONY: help setup demo lab test chaos bench check crds clean
+.PHONY: help setup demo lab test test-nested chaos bench check crds clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: ## Install what this checkout needs (all other targets do so by themselves)
 	@$(PYTHON) hack/setup.py
@@ -26,6 +26,10 @@ test: setup ## Run the tests: pure ones, a real API server, real VMs
 chaos: setup ## Kill agents and strike real VMs at seeded moments (MINUTES=3 SEED=7)
 	@$(RUN)/schedune lab prepare
 	@PYTHONPATH=tests/support $(RUN)/python tests/chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+test-nested: setup ## VMs under a real KVM in a machine of our own; says which VMMs are not given
+	@$(RUN)/schedune lab prepare
+	@$(RUN)/pytest -rs -s tests/nested
 
 bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a large one)
 	@$(RUN)/schedune lab prepare

@@ -21,7 +21,10 @@ from schedune_agent.vmm.port import GuestEnd, Vm, VmmError
 from schedune_agent.vmm.process import last_words
 
 _LOG: Final = logging.getLogger(__name__)
-_BY_GUEST: Final = {row.reason: row for row in (codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED)}
+_BY_GUEST: Final = {
+    row.reason: row
+    for row in (codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED, codes.GUEST_REBOOT_LOOP)
+}
 _UNSEEN: Final = (codes.VMM_KILLED, codes.EXIT_UNKNOWN)
 
 

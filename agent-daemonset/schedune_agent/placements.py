@@ -187,9 +187,9 @@ class PlacementRunner:
         placement = worker.placement
         metadata = placement.metadata
         basis = (placement, worker.record, worker.prepared, worker.trouble)
-        if not _are_same(basis, self._told.get(metadata.uid, ())):
-            if await self._report_status(worker):
-                self._told[metadata.uid] = basis
+        told = self._told.get(metadata.uid, ())
+        if not _are_same(basis, told) and await self._report_status(worker):
+            self._told[metadata.uid] = basis
         if worker.releasable:
             await self._withdraw(metadata.uid)
             kept = [one for one in worker.placement.metadata.finalizers if one != FINALIZER]

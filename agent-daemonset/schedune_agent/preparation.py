@@ -9,6 +9,7 @@ from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import validate_launch
+from schedune_agent.probes.security import LANDLOCK
 from schedune_agent.settings import AgentSettings
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.port import (
@@ -54,22 +55,30 @@ class Preparation:
         """
         spec, backends = self.placement.spec, self.facts.backends if self.facts else []
         launch = spec.launch
-        binary = next((one.path for one in backends if one.name is spec.backend), None)
+        binary = next((one for one in backends if one.name is spec.backend), None)
         if binary is None or launch.kernel is None:
             raise LookupError("the launch names no kernel, or the node has no such backend")
         initrd = self._file(launch.initrd.artifact) if launch.initrd else None
         files = LaunchFiles(self._file(launch.kernel.artifact), initrd, self.disks())
         return adapter_of(spec.backend).plan(
             LaunchInputs(
-                binary,
+                binary.path,
                 launch,
                 spec.claim,
                 files,
                 self.paths,
                 self._owner(),
                 self.settings.port_forward_address,
+                frozenset(binary.features),
+                self._landlock_abi(),
             )
         )
+
+    def _landlock_abi(self) -> int:
+        """Return the version that the kernel was asked for; a recorded node was not asked."""
+        told = self.facts.capabilities if self.facts else []
+        found = next((one.value for one in told if one.name == LANDLOCK), None)
+        return int(found) if found and found.isdecimal() else 0
 
     def _owner(self) -> Owner:
         placement = self.placement

@@ -39,7 +39,7 @@ def make_copy(files: DiskFiles) -> None:
     if files.disk.access is DiskAccess.READ_ONLY or files.overlay.exists():
         return
     try:
-        size = _raw_size(files)
+        size = _copied_size(files)
         files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy_whole(files.source, files.overlay, size)
     except (OSError, ValueError) as error:
@@ -55,9 +55,10 @@ def _size(files: DiskFiles) -> int:
     return whole_sectors(files.source.stat().st_size)
 
 
-def _raw_size(files: DiskFiles) -> int:
-    if files.disk.format is not DiskFormat.RAW:
-        raise ValueError(f"a {files.disk.format.value} image is not copied, only raw ones are")
+def _copied_size(files: DiskFiles) -> int:
+    """Return the bytes of the copy: a qcow2 image is copied as the file that it is."""
+    if files.source is not None and files.disk.format is DiskFormat.QCOW2:
+        return files.source.stat().st_size
     return _size(files)
 
 

@@ -84,6 +84,10 @@ class LaunchInputs:
     owner: Owner
     forward_address: str
     """IPv4 address of the node on which port forwards listen."""
+    features: frozenset[str] = frozenset()
+    """What the binary offers, as the node's facts name it."""
+    landlock_abi: int = 0
+    """Version of the kernel's Landlock; 0: there is none, or nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,14 @@ GUEST_PANICKED: Final = _row(
     "read status.lastExit.consoleTail",
     Actor.USER,
 )
+GUEST_REBOOT_LOOP: Final = _row(
+    "ERR_GUEST_REBOOT_LOOP",
+    "GuestRebootLoop",
+    "the guest rebooted more than 5 times within 5 minutes: it does not come up",
+    "A VMM that restarts the guest by itself was found to do so again and again; it was ended.",
+    "read status.lastExit.consoleTail",
+    Actor.USER,
+)
 HOST_STOPPED: Final = _row(
     "HOST_STOPPED",
     "HostStopped",

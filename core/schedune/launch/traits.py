@@ -99,6 +99,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         networks=frozenset({"Tap"}),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"ELF", "BzImage"}), "arm64": frozenset({"Image"})},
+        has_overlays=False,
     ),
     Backend.FIRECRACKER: Traits(
         label="Firecracker",

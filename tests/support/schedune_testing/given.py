@@ -10,10 +10,8 @@ from typing import Final
 import pytest
 
 FIRECRACKER: Final = "SCHEDUNE_TEST_FIRECRACKER"
-_NAMES: Final = {
-    FIRECRACKER: "firecracker",
-    "SCHEDUNE_TEST_CLOUD_HYPERVISOR": "cloud-hypervisor",
-}
+CLOUD_HYPERVISOR: Final = "SCHEDUNE_TEST_CLOUD_HYPERVISOR"
+_NAMES: Final = {FIRECRACKER: "firecracker", CLOUD_HYPERVISOR: "cloud-hypervisor"}
 """By the variable: under which name an agent finds it."""
 _FOLDER: Final = Path("usr/local/bin")
 _LIBRARY: Final = re.compile(r"(/\S+) \(0x")
