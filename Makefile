@@ -8,7 +8,7 @@ SEED ?=
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: ## Install what this checkout needs (all other targets do so by themselves)
 	@$(PYTHON) hack/setup.py
