@@ -41,14 +41,17 @@ class PlacementWatch(PlacementRecovery):
             return 0.0
         if not vm.handle.is_alive:
             return self._found_dead(vm)
+        pause = 0.0
         try:
             guest_end = await vm.guest_end()
             if guest_end is None:
                 climbs = is_found or self.record.state is S.STARTING
-                return await (self._climb(vm) if climbs else self._ask_now_and_then(vm))
+                pause = await (self._climb(vm) if climbs else self._ask_now_and_then(vm))
+            if self._vm is vm:
+                await vm.keep_console()
         except VmmError as error:
             return self._unproved(Sighting.UNRESPONSIVE, error)
-        return await self._end_vmm(vm, guest_end)
+        return pause if guest_end is None else await self._end_vmm(vm, guest_end)
 
     async def _proof(self, vm: Vm) -> Proof | None:
         """Return what proves the readiness that was asked for; None: nothing does, now.

@@ -29,6 +29,8 @@ from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.system.processes import ProcessIdentity
 from schedune_agent.system.whole_files import sync_folder, write_whole
 
+RECORDS: Final = "placements"
+"""Folder in the state directory: everything of a placement that outlives its VM."""
 _FILE: Final = "record.json"
 _ASIDE: Final = "record.json.unreadable"
 _LOG: Final = logging.getLogger(__name__)
@@ -158,7 +160,7 @@ class RecordStore:
     """The records of one node, one folder per placement."""
 
     def __init__(self, state_directory: Path) -> None:
-        self._root = state_directory / "placements"
+        self._root = state_directory / RECORDS
 
     def load_all(self) -> dict[str, LaunchRecord]:
         """Return every readable record by placement UID.
@@ -175,6 +177,10 @@ class RecordStore:
                 with contextlib.suppress(OSError):
                     path.replace(path.with_name(_ASIDE))
         return found
+
+    def folder(self, placement_uid: str) -> Path:
+        """Return where everything of one placement is kept."""
+        return self._root / placement_uid
 
     def save(self, record: LaunchRecord) -> None:
         """Write a record so that a crash leaves the old one or the new one, whole.

@@ -25,6 +25,8 @@ from schedune_agent.vmm.qemu.networks import render_networks
 
 READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
+RING_BYTES: Final = 65536
+"""Of the console that QEMU holds until it is read: the last, also while no agent runs."""
 _NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
 """From it and a placement's UID the machine's UUID is derived."""
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -91,7 +93,7 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
         *(["-append", launch.command_line] if launch.command_line else []),
         "-chardev", f"socket,id=mon0,path={monitor_socket(paths)},server=on,wait=off",
         "-mon", "chardev=mon0,mode=control",
-        "-chardev", f"ringbuf,id={CONSOLE},size=65536",
+        "-chardev", f"ringbuf,id={CONSOLE},size={RING_BYTES}",
         "-serial", f"chardev:{CONSOLE}",
         *_ready_port(paths),
         *render_disks(files.disks),
