@@ -156,6 +156,11 @@ class LaunchRecord(StatusModel):
         return left.total_seconds() if timedelta() < left <= pause + _TOLD_IN else 0.0
 
 
+def record_file(state_directory: Path, placement_uid: str) -> Path:
+    """Return where the record of one placement is; beside it is all that is kept of it."""
+    return state_directory / RECORDS / placement_uid / _FILE
+
+
 class RecordStore:
     """The records of one node, one folder per placement."""
 
@@ -177,10 +182,6 @@ class RecordStore:
                 with contextlib.suppress(OSError):
                     path.replace(path.with_name(_ASIDE))
         return found
-
-    def folder(self, placement_uid: str) -> Path:
-        """Return where everything of one placement is kept."""
-        return self._root / placement_uid
 
     def save(self, record: LaunchRecord) -> None:
         """Write a record so that a crash leaves the old one or the new one, whole.

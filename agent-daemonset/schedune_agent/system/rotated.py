@@ -36,6 +36,10 @@ class RotatedFile:
     def _open(self) -> int:
         return os.open(self.path, _FLAGS, 0o600)
 
+    def reader(self) -> "Reader":
+        """Read from the oldest byte on, and then what is appended."""
+        return Reader(self)
+
     def whole(self) -> bytes:
         """Return all that is kept; nothing was ever appended: nothing.
 
@@ -47,3 +51,50 @@ class RotatedFile:
             with contextlib.suppress(FileNotFoundError):
                 kept.append(path.read_bytes())
         return b"".join(kept)
+
+
+class Reader:
+    """Reads a rotated file while somebody else appends to it, each byte once.
+
+    What was appended and went again between two reads is missed.
+    """
+
+    def __init__(self, of: RotatedFile) -> None:
+        self._of = of
+        self._inode: int | None = None
+        """Of the half that was read last."""
+        self._offset = 0
+
+    def read(self) -> bytes:
+        """Return what is new.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        halves = [(path, inode) for path in (self._of.older, self._of.path)
+                  if (inode := _inode(path)) is not None]  # fmt: skip
+        if self._inode in [inode for _, inode in halves]:
+            while halves[0][1] != self._inode:
+                halves.pop(0)
+        else:
+            self._offset = 0
+        return b"".join(self._rest(path) for path, _ in halves)
+
+    def _rest(self, path: Path) -> bytes:
+        try:
+            with path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                is_same = found.st_ino == self._inode and found.st_size >= self._offset
+                file.seek(self._offset if is_same else 0)
+                content = file.read()
+                self._inode, self._offset = found.st_ino, file.tell()
+        except FileNotFoundError:
+            return b""
+        return content
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None

@@ -5,11 +5,12 @@ of it is the guest's own text: it proves nothing, and is shown escaped only.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from schedune_agent.system.rotated import RotatedFile
+from schedune_agent.system.rotated import Reader, RotatedFile
 
 HALF_BYTES: Final = 256 * 1024
 """The last 256 KiB are there at least, 512 KiB at most."""
@@ -18,6 +19,7 @@ _NAME: Final = "console.log"
 _BEGIN: Final = b"[schedune] incarnation "
 _PANIC: Final = b"Kernel panic - not syncing"
 _LEFT_OUT: Final = "..."
+_COLOUR: Final = re.compile(rb"\x1b\[[0-9;]{0,16}m")
 _NO_UTF8: Final = ("\udc80", "\udcff")
 """How Python holds bytes that are no UTF-8."""
 _LOG: Final = logging.getLogger(__name__)
@@ -60,6 +62,10 @@ class ConsoleLog:
         """
         return self._file.whole()
 
+    def reader(self) -> Reader:
+        """Read what is kept, and then what is added."""
+        return self._file.reader()
+
     def tail(self, lines: int) -> tuple[str, ...]:
         """Return the last lines of this incarnation that hold something, escaped.
 
@@ -97,8 +103,16 @@ def _shown(line: bytes) -> str:
 
 
 def escape(line: bytes) -> str:
-    """Return a line in printable ASCII: no terminal and no reader is led astray by it."""
-    return "".join(_characters(line))
+    """Return a line in printable ASCII: no terminal and no reader is led astray by it.
+
+    Colours, which are common and say nothing, are left out.
+    """
+    return "".join(_characters(_COLOUR.sub(b"", line)))
+
+
+def show(content: bytes) -> str:
+    """Return a piece of console for a terminal: lines stay lines, all else is escaped."""
+    return "\n".join(escape(line.rstrip(b"\r")) for line in content.split(b"\n"))
 
 
 def _characters(line: bytes) -> Iterator[str]:

@@ -1,0 +1,150 @@
+"""``schedune logs`` and ``schedune console``: on the node, from what the agent keeps on disk."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from schedune_agent.consoles.finding import find_record, read_again
+from schedune_agent.record import LaunchRecord, record_file
+from schedune_agent.settings import AgentSettings, read_settings
+from schedune_agent.vmm.console_log import ConsoleLog, show
+from schedune_kube.settings import SettingsError
+
+_LOOK_SECONDS: Final = 0.5
+_BAD_INPUT: Final = 2
+_NO_SUCH_VM: Final = 1
+_SHOWN_FIRST: Final = 20
+_FOLDER: Final = click.Path(path_type=Path)
+_PLACES: Final = (
+    click.option("--settings", type=_FOLDER, metavar="FILE",
+                 help="Settings file of the agent of this machine: it names the state directory."),
+    click.option("--state-directory", type=_FOLDER, metavar="FOLDER",
+                 help="Where launch records are. Unset: the agent's default, /var/lib/schedune."),
+)  # fmt: skip
+LOGS_EXAMPLES: Final = """\b
+Examples:
+  schedune logs default/hello
+  schedune logs default/hello --tail 50
+  schedune logs default/hello --follow --settings /etc/schedune/agent.yaml"""
+CONSOLE_EXAMPLES: Final = """\b
+Examples:
+  schedune console default/hello
+  schedune console default/hello --settings /etc/schedune/agent.yaml"""
+
+
+class _VmName(click.ParamType[tuple[str, str]]):
+    """NAMESPACE/NAME."""
+
+    name = "namespace/name"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        namespace, slash, name = str(value).partition("/")
+        if not (namespace and slash and name) or "/" in name:
+            self.fail(f"'{value}' is not NAMESPACE/NAME: write for example default/hello",
+                      param, ctx)  # fmt: skip
+        return namespace, name
+
+
+def _of_a_vm(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_PLACES):
+        command = option(command)
+    return click.argument("vm", type=_VmName(), metavar="NAMESPACE/NAME")(command)
+
+
+@click.command(epilog=LOGS_EXAMPLES)
+@_of_a_vm
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the VM ends.")
+def logs(
+    vm: tuple[str, str],
+    settings: Path | None,
+    state_directory: Path | None,
+    *,
+    tail: int | None,
+    follow: bool,
+) -> None:
+    r"""Print what a VM of this node wrote on its console, as far as it is kept.
+
+    The agent keeps the last 256 to 512 KiB of each VM on disk, over restarts of the VM, of
+    its VMM and of the agent, and for as long as its placement exists. Whatever could drive
+    a terminal is printed as an escape (\x1b). It needs the rights of the agent's user, as a
+    rule root; it needs no cluster.
+
+    Exit status: 0 printed, 1 no such VM on this node, 2 bad input, or no right to look.
+    """
+    _print(_state_directory(settings, state_directory), vm, tail, follow=follow)
+
+
+@click.command(epilog=CONSOLE_EXAMPLES)
+@_of_a_vm
+def console(vm: tuple[str, str], settings: Path | None, state_directory: Path | None) -> None:
+    """Watch the console of a VM of this node: its last lines, then what comes, until Ctrl-C.
+
+    It only shows: what you type does not reach the guest. (A line that is both kept
+    bounded and open to input takes two ends, which QEMU joins from version 10 on.) What
+    comes is about a second old; the agent must run for more to come.
+
+    Exit status: 0 the VM ended, 1 no such VM on this node, 2 bad input, or no right to look.
+    """
+    _print(_state_directory(settings, state_directory), vm, _SHOWN_FIRST, follow=True)
+
+
+def _state_directory(settings: Path | None, state_directory: Path | None) -> Path:
+    if settings is None:
+        return state_directory or Path(AgentSettings.model_fields["state_directory"].default)
+    if state_directory is not None:
+        raise click.UsageError("--settings takes the place of --state-directory")
+    try:
+        return read_settings(settings).state_directory
+    except SettingsError as error:
+        _refuse(str(error), _BAD_INPUT)
+
+
+def _print(state: Path, vm: tuple[str, str], tail: int | None, *, follow: bool) -> None:
+    try:
+        record = find_record(state, *vm)
+        if record is None:
+            _refuse(
+                f"no record of a VM {vm[0]}/{vm[1]} in {state}; `kubectl get vmp -n {vm[0]}"
+                f" {vm[1]} -o wide` tells on which node it is",
+                _NO_SUCH_VM,
+            )
+        for piece in _pieces(state, record, tail, follow=follow):
+            click.echo(piece, nl=False)
+    except PermissionError as error:
+        _refuse(
+            f"{error.filename} may not be read by this user: run it as the agent's user, as a"
+            " rule with sudo",
+            _BAD_INPUT,
+        )
+    except OSError as error:
+        _refuse(str(error), _BAD_INPUT)
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _pieces(state: Path, record: LaunchRecord, tail: int | None, *, follow: bool) -> Iterator[str]:
+    folder = record_file(state, record.placement_uid).parent
+    reader = ConsoleLog(folder).reader()
+    first = reader.read()
+    lines = first.splitlines(keepends=True)
+    yield show(b"".join(lines[-tail:] if tail else [] if tail == 0 else lines))
+    if not follow:
+        if first and not first.endswith(b"\n"):
+            yield "\n"
+        return
+    latest: LaunchRecord | None = record
+    while latest is not None and latest.ended is None:
+        time.sleep(_LOOK_SECONDS)
+        latest = read_again(state, record)
+        yield show(reader.read())
+
+
+def _refuse(message: str, status: int) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    raise SystemExit(status)
