@@ -280,6 +280,7 @@ class PlacementOnNode:
             "process": None,
             "lost_process": None,
             "readiness": None,
+            "addresses": [],
             "guest_end": None,
             "last_exit": self._exit(end, code),
         }
@@ -306,6 +307,7 @@ def _fresh_record(placement: VMPlacement) -> LaunchRecord:
         lost_process=status.vmm,
         trace=status.trace,
         readiness=status.readiness,
+        addresses=status.addresses,
         last_exit=status.last_exit,
         refusal=status.refusal,
         ended=status.ended,

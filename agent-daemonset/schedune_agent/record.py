@@ -98,6 +98,8 @@ class LaunchRecord(StatusModel):
     """Of whom the status told when the record was lost, until found or proved dead."""
     version: str | None = None
     readiness: ReadinessStatus | None = None
+    addresses: list[str] = Field(default_factory=list)
+    """How the guest is reached, as it said last."""
     trace: list[TraceEntry] = Field(default_factory=list)
     guest_end: Exit | None = None
     """How this incarnation's guest ended, kept before its VMM is ended."""

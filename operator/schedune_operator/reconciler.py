@@ -91,7 +91,8 @@ class Reconciler:
     async def _with_placement(
         self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus, placement: VMPlacement
     ) -> Answer:
-        wanted = resolve_launch(intent, placement.spec.launch.architecture).render()
+        bound = placement.spec
+        wanted = resolve_launch(intent, bound.launch.architecture, bound.backend).render()
         changed = changed_fields(placement, wanted)
         if placement.spec.mode is not workload.spec.launch_mode:
             changed.append("launchMode")

@@ -33,6 +33,7 @@ from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.process import clean, paths_of
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
+from schedune_testing.guest_agent import build_agent_initrd
 
 HERE = Path(__file__).resolve().parent
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -71,6 +72,7 @@ def machine() -> Iterator[Machine]:
     images.mkdir()
     shutil.copyfile(kernel.image, images / "kernel")
     build_initrd(ensure_busybox(), kernel, images / "initrd")
+    build_agent_initrd(images / "initrd", images / "with-agent")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(_OFF_AT_ONCE[platform.machine()]())
     settings = AgentSettings.model_validate(

@@ -71,11 +71,15 @@ class ConsoleLog:
 
         What cannot be read is nothing.
         """
+        return last_lines(self.own(), lines)
+
+    def own(self) -> bytes:
+        """Return what is kept of this incarnation; what cannot be read is nothing."""
         try:
             _, mark, own = self.whole().rpartition(b"\n" + _BEGIN)
         except OSError:
-            return ()
-        return last_lines(own.partition(b"\n")[2] if mark else own, lines)
+            return b""
+        return own.partition(b"\n")[2] if mark else own
 
 
 def last_lines(content: bytes, lines: int) -> tuple[str, ...]:

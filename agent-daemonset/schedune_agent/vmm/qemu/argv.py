@@ -15,9 +15,10 @@ from typing import Final
 
 from schedune.api.quantity import parse_bytes, render_bytes
 from schedune.api.vmplacement import Claim, Launch
-from schedune.api.vmworkload import Acceleration, Architecture
+from schedune.api.vmworkload import Acceleration, Architecture, Probe
 from schedune.launch.overhead import vmm_overhead
 from schedune_agent.system.sockets import LONGEST_PATH
+from schedune_agent.vmm.guest_agent import PORT_NAME, agent_socket
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.port import LaunchInputs, PlanError, VmPaths
 from schedune_agent.vmm.qemu.disks import render_disks
@@ -96,6 +97,7 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
         "-chardev", f"ringbuf,id={CONSOLE},size={RING_BYTES}",
         "-serial", f"chardev:{CONSOLE}",
         *_ready_port(paths),
+        *(_agent_port(paths) if launch.readiness.probe is Probe.GUEST_AGENT else []),
         *render_disks(files.disks),
         *render_networks(launch.networks, owner.workload_uid, inputs.forward_address),
         "-device", json.dumps({"driver": "pvpanic-pci", "id": "panic0"}),
@@ -122,6 +124,15 @@ def _ready_port(paths: VmPaths) -> list[str]:
         "-device", json.dumps({"driver": "virtio-serial-pci", "id": "vser0", "romfile": ""}),
         "-chardev", f"socket,id=ready0,path={ready_socket(paths)},server=on,wait=off",
         "-device", json.dumps({**port, "chardev": "ready0", "name": READY_PORT}),
+    ]  # fmt: skip
+
+
+def _agent_port(paths: VmPaths) -> list[str]:
+    """Return a port for qemu-guest-agent; only where it is asked for: few devices by need."""
+    port = {"driver": "virtserialport", "id": "port-agent", "bus": "vser0.0", "nr": 2}
+    return [
+        "-chardev", f"socket,id=agent0,path={agent_socket(paths)},server=on,wait=off",
+        "-device", json.dumps({**port, "chardev": "agent0", "name": PORT_NAME}),
     ]  # fmt: skip
 
 
