@@ -32,7 +32,11 @@ def placement_body(
         mode=workload.spec.launch_mode,
         node_name=node.name,
         node_uid=node.uid,
-        workload=WorkloadRef(generation=workload.metadata.generation, uid=workload.metadata.uid),
+        workload=WorkloadRef(
+            generation=workload.metadata.generation,
+            uid=workload.metadata.uid,
+            restart_token=workload.spec.restart_token,
+        ),
     )
     metadata: dict[str, Any] = {
         "name": workload.metadata.name,

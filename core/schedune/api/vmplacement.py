@@ -174,6 +174,8 @@ class WorkloadRef(ApiModel):
     """Its generation when it was decided."""
     uid: UID
     """Its UID."""
+    restart_token: Annotated[str, Field(max_length=128)] | None = None
+    """Its ``restartToken`` when it was decided: another one restarts the VM."""
 
 
 class Stop(ApiModel):

@@ -249,11 +249,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
         ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
         ("spec.guest", spec.guest and spec.guest.render()),
         ("spec.priorityClassName", spec.priority_class_name),
-        ("spec.restartToken", spec.restart_token),
-        (
-            "spec.updateStrategy",
-            spec.update_strategy if spec.update_strategy != "OnRestart" else None,
-        ),
     )
 
 
