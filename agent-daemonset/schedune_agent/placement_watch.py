@@ -65,13 +65,16 @@ class PlacementWatch(PlacementRecovery):
         if readiness.probe is Probe.CONSOLE and self.record.was_ready:
             # What a console showed it does not show again.
             return Proof("R3", "the console has shown its text (R3)")
-        self._see_rung("R3" if self._guest.sees_kernel() else "R2")
+        self._see_rung()
         return await self._guest.ask(vm)
 
-    def _see_rung(self, rung: str) -> None:
+    def _see_rung(self) -> None:
         """Write down how far a guest is that is not ready yet."""
         held = self.record.readiness
-        if held is None or (held.rung < rung and not self.record.was_ready):
+        if held is not None and held.rung >= "R3":
+            return
+        rung = "R3" if self._guest.sees_kernel() else "R2"
+        if held is None or held.rung < rung:
             self._keep(readiness=ReadinessStatus(rung=rung, since=self._node.clock()))
 
     async def _climb(self, vm: Vm) -> float:

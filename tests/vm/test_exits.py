@@ -125,6 +125,7 @@ async def test_a_reboot_is_no_end_and_is_told_in_the_trace(new_world: NewWorld) 
     def has_rebooted(record: LaunchRecord) -> bool:
         return record.readiness.guest_boot_id not in (None, boot_id)
 
+    await world.agent(lambda _: ConsoleLog(world.paths.kept).whole().count(BOOTED) > 1)
     await world.agent(has_rebooted)
     record = world.record
     assert (record.process.pid, record.incarnation, record.ended) == (pid, 1, None)
