@@ -45,8 +45,8 @@ def new_record(tmp_path: Path) -> NewRecord:
     return make
 
 
-def logs(folder: Path, *options: str, command: str = "logs") -> str:
-    done = run(command, "default/hello", "--state-directory", str(folder), *options)
+def logs(folder: Path, *options: str) -> str:
+    done = run("logs", "default/hello", "--state-directory", str(folder), *options)
     assert done.exit_code == 0, done.stderr
     return done.stdout
 
@@ -87,9 +87,8 @@ def test_of_several_vms_of_a_name_the_living_one_is_meant_and_else_the_last(
     assert logs(tmp_path) == "alive\n"
 
 
-@pytest.mark.parametrize("command", ["logs", "console"])
 def test_who_follows_sees_what_comes_until_the_vm_ends(
-    tmp_path: Path, new_record: NewRecord, command: str
+    tmp_path: Path, new_record: NewRecord
 ) -> None:
     log = new_record()
     log.append(b"before\n")
@@ -100,7 +99,7 @@ def test_who_follows_sees_what_comes_until_the_vm_ends(
         RecordStore(tmp_path).save(a_record("uid-1", ended=True))
 
     with later(go_on):
-        told = logs(tmp_path, *(["--follow"] if command == "logs" else []), command=command)
+        told = logs(tmp_path, "--follow")
     assert told == "before\nafter\n"
 
 
@@ -141,6 +140,17 @@ def test_who_may_not_look_is_told_as_whom_to_look(tmp_path: Path, new_record: Ne
     assert done.exit_code == 2
     assert "may not be read by this user" in done.stderr
     assert "secret" not in done.output
+
+
+def test_a_vm_at_which_nobody_can_sit_is_said_to_be_watched(
+    tmp_path: Path, new_record: NewRecord
+) -> None:
+    new_record()
+    places = ("--state-directory", str(tmp_path), "--run-directory", str(tmp_path))
+    done = run("console", "default/hello", *places)
+    assert done.exit_code == 2
+    assert "no seat at this console: nobody answers" in done.stderr
+    assert "`schedune logs --follow default/hello` shows it" in done.stderr
 
 
 def test_a_record_that_cannot_be_read_is_left_to_the_agent(

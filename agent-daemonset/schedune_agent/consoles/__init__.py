@@ -1,1 +1,1 @@
-"""The commands on a node that show what a guest wrote on its console."""
+"""The commands on a node for what a guest writes on its console."""

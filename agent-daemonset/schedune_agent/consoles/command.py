@@ -1,22 +1,25 @@
-"""``schedune logs`` and ``schedune console``: on the node, from what the agent keeps on disk."""
+"""``schedune logs`` and ``schedune console``: on the node, found by the agent's records."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
 
+from schedune_agent.consoles.attach import AttachError, attach
 from schedune_agent.consoles.finding import find_record, read_again
 from schedune_agent.record import LaunchRecord, record_file
 from schedune_agent.settings import AgentSettings, read_settings
 from schedune_agent.vmm.console_log import ConsoleLog, show
+from schedune_agent.vmm.port import VmPaths
 from schedune_kube.settings import SettingsError
 
 _LOOK_SECONDS: Final = 0.5
 _BAD_INPUT: Final = 2
 _NO_SUCH_VM: Final = 1
-_SHOWN_FIRST: Final = 20
 _FOLDER: Final = click.Path(path_type=Path)
 _PLACES: Final = (
     click.option("--settings", type=_FOLDER, metavar="FILE",
@@ -82,16 +85,45 @@ def logs(
 
 @click.command(epilog=CONSOLE_EXAMPLES)
 @_of_a_vm
-def console(vm: tuple[str, str], settings: Path | None, state_directory: Path | None) -> None:
-    """Watch the console of a VM of this node: its last lines, then what comes, until Ctrl-C.
+@click.option(
+    "--run-directory", type=_FOLDER, metavar="FOLDER",
+    help="Where control sockets are. Unset: the agent's default, /run/schedune.",
+)  # fmt: skip
+def console(
+    vm: tuple[str, str],
+    settings: Path | None,
+    state_directory: Path | None,
+    run_directory: Path | None,
+) -> None:
+    """Sit down at the serial line of a VM of this node; Ctrl-] leaves it.
 
-    It only shows: what you type does not reach the guest. (A line that is both kept
-    bounded and open to input takes two ends, which QEMU joins from version 10 on.) What
-    comes is about a second old; the agent must run for more to come.
+    What you type goes to the guest, and what it writes comes to your terminal as it is: the
+    guest can do with your terminal what any program in it can. It is kept for `schedune
+    logs` all the same. One can sit there at a time, and with QEMU on amd64 only; to watch
+    any VM, and safely, use `schedune logs --follow`.
 
-    Exit status: 0 the VM ended, 1 no such VM on this node, 2 bad input, or no right to look.
+    Exit status: 0 left, 1 no such VM on this node, 2 bad input, no right, or nobody can sit
+    there.
     """
-    _print(_state_directory(settings, state_directory), vm, _SHOWN_FIRST, follow=True)
+    if settings is not None and run_directory is not None:
+        raise click.UsageError("--settings takes the place of --run-directory")
+    state = _state_directory(settings, state_directory)
+    run = _run_directory(settings, run_directory)
+    with _told_plainly():
+        record = _find(state, vm)
+        paths = VmPaths(run / record.placement_uid, state / "vms" / record.placement_uid)
+        click.echo("At the console; Ctrl-] leaves it.", err=True)
+        try:
+            asyncio.run(attach(record, paths))
+        except AttachError as error:
+            watch = f"`schedune logs --follow {vm[0]}/{vm[1]}` shows it without typing"
+            _refuse(f"no seat at this console: {error}; {watch}", _BAD_INPUT)
+
+
+def _run_directory(settings: Path | None, run_directory: Path | None) -> Path:
+    if settings is not None:
+        return read_settings(settings).run_directory
+    return run_directory or Path(AgentSettings.model_fields["run_directory"].default)
 
 
 def _state_directory(settings: Path | None, state_directory: Path | None) -> Path:
@@ -106,16 +138,27 @@ def _state_directory(settings: Path | None, state_directory: Path | None) -> Pat
 
 
 def _print(state: Path, vm: tuple[str, str], tail: int | None, *, follow: bool) -> None:
-    try:
-        record = find_record(state, *vm)
-        if record is None:
-            _refuse(
-                f"no record of a VM {vm[0]}/{vm[1]} in {state}; `kubectl get vmp -n {vm[0]}"
-                f" {vm[1]} -o wide` tells on which node it is",
-                _NO_SUCH_VM,
-            )
-        for piece in _pieces(state, record, tail, follow=follow):
+    with _told_plainly():
+        for piece in _pieces(state, _find(state, vm), tail, follow=follow):
             click.echo(piece, nl=False)
+
+
+def _find(state: Path, vm: tuple[str, str]) -> LaunchRecord:
+    record = find_record(state, *vm)
+    if record is None:
+        _refuse(
+            f"no record of a VM {vm[0]}/{vm[1]} in {state}; `kubectl get vmp -n {vm[0]}"
+            f" {vm[1]} -o wide` tells on which node it is",
+            _NO_SUCH_VM,
+        )
+    return record
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Make words of what a user may meet."""
+    try:
+        yield
     except PermissionError as error:
         _refuse(
             f"{error.filename} may not be read by this user: run it as the agent's user, as a"

@@ -38,6 +38,11 @@ def monitor_socket(paths: VmPaths) -> Path:
     return paths.run / "q.sock"
 
 
+def second_monitor_socket(paths: VmPaths) -> Path:
+    """Return the QMP socket of who sits down at the console: the other one is the agent's."""
+    return paths.run / "s.sock"
+
+
 def ready_socket(paths: VmPaths) -> Path:
     """Return the host side of the readiness port."""
     return paths.run / "r.sock"
@@ -94,6 +99,8 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
         *(["-append", launch.command_line] if launch.command_line else []),
         "-chardev", f"socket,id=mon0,path={monitor_socket(paths)},server=on,wait=off",
         "-mon", "chardev=mon0,mode=control",
+        "-chardev", f"socket,id=mon1,path={second_monitor_socket(paths)},server=on,wait=off",
+        "-mon", "chardev=mon1,mode=control",
         "-chardev", f"ringbuf,id={CONSOLE},size={RING_BYTES}",
         "-serial", f"chardev:{CONSOLE}",
         *_ready_port(paths),

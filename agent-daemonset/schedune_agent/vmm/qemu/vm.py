@@ -19,7 +19,8 @@ from schedune_agent.vmm.qemu.argv import (
     monitor_socket,
     ready_socket,
 )
-from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
+from schedune_agent.vmm.qemu.line import close_if_left
+from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError, QmpRefusalError
 from schedune_agent.vmm.qemu.ready import ask_guest
 
 _SOCKET_SECONDS: Final = 10.0
@@ -143,7 +144,16 @@ class QemuVm:
             monitor = await self._connected()
             told = await monitor.execute("ringbuf-read", arguments)
             self._console.append(base64.b64decode(str(told), validate=True))
+        except QmpRefusalError:
+            await self._take_line_back()
         except (QmpError, ValueError):
+            self.forget_monitor()
+
+    async def _take_line_back(self) -> None:
+        """Somebody sits at the console, who keeps what comes; or did, and was killed."""
+        try:
+            await close_if_left(await self._connected())
+        except (QmpError, LookupError, TypeError):
             self.forget_monitor()
 
     async def ask_guest(self, timeout_s: float) -> str | None:
