@@ -163,6 +163,7 @@ class PlacementLaunch(PlacementRecovery):
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
         stale = self._vmm.sockets(paths)
+        self._console.begin(self.record.incarnation)
         return await start(plan, paths, stale, self._node.identity.boot_id, self._group)
 
     def _take_started(self, process: RecordedProcess) -> Vm:

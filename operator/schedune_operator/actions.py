@@ -28,11 +28,15 @@ def placement_body(
         backend=backend,
         claim=claim_for(decision, row),
         evidence=_evidence(explanation, row, epoch),
-        launch=resolve_launch(decision.intent, Architecture(node.facts.architecture)),
+        launch=resolve_launch(decision.intent, Architecture(node.facts.architecture), backend),
         mode=workload.spec.launch_mode,
         node_name=node.name,
         node_uid=node.uid,
-        workload=WorkloadRef(generation=workload.metadata.generation, uid=workload.metadata.uid),
+        workload=WorkloadRef(
+            generation=workload.metadata.generation,
+            uid=workload.metadata.uid,
+            restart_token=workload.spec.restart_token,
+        ),
     )
     metadata: dict[str, Any] = {
         "name": workload.metadata.name,

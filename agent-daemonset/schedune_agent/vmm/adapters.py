@@ -13,9 +13,8 @@ from schedune_agent.vmm.port import Vmm
 from schedune_agent.vmm.qemu.adapter import Qemu
 from schedune_agent.vmm.qemu.argv import claim_in_options
 
-_ADAPTERS: Final[Mapping[Backend, Vmm]] = MappingProxyType({
-    one.backend: one for one in (Qemu(), CloudHypervisor(), Firecracker())
-})  # fmt: skip
+_ALL: Final[tuple[Vmm, ...]] = (Qemu(), CloudHypervisor(), Firecracker())
+_ADAPTERS: Final[Mapping[Backend, Vmm]] = MappingProxyType({one.backend: one for one in _ALL})
 
 
 def adapter_of(backend: Backend) -> Vmm:

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
 from schedune.api.vmworkload import Backend
 from schedune.codes.row import Reason, Row
+from schedune_agent.record import RECORDS
 from schedune_agent.system.processes import ProcessHandle
 
 
@@ -36,6 +37,11 @@ class VmPaths:
     """For sockets and logs; on memory, as a rule."""
     disks: Path
     """For what the guest writes; on disk."""
+
+    @property
+    def kept(self) -> Path:
+        """For what is read after the VM's end too, its console: it goes with the record."""
+        return self.disks.parents[1] / RECORDS / self.disks.name
 
     @property
     def log(self) -> Path:
@@ -131,7 +137,7 @@ class GuestEnd:
 
     row: Row
     console: tuple[str, ...] = ()
-    """The last lines of its console, escaped."""
+    """What to tell of its console, escaped, where nothing of it was kept."""
 
 
 class Vm(Protocol):
@@ -180,8 +186,12 @@ class Vm(Protocol):
     def exit_seen(self, code: int | None) -> GuestEnd:
         """Say what it means that the process is gone by itself, with this exit code if known."""
 
-    async def console(self) -> tuple[str, ...]:
-        """Return the last lines of the guest's console, escaped: it is the guest's text."""
+    async def keep_console(self) -> None:
+        """Put what the guest wrote on its console since the last time into ``ConsoleLog``.
+
+        Asked at every look, so that it stays bounded and is on disk when the VMM dies. A
+        VMM that does not answer has nothing to tell: that is no error here.
+        """
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce; return its boot id if it answered."""

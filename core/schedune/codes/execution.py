@@ -152,6 +152,14 @@ READY_TIMEOUT: Final = _row(
     "raise spec.readiness.timeoutSeconds, or look at the guest's console",
     Actor.USER,
 )
+BOOT_STALLED: Final = _row(
+    "ERR_BOOT_STALLED",
+    "BootStalled",
+    "no sign of a kernel on the console after {required}, and {observed}",
+    "The VMM says that the guest runs, and within spec.readiness.timeoutSeconds neither did the guest get ready nor its kernel write a line on the console.",
+    "check the kernel, its architecture, the boot disk, and that the command line names the console (console=ttyS0; arm64: ttyAMA0)",
+    Actor.USER,
+)
 PREPARATION_FAILED: Final = _row(
     "ERR_PREPARATION_FAILED",
     "PreparationFailed",
@@ -201,7 +209,7 @@ BEFORE_GUEST: Final = frozenset(
     row.code
     for row in (
         LEDGER_FULL, NODE_REPLACED, VALIDATION_REFUSED, PREPARATION_FAILED,
-        EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, DISK_NOT_MADE, EXITED_EARLY, READY_TIMEOUT,
+        EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, DISK_NOT_MADE, EXITED_EARLY, READY_TIMEOUT, BOOT_STALLED,
     )
 )  # fmt: skip
 """Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from schedune.api.vmworkload import Backend, DiskFormat, RuntimeClass
+from schedune.api.vmworkload import Backend, DiskFormat, Probe, RuntimeClass
 from schedune.codes import launch as codes
 from schedune.codes.row import Row
 from schedune.launch.needs import LaunchNeeds
@@ -36,6 +36,8 @@ class Traits:
     disk_formats: frozenset[DiskFormat]
     """Formats that it reads."""
     networks: frozenset[str]
+    probes: tuple[Probe, ...]
+    """How a guest in it can be asked whether it is ready; the first, unless the intent says."""
     boots_firmware: bool
     kernel_formats: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By architecture; none named: every format that our detectors know."""
@@ -79,6 +81,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         classes=_BOTH,
         disk_formats=frozenset(DiskFormat),
         networks=frozenset({"User", "Tap"}),
+        probes=(Probe.VIRTIO_SERIAL, Probe.GUEST_AGENT, Probe.TCP, Probe.CONSOLE),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"BzImage", "ELF"})},
         machines={"amd64": "q35", "arm64": "virt"},
@@ -97,6 +100,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         classes=_BOTH,
         disk_formats=frozenset(DiskFormat),
         networks=frozenset({"Tap"}),
+        probes=(Probe.VSOCK, Probe.CONSOLE),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"ELF", "BzImage"}), "arm64": frozenset({"Image"})},
         has_overlays=False,
@@ -109,6 +113,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         classes=frozenset({RuntimeClass.MICRO_VM}),
         disk_formats=frozenset({DiskFormat.RAW}),
         networks=frozenset({"Tap"}),
+        probes=(Probe.VSOCK, Probe.CONSOLE),
         boots_firmware=False,
         kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},
         needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},

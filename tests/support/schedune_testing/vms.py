@@ -34,6 +34,7 @@ from schedune_agent.vmm.process import clean, paths_of
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 from schedune_testing.given import FIRECRACKER
+from schedune_testing.guest_agent import build_agent_initrd
 from schedune_testing.tiny_guests import OFF_AT_ONCE, STILL
 from schedune_testing.vmlinux import unpack_vmlinux
 
@@ -104,6 +105,7 @@ def _put_images(images: Path, *, boots: bool) -> None:
         kernel = ensure_kernel()
         shutil.copyfile(kernel.image, images / "kernel")
         build_initrd(ensure_busybox(), kernel, images / "initrd")
+        build_agent_initrd(images / "initrd", images / "with-agent")
         if os.environ.get(FIRECRACKER):
             unpack_vmlinux(kernel.image, images / "vmlinux")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))

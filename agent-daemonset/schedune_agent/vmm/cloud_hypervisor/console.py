@@ -10,7 +10,6 @@ from typing import Final
 
 from schedune_agent.system import sockets
 
-KEPT: Final = 65536
 _PIECE: Final = 65536
 _QUIET_SECONDS: Final = 0.05
 _MOST_PIECES: Final = 64
@@ -24,19 +23,19 @@ class ConsoleSocket:
         self._path = path
         self._pid = pid
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._kept = b""
 
     async def look(self) -> bytes:
-        """Read what was written since, and return the end of all that was."""
+        """Return what was written since the last look, as far as it is still there."""
+        pieces = []
         try:
             for _ in range(_MOST_PIECES):
                 piece = await self._read()
                 if not piece:
                     break
-                self._kept = (self._kept + piece)[-KEPT:]
+                pieces.append(piece)
         except (OSError, TimeoutError):
             self.close()
-        return self._kept
+        return b"".join(pieces)
 
     async def _read(self) -> bytes:
         """Return the next piece; nothing: there is none now, or the VMM has hung up."""
@@ -68,9 +67,3 @@ class ConsoleSocket:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
-
-
-def last_lines(text: bytes, most: int) -> tuple[str, ...]:
-    """Return the last lines, escaped: it is the guest's text."""
-    lines = [line.strip() for line in text.decode(errors="replace").splitlines() if line.strip()]
-    return tuple(line.encode("unicode_escape").decode()[:200] for line in lines[-most:])

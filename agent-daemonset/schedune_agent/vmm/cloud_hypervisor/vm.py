@@ -12,7 +12,7 @@ from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm.cloud_hypervisor.config import VmConfig
-from schedune_agent.vmm.cloud_hypervisor.console import ConsoleSocket, last_lines
+from schedune_agent.vmm.cloud_hypervisor.console import ConsoleSocket
 from schedune_agent.vmm.cloud_hypervisor.events import EventFile, History
 from schedune_agent.vmm.cloud_hypervisor.requests import (
     API,
@@ -22,6 +22,7 @@ from schedune_agent.vmm.cloud_hypervisor.requests import (
     events_file,
     vsock_socket,
 )
+from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmmRefusalError, VmPaths
 from schedune_agent.vmm.process import last_words
@@ -34,7 +35,6 @@ _BEGIN_SECONDS: Final = 60.0
 _STEP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.2
 _LISTEN_SECONDS: Final = 0.005
-_CONSOLE_LINES: Final = 20
 _NO_VM: Final = 404
 _CREATED: Final = frozenset({"Created", "Shutdown"})
 """A VM that does not run: never booted, or ended."""
@@ -50,6 +50,7 @@ class CloudHypervisorVm:
         self._api = HttpSocket(api_socket(paths), handle.identity.pid)
         self._events = EventFile(events_file(paths))
         self._console = ConsoleSocket(console_socket(paths), handle.identity.pid)
+        self._kept = ConsoleLog(paths.kept)
 
     async def await_control(self) -> None:
         """Wait until the VMM, just started, answers.
@@ -150,14 +151,13 @@ class CloudHypervisorVm:
             VmmError: the VMM did not answer.
         """
         state, history = await self._state(), self._events.look()
-        await self._console.look()
         row = _end_of(history)
         if row is None and state in _CREATED:
             if history.is_over:
                 row = codes.STOPPED_BY_GUEST
             elif not history.is_whole:
                 row = codes.EXIT_UNKNOWN
-        return GuestEnd(row, await self.console()) if row else None
+        return GuestEnd(row) if row else None
 
     def exit_seen(self, code: int | None) -> GuestEnd:  # noqa: ARG002 - the events say more
         """Say what it means that the process is gone by itself: its events are still there."""
@@ -167,9 +167,9 @@ class CloudHypervisorVm:
             row = codes.STOPPED_BY_GUEST
         return GuestEnd(row or codes.VMM_KILLED)
 
-    async def console(self) -> tuple[str, ...]:
-        """Return the last lines of the guest's console, escaped: it is the guest's text."""
-        return last_lines(await self._console.look(), _CONSOLE_LINES)
+    async def keep_console(self) -> None:
+        """Move what the VMM holds of the console to disk."""
+        self._kept.append(await self._console.look())
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce over vsock; return its boot id if it answered."""
@@ -187,6 +187,7 @@ class CloudHypervisorVm:
             VmmError: even SIGKILL did not end it.
         """
         end = await self._ask_to_power_down(grace_s)
+        await self.keep_console()
         try:
             await self._ask("PUT", f"{API}/vmm.shutdown")
         except VmmError as error:

@@ -1,19 +1,18 @@
 """What a Firecracker and its guest write: bounded, whether an agent reads or not.
 
 The console and the log go into named pipes, which hold 256 KiB each and lose what comes
-after. An agent empties them at every look.
+after. An agent empties them at every look, the console into the one that is kept.
 """
 
 import contextlib
 from typing import Final
 
 from schedune_agent.system.pipes import NamedPipe
+from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.firecracker.requests import console_pipe, log_pipe
 from schedune_agent.vmm.port import VmPaths
 
-_RING_BYTES: Final = 65536
 _MOST_LOG_BYTES: Final = 65536
-_LINES: Final = 20
 
 
 class Output:
@@ -22,7 +21,7 @@ class Output:
     def __init__(self, paths: VmPaths) -> None:
         self._log = paths.log
         self._pipes = NamedPipe(console_pipe(paths)), NamedPipe(log_pipe(paths))
-        self._ring = b""
+        self._console = ConsoleLog(paths.kept)
 
     def make(self) -> None:
         """Make the pipes before Firecracker opens them: else it would make files.
@@ -38,7 +37,7 @@ class Output:
         console, log = self._pipes
         with contextlib.suppress(OSError):
             console.open()
-            self._ring = (self._ring + console.drain())[-_RING_BYTES:]
+            self._console.append(console.drain())
             log.open()
             self._keep_log(log.drain())
 
@@ -49,17 +48,9 @@ class Output:
                 file.write(told[: max(0, _MOST_LOG_BYTES - file.tell())])
 
     def holds(self, words: bytes) -> bool:
-        """Say whether the last 64 KiB of the console hold some words."""
+        """Say whether this incarnation's console, as far as it is kept, holds some words."""
         self.drain()
-        return words in self._ring
-
-    def tail(self) -> tuple[str, ...]:
-        """Return the last lines of the console, escaped."""
-        self.drain()
-        lines = [line.strip() for line in self._ring.decode(errors="replace").splitlines()]
-        return tuple(line.encode("unicode_escape").decode()[:200] for line in lines if line)[
-            -_LINES:
-        ]
+        return words in self._console.own()
 
     def close(self) -> None:
         """Let go of the pipes; they go on holding what is written."""

@@ -132,12 +132,11 @@ class FirecrackerVm:
 
     def exit_seen(self, code: int | None) -> GuestEnd:
         """Say what it means that the process is gone by itself."""
-        console = self._output.tail()
-        return GuestEnd(judge_exit(code, panicked=self._output.holds(_PANIC)), console)
+        return GuestEnd(judge_exit(code, panicked=self._output.holds(_PANIC)))
 
-    async def console(self) -> tuple[str, ...]:
-        """Return the last lines of the guest's console, escaped: it is the guest's text."""
-        return self._output.tail()
+    async def keep_console(self) -> None:
+        """Move what the pipe of the console holds to disk."""
+        self._output.drain()
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce over vsock; return its boot id if it answered."""
@@ -156,12 +155,17 @@ class FirecrackerVm:
             VmmError: even SIGKILL did not end it.
         """
         if await self._guest_ended(grace_s):
-            return GuestEnd(codes.STOPPED_BY_GUEST, self._output.tail())
+            return self._ended(codes.STOPPED_BY_GUEST)
         for number in (signal.SIGTERM, signal.SIGKILL):
             self.handle.send(number)
             if await self.handle.wait_gone(_STEP_SECONDS):
-                return GuestEnd(codes.HOST_STOPPED, self._output.tail())
+                return self._ended(codes.HOST_STOPPED)
         raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
+
+    def _ended(self, row: Row) -> GuestEnd:
+        """Keep the last of the console."""
+        self._output.drain()
+        return GuestEnd(row)
 
     async def _guest_ended(self, grace_s: float) -> bool:
         """Press Ctrl-Alt-Del, and say whether the guest ended of it in time."""
