@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schedune.api.nodetruth import LiveVM, Orphan
+from schedune.api.nodetruth import LiveVM, Orphan, OrphanAction, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
+from schedune_agent.orphan_orders import OrphanOrders
 from schedune_agent.orphans import Orphans
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
+from schedune_agent.record import RecordedProcess
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError, ConflictError, InvalidError, NotFoundError
 from schedune_kube.reflector import Key, Reflector
@@ -35,6 +37,7 @@ class PlacementRunner:
         *,
         on_live_change: Callable[[], None],
         withdraw: Callable[[str], Awaitable[None]],
+        ordered: Callable[[], Sequence[OrphanAction]],
     ) -> None:
         self._client = client
         self._node = node
@@ -45,6 +48,7 @@ class PlacementRunner:
         self._told: dict[str, tuple[object, ...]] = {}
         """From what the status was put together that its placement has."""
         self._orphans = Orphans(node)
+        self._orders = OrphanOrders(ordered, node.identity.boot_id)
         self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
         self._reflector = Reflector(
             client,
@@ -71,6 +75,10 @@ class PlacementRunner:
         """Return the processes that no placement accounts for."""
         return self._orphans.found
 
+    def orders(self) -> Sequence[OrphanOrder]:
+        """Return what became of administrators' orders about orphans."""
+        return self._orders.told
+
     def load(self) -> None:
         """Read what earlier agents left, before anything is published or admitted."""
         self._orphans.load()
@@ -91,6 +99,24 @@ class PlacementRunner:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             self._sweep()
+            await self._carry_out_orders()
+
+    async def _carry_out_orders(self) -> None:
+        """Do what administrators order about orphans; what is then, the next sweep tells."""
+        told = self._orders.told
+        if await self._orders.carry_out(self._orphans.last, self._adopt):
+            self._sweep()
+        if self._orders.told != told:
+            self._on_live_change()
+
+    async def _adopt(self, uid: str, process: RecordedProcess) -> bool:
+        """Record a process as the VM of a placement; say whether there is one to take it."""
+        worker = self._workers.get(uid)
+        if worker is None:
+            return False
+        worker.choose(process)
+        self._wakes[uid].set()
+        return True
 
     def _sweep(self) -> None:
         """Look for VMs without a placement; tell of them when that has changed."""
