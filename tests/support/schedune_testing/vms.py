@@ -124,7 +124,7 @@ async def _settled(probes: Probes) -> NodeTruthStatus:
             if one.value == "timeout" or "no answer within" in one.message
         ]
         unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
-        if facts.backends and not (late or unseen):
+        if facts.backends and not (late or unseen or facts.artifacts_truncated):
             return facts
         assert time.monotonic() < deadline, (late, unseen, facts.probes)
 

@@ -32,7 +32,8 @@ _SOCKET_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 5.0
 _BEGIN_SECONDS: Final = 60.0
 """To create and to boot: up to 22 s were measured on a slow machine."""
-_STEP_SECONDS: Final = 2.0
+_RUNGS: Final = ((None, 2.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 10.0))
+"""What is sent, and how long it may take: a loaded kernel needs time to free a VM's memory."""
 _POLL_SECONDS: Final = 0.2
 _LISTEN_SECONDS: Final = 0.005
 _NO_VM: Final = 404
@@ -192,10 +193,10 @@ class CloudHypervisorVm:
             await self._ask("PUT", f"{API}/vmm.shutdown")
         except VmmError as error:
             end = end or GuestEnd(codes.HOST_STOPPED, (str(error)[:200],))
-        for number in (None, signal.SIGTERM, signal.SIGKILL):
+        for number, limit_s in _RUNGS:
             if number is not None:
                 self.handle.send(number)
-            if await self.handle.wait_gone(_STEP_SECONDS):
+            if await self.handle.wait_gone(limit_s):
                 return end or GuestEnd(codes.HOST_STOPPED)
         raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
 
