@@ -3,7 +3,7 @@
 import json
 import shlex
 
-from schedune_testing.recordings import Files, document, run, snapshot, truth, whole
+from schedune_testing.recordings import Files, document, node, run, snapshot, truth, whole
 
 FLEET = ("--truth", "fleet.yaml")
 LEAKED = {
@@ -16,7 +16,8 @@ STANDING = {"pid": 5, "startTime": 50, "bootID": "b", "action": "Ignore"}
 
 def test_an_orphan_comes_with_the_order_that_ends_it_beside_those_that_stand(files: Files) -> None:
     files.write(
-        "fleet.yaml", snapshot(truth("a", spec={"orphanActions": [STANDING]}, orphans=[LEAKED]))
+        "fleet.yaml",
+        snapshot(node("a"), truth("a", spec={"orphanActions": [STANDING]}, orphans=[LEAKED])),
     )
     (told,) = document("orphans", *FLEET)["orphans"]
     words = shlex.split(told["command"])
@@ -34,7 +35,8 @@ def test_an_orphan_that_is_ordered_for_already_is_told_with_what_came_of_it(file
     files.write(
         "fleet.yaml",
         snapshot(
-            truth("a", spec={"orphanActions": [given]}, orphans=[LEAKED], orphanOrders=[outcome])
+            node("a"),
+            truth("a", spec={"orphanActions": [given]}, orphans=[LEAKED], orphanOrders=[outcome]),
         ),
     )
     told = document("orphans", *FLEET)
