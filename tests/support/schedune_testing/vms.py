@@ -125,7 +125,8 @@ async def _settled(probes: Probes) -> NodeTruthStatus:
             if one.value == "timeout" or "no answer within" in one.message
         ]
         unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
-        if facts.backends and not (late or unseen):
+        is_whole = facts.backends and not facts.artifacts_truncated
+        if is_whole and not (late or unseen):
             return facts
         assert time.monotonic() < deadline, (late, unseen, facts.probes)
 
