@@ -1,6 +1,8 @@
 """Processes are recognised by who they are, never by number."""
 
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -88,3 +90,38 @@ async def test_a_child_that_floods_is_kept_to_the_limit() -> None:
     result = await run_child([sys.executable, "-c", code], deadline_s=20, limit=1000)
     assert result.exit_code == 0
     assert len(result.stdout) == 1000
+
+
+def tells_exits() -> bool:
+    """Say whether this kernel tells how another's child ended."""
+    major, minor = platform.release().split(".")[:2]
+    return (int(major), int(re.match(r"\d+", minor)[0])) >= (6, 15)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 7", 7), ("sh -c 'kill -9 $PPID'; true", -9), ("exit 0", 0)]
+)
+def test_how_another_ones_child_ended_is_told_where_the_kernel_knows(
+    script: str, code: int
+) -> None:
+    parent_script = (
+        f"exec 3<&0; (read x <&3; {script}) & echo $!; wait $!; echo collected; sleep 60"
+    )
+    with subprocess.Popen(
+        ["/bin/sh", "-c", parent_script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        found = processes.read_identity(pid, BOOT_ID)
+        assert found is not None
+        handle = processes.prove(found, BOOT_ID)
+        assert handle is not None
+        assert handle.reap() is None
+        parent.stdin.write(b"go\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == b"collected\n"
+        assert not handle.is_alive
+        assert handle.reap() == (code if tells_exits() else None)
+        handle.close()
+        parent.kill()

@@ -12,6 +12,7 @@ import pytest
 
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import LaunchRecord
+from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_testing.given import FIRECRACKER, given_binary
 
 S = PlacementState
@@ -104,11 +105,9 @@ async def test_a_guest_that_powers_off_is_not_seen_to_end_and_its_console_tells(
     one = world("schedune.test=poweroff", readiness=readiness, terminationGraceSeconds=2)
     worker = one.new_agent()
     await one.carry_on(worker, is_in(S.RUNNING, S.FAILED))
-    tail: list[str] = []
 
     def is_halted(_: LaunchRecord) -> bool:
-        tail[:] = worker._vm._output.tail()
-        return any("reboot: " in line for line in tail)
+        return any("reboot: " in line for line in ConsoleLog(one.paths.kept).tail(20))
 
     await one.carry_on(worker, is_halted)
     assert one.record.state is S.RUNNING

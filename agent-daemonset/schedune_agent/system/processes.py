@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
 import functools
 import hashlib
 import os
 import select
 import signal
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,13 @@ from schedune_agent.system.child import CLEAN_ENVIRONMENT
 
 _PROC: Final = Path("/proc")
 _ZOMBIE: Final = "Z"
+_GET_INFO: Final = 0xC040FF0B
+"""``ioctl`` PIDFD_GET_INFO, with the struct of Linux 6.15: its last member is the status."""
+_INFO_BYTES: Final = 64
+_INFO_MASK: Final = struct.Struct("=Q")
+_INFO_STATUS: Final = struct.Struct("=i")
+_INFO_ALL: Final = 0xF
+_INFO_EXIT: Final = 0x8
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +101,32 @@ class ProcessHandle:
             signal.pidfd_send_signal(self._descriptor, number)
 
     def reap(self) -> int | None:
-        """Collect our own child's wait status as an exit code; None: not ours, or not ended."""
+        """Return with which code it ended, and collect our own child.
+
+        None: it has not ended, or it is another's child and nobody tells: its parent has not
+        collected it yet, or the kernel is older than 6.15.
+        """
         try:
             found = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
-            return None
+            return self._told_exit()
         if found is None:
             return None
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def _told_exit(self) -> int | None:
+        """Return what the kernel tells through the pidfd of a process that somebody collected."""
+        answer = bytearray(_INFO_BYTES)
+        _INFO_MASK.pack_into(answer, 0, _INFO_ALL)
+        try:
+            fcntl.ioctl(self._descriptor, _GET_INFO, answer)
+        except OSError:
+            return None
+        (mask,) = _INFO_MASK.unpack_from(answer, 0)
+        if not mask & _INFO_EXIT:
+            return None
+        (status,) = _INFO_STATUS.unpack_from(answer, _INFO_BYTES - _INFO_STATUS.size)
+        return os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:
         """Let go of the process; it lives on."""

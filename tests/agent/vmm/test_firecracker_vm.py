@@ -102,6 +102,15 @@ def test_a_panic_is_found_far_above_the_last_lines(paths: VmPaths, output: Outpu
     assert output.holds(b"Kernel panic - not syncing")
 
 
+def test_a_panic_of_an_incarnation_before_is_not_this_ones(paths: VmPaths, output: Output) -> None:
+    write(console_pipe(paths), b"Kernel panic - not syncing: x\n")
+    output.drain()
+    ConsoleLog(paths.kept).begin(2)
+    write(console_pipe(paths), b"a new boot\n")
+    assert not output.holds(b"Kernel panic")
+    assert output.holds(b"a new boot")
+
+
 def test_a_guest_that_writes_without_end_costs_no_more_than_the_kept_console(
     paths: VmPaths, output: Output
 ) -> None:

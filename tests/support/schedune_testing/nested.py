@@ -33,6 +33,11 @@ _CONSOLES: Final = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
 _SOURCES: Final = tuple(Path(one).name for one in OURS)
 _ROOT: Final = Path(__file__).resolve().parents[3]
 DEADLINE_S: Final = 280
+_BOOTS: Final = 3
+"""An emulated kernel on a busy host dies now and then before its first program (an int3 in code
+that another processor just patched): that is no word about what is tested."""
+_SIGN: Final = "nested: kvm"
+"""What the machine says before it begins with the tests."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,18 @@ def run_inside(folder: Path, tests: Sequence[str], *, deadline_s: int = DEADLINE
             "-device", f"virtio-blk-pci,drive=d{number}",
         )
     ]  # fmt: skip
-    subprocess.run(
-        [
-            str(qemu), "-machine", machine, "-cpu", processor, "-m", "2048", "-smp", "2",
-            "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot",
-            "-kernel", str(kernel.image), "-initrd", str(initrd),
-            "-append", f"console={_CONSOLES[platform.machine()]} quiet panic=-1",
-            *disks,
-            "-serial", f"file:{console}", "-serial", f"file:{results}",
-        ],
-        check=True,
-        timeout=deadline_s,
-    )  # fmt: skip
+    command = [
+        str(qemu), "-machine", machine, "-cpu", processor, "-m", "2048", "-smp", "2",
+        "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot",
+        "-kernel", str(kernel.image), "-initrd", str(initrd),
+        "-append", f"console={_CONSOLES[platform.machine()]} quiet panic=-1",
+        *disks,
+        "-serial", f"file:{console}", "-serial", f"file:{results}",
+    ]  # fmt: skip
+    for _ in range(_BOOTS):
+        subprocess.run(command, check=True, timeout=deadline_s)
+        if _SIGN in console.read_text(errors="replace"):
+            break
     return Inside(_outcomes(results), console.read_text(errors="replace"))
 
 

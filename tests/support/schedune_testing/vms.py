@@ -105,7 +105,8 @@ def _put_images(images: Path, *, boots: bool) -> None:
         kernel = ensure_kernel()
         shutil.copyfile(kernel.image, images / "kernel")
         build_initrd(ensure_busybox(), kernel, images / "initrd")
-        build_agent_initrd(images / "initrd", images / "with-agent")
+        if shutil.which("apt-get"):  # the nested machine has none, and no test that needs it
+            build_agent_initrd(images / "initrd", images / "with-agent")
         if os.environ.get(FIRECRACKER):
             unpack_vmlinux(kernel.image, images / "vmlinux")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
