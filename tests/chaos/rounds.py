@@ -148,6 +148,10 @@ class Director:
                 self._live(worlds, Plan(goal, name, moments.next(), seed), phase)
             else:
                 self.kill_once(worlds, phase, goal)
+        self.reach(worlds, phase, goal)
+
+    def reach(self, worlds: Sequence[World], phase: str, goal: str) -> None:
+        """Let an agent live until its goal."""
         self._live(worlds, Plan(goal), phase)
 
     def kill_once(self, worlds: Sequence[World], phase: str, goal: str) -> None:

@@ -24,8 +24,7 @@ from schedune_agent.vmm.qemu.line import close_if_left
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError, QmpRefusalError
 from schedune_agent.vmm.qemu.ready import ask_guest
 
-_SOCKET_SECONDS: Final = 60.0
-"""Fifty that start at once on a small node are slow, and none of them has failed."""
+_SOCKET_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.2
 _LISTEN_SECONDS: Final = 0.02
