@@ -38,6 +38,7 @@ from schedune_testing.vms import Machine, World, machine_of_this_host, new_node
 _LAUNCHES: Final = 15
 _AT_ONCE: Final = 20
 _ADOPTED: Final = 50
+_PAIRS: Final = 3
 _POLL_S: Final = 0.001
 _DISK: Final = {"name": "scratch", "emptySize": "1Gi", "format": "Raw", "access": "Ephemeral"}
 _STEPS: Final = (
@@ -129,15 +130,15 @@ async def _launch(machine: Machine, worlds: Sequence[World]) -> float:
     return took
 
 
-def _tell_one(machine: Machine) -> float:
-    """Print one launch step by step, and against a bare exec; return its median seconds."""
-    whole, to_exec, to_control, bare = [list[float]() for _ in range(4)]
+def _tell_one(machine: Machine) -> None:
+    """Print one launch step by step, and against a bare exec."""
+    to_exec, to_control, bare = [list[float]() for _ in range(3)]
     with pytest.MonkeyPatch.context() as patch:
         steps = Steps(patch)
         for _ in range(_LAUNCHES):
             with _worlds(machine, 1, disks=[_DISK]) as (world,):
                 began = time.perf_counter()
-                whole.append(asyncio.run(_launch(machine, [world])))
+                asyncio.run(_launch(machine, [world]))
                 to_exec.append(steps.ended["fork and exec"] - began)
                 to_control.append(steps.ended["control"] - steps.ended["fork and exec"])
                 bare.append(_bare_exec(world))
@@ -152,7 +153,6 @@ def _tell_one(machine: Machine) -> float:
     tell(
         "exec -> answered, against bare", f"{median(to_control) / median(bare):.2f} x", "<= 1.15 x"
     )
-    return median(whole)
 
 
 def _bare_exec(world: World) -> float:
@@ -187,14 +187,17 @@ async def _answered(socket: Path) -> None:
         return
 
 
-def _tell_many(machine: Machine, one_s: float) -> None:
-    """Print launches at once against one, and an adoption of many."""
-    cores = os.cpu_count() or 1
-    with _worlds(machine, _AT_ONCE, disks=[_DISK]) as worlds:
-        took = asyncio.run(_launch(machine, worlds))
+def _tell_many(machine: Machine) -> None:
+    """Print launches at once against one beside them, and an adoption of many."""
+    cores, alone, together = os.cpu_count() or 1, list[float](), list[float]()
+    for _ in range(_PAIRS):
+        for number, took in ((1, alone), (_AT_ONCE, together), (1, alone)):
+            with _worlds(machine, number, disks=[_DISK]) as worlds:
+                took.append(asyncio.run(_launch(machine, worlds)))
+    one, all_s = statistics.median(alone), statistics.median(together)
     bound = 1.5 * _AT_ONCE / cores
-    tell("one launch, seen -> running, p50", f"{one_s:.2f} s")
-    tell(f"{_AT_ONCE} at once", f"{took:.2f} s, {took / one_s:.1f} x", f"<= {bound:.1f} x")
+    tell("one launch, seen -> running, p50", f"{one:.2f} s")
+    tell(f"{_AT_ONCE} at once", f"{all_s:.2f} s, {all_s / one:.1f} x", f"<= {bound:.1f} x")
     with _worlds(machine, _ADOPTED) as worlds:
         for start in range(0, _ADOPTED, 10):
             asyncio.run(_launch(machine, worlds[start : start + 10]))
@@ -215,7 +218,8 @@ def main() -> None:
     tell_machine("at the start")
     with machine_of_this_host(boots=False) as found:
         machine = _roomy(found)
-        _tell_many(machine, _tell_one(machine))
+        _tell_one(machine)
+        _tell_many(machine)
         with tempfile.TemporaryDirectory(prefix="schedune-bench-") as name:
             folder = Path(name) / "control-plane"
             folder.mkdir()

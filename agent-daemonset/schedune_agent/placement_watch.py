@@ -16,6 +16,8 @@ from schedune_agent.vmm.guest_agent import MOST_ADDRESSES
 from schedune_agent.vmm.port import Vm, VmmError
 
 _WAIT_FOR_GUEST_SECONDS: Final = 0.3
+_STEADY_SECONDS: Final = 2.0
+"""How often a VM that is well is looked at: of fifty, each look costs what the agent may use."""
 
 
 class PlacementWatch(PlacementRecovery):
@@ -100,7 +102,7 @@ class PlacementWatch(PlacementRecovery):
 
     async def _ask_now_and_then(self, vm: Vm) -> float:
         if time.monotonic() - self._asked_at <= HEARTBEAT_SECONDS:
-            return WATCH_SECONDS
+            return _STEADY_SECONDS if self.record.state is S.RUNNING else WATCH_SECONDS
         self._asked_at = time.monotonic()
         proof = await self._proof(vm)
         self._misses = 0 if proof else self._misses + 1

@@ -55,6 +55,7 @@ class PlacementRunner:
             VMPLACEMENTS,
             field_selector=f"spec.nodeName={node.identity.name}",
             on_change=self._on_change,
+            remember=_whose,
         )
 
     def live_vms(self) -> Sequence[LiveVM]:
@@ -256,3 +257,9 @@ class PlacementRunner:
 def _are_same(ones: Sequence[object], others: Sequence[object]) -> bool:
     """Say whether these are the very same objects: each is replaced when anything changes."""
     return len(ones) == len(others) and all(map(operator.is_, ones, others))
+
+
+def _whose(raw: Raw) -> Raw:
+    """Return what is asked of a listed placement: its worker holds the rest already."""
+    kept = ("name", "namespace", "uid", "resourceVersion")
+    return {"metadata": {name: raw["metadata"].get(name) for name in kept}}

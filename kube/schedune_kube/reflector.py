@@ -36,7 +36,12 @@ class Reflector:
         namespace: str | None = None,
         field_selector: str | None = None,
         on_change: OnChange | None = None,
+        remember: Callable[[Raw], Raw] | None = None,
     ) -> None:
+        """``remember`` returns what of an object the store keeps: its names and version at least.
+
+        None: all of it. ``on_change`` is given the whole object either way.
+        """
         self.store: dict[Key, Raw] = {}
         self.synced = asyncio.Event()
         self._client = client
@@ -44,6 +49,7 @@ class Reflector:
         self._namespace = namespace
         self._selector = field_selector
         self._on_change = on_change
+        self._remember = remember
 
     async def run(self) -> None:
         """Mirror for ever; outages are waited out with growing, jittered pauses."""
@@ -99,7 +105,7 @@ class Reflector:
         known = self.store.get(key)
         if known is not None and _version(known) == _version(item):
             return
-        self.store[key] = item
+        self.store[key] = self._remember(item) if self._remember else item
         if self._on_change:
             self._on_change(key, item)
 

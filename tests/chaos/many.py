@@ -10,7 +10,7 @@ from lives import Plan, ViolationError, live
 if TYPE_CHECKING:
     from rounds import Director
 
-_KILLS = 4
+_KILLS = 3
 
 
 def restart_with_many(director: "Director", number: int) -> str:
@@ -23,7 +23,7 @@ def restart_with_many(director: "Director", number: int) -> str:
         worlds = [director.new_world() for _ in range(number)]
         for world in worlds:
             stack.callback(world.close)
-        director.go_on(worlds, "many", "runs")
+        director.reach(worlds, "many", "runs")
         started = {pid for world in worlds for pid in world.vms()}
         if len(started) != number:
             ends = [one.placement.status.trace[-1].message for one in worlds if not one.vms()]
@@ -38,7 +38,8 @@ def restart_with_many(director: "Director", number: int) -> str:
             raise ViolationError(f"{len(found & started)} of {number} found again; {outcome.told}")
         for world in worlds:
             world.delete()
-        director.go_on(worlds, "many", "over")
+        director.kill_once(worlds, "many", "over")
+        director.reach(worlds, "many", "over")
         director.check_nothing_left(worlds)
     stage.machine = machine
     return f"{number} VMs at one restart: found again in {took:.2f} s"

@@ -39,7 +39,6 @@ def install(reach: Reach, *, patiently: bool) -> None:
         (disk_files, "write_whole", "overlay's file"),
         (placement_launch, "make_overlay", "overlay"),
         (cgroup, "make_groups", "control groups"),
-        (cgroup, "_make", "one hierarchy's group"),
         (cgroup, "remove_groups", "control groups removed"),
         (processes, "spawn", "spawn"),
         (processes, "prove", "proof"),

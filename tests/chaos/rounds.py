@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from schedune_testing.vms import World, assert_moves_of_the_table
 S = PlacementState
 _WAS_READY = frozenset({S.RUNNING, S.DEGRADED, S.UNKNOWN})
 _MOMENTS_AT_FIRST = 60
-_FORGETS = 0.97
+_LATELY = 6
 _FEW = 3
 _MOST_TOLD = 60
 PHASES = ("launch", "found", "end", "many", "vanished", "sweep")
@@ -41,23 +41,20 @@ class Tally:
 
 
 class Phase:
-    """The moments of one part of life, each taken once in a random order, then again."""
+    """The moments of one part of life: as many as lives had lately that nobody killed."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self._left: list[int] = []
-        self._most = float(_MOMENTS_AT_FIRST)
+        self._lately = deque([_MOMENTS_AT_FIRST], maxlen=_LATELY)
 
-    def saw(self, moments: int) -> None:
-        """Remember how long lives are; most are short, since earlier ones did the work."""
-        self._most = max(float(moments), _FORGETS * self._most)
+    def saw(self, outcome: Outcome) -> None:
+        """Remember how long a life was."""
+        if not outcome.was_killed:
+            self._lately.append(max(1, len(outcome.reached)))
 
     def next(self) -> int:
         """Return the next moment at which to kill."""
-        if not self._left:
-            self._left = list(range(1, int(self._most) + 1))
-            self._chance.shuffle(self._left)
-        return self._left.pop()
+        return self._chance.randint(1, self._chance.choice(self._lately))
 
 
 class Director:
@@ -145,12 +142,16 @@ class Director:
     def go_on(self, worlds: Sequence[World], phase: str, goal: str) -> None:
         """Let agents die or be struck on the way to a goal, then let one reach it."""
         moments = self._phases[phase]
-        for _ in range(self._chance.choice((1, 1, 2, 2, 3))):
+        for _ in range(self._chance.choice((2, 2, 3, 4))):
             if self._chance.random() < 0.25:
                 name, seed = self._chance.choice(sorted(STRIKES)), self._chance.randrange(2**32)
                 self._live(worlds, Plan(goal, name, moments.next(), seed), phase)
             else:
                 self.kill_once(worlds, phase, goal)
+        self.reach(worlds, phase, goal)
+
+    def reach(self, worlds: Sequence[World], phase: str, goal: str) -> None:
+        """Let an agent live until its goal."""
         self._live(worlds, Plan(goal), phase)
 
     def kill_once(self, worlds: Sequence[World], phase: str, goal: str) -> None:
@@ -164,7 +165,7 @@ class Director:
         plan = replace(plan, patiently=len(worlds) > _FEW)
         outcome = live(self.stage, worlds, plan)
         self.tally.lives += 1
-        self._phases[phase].saw(len(outcome.reached))
+        self._phases[phase].saw(outcome)
         how = f"killed {outcome.reached[-1]}" if outcome.was_killed else "lived"
         self.history.append(f"{phase} until {plan.goal}: {plan.strike} {how} ({plan.moment})")
         if plan.strike and plan.moment <= len(outcome.reached):
