@@ -73,6 +73,7 @@ async def publish_for_ever(
             Changing(settings.facts_file, identity, chance),
             live_vms=list,
             orphans=list,
+            orders=list,
             clock=clock,
         )
         await publisher.run()

@@ -117,6 +117,7 @@ async def _stored(
             source,
             live_vms=lambda: live,
             orphans=lambda: orphans,
+            orders=list,
             clock=clock,
         )
         async with asyncio.timeout(_PUBLISHED_S):

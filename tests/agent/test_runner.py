@@ -152,6 +152,7 @@ class Agent:
             node,
             on_live_change=lambda: self._publisher.nudge(),  # noqa: PLW0108 - made below
             withdraw=withdraw or (lambda uid: self._publisher.withdraw(uid)),  # noqa: PLW0108
+            ordered=lambda: self._publisher.ordered,
         )
         self._publisher = TruthPublisher(
             client,
@@ -160,6 +161,7 @@ class Agent:
             Facts(node),
             live_vms=self.runner.live_vms,
             orphans=self.runner.orphans,
+            orders=self.runner.orders,
             clock=node.clock,
         )
 

@@ -121,6 +121,7 @@ async def publishing(
             told,
             live_vms=lambda: live,
             orphans=list,
+            orders=list,
             clock=clock,
         )
         task = asyncio.create_task(publisher.run())
