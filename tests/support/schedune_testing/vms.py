@@ -48,6 +48,8 @@ _LIMITS = (
     (binaries, "VERSION_DEADLINE_S"), (binaries, "_ASK_DEADLINE_S"), (qemu, "_DEADLINE_S"),
     (persistent_disks, "_DEADLINE_S"),
 )  # fmt: skip
+_UNANSWERED = ("no answer within", "opening it did not come back within")
+"""How a probe tells that it was not answered in time: on a busy machine that is no fact."""
 SPAWN = processes.spawn
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
@@ -122,7 +124,7 @@ async def _settled(probes: Probes) -> NodeTruthStatus:
         late = [
             one.name
             for one in facts.capabilities
-            if one.value == "timeout" or "no answer within" in one.message
+            if one.value == "timeout" or any(words in one.message for words in _UNANSWERED)
         ]
         unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
         if facts.backends and not (late or unseen or facts.artifacts_truncated):
