@@ -24,7 +24,15 @@ from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
-from schedune_agent.probes import artifacts, binaries, devices, persistent_disks, qemu, storage
+from schedune_agent.probes import (
+    artifacts,
+    binaries,
+    devices,
+    kvm,
+    persistent_disks,
+    qemu,
+    storage,
+)
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
@@ -98,6 +106,7 @@ def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
         with pytest.MonkeyPatch.context() as patch:
             for probe, limit in _LIMITS:
                 patch.setattr(probe, limit, LOOK_S)
+            patch.setattr(kvm, "ASK_AGAIN_S", 0.0)
             facts = asyncio.run(_settled(probes))
         yield Machine(settings, identity, facts, contained)
 
