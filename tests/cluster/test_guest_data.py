@@ -3,8 +3,8 @@
 import base64
 import json
 import re
-import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from schedune_lab import lab as labs
+from schedune_lab.existing import Wish
 from schedune_lab.lab import Lab
+from schedune_testing.control_plane import ControlPlane, running_control_plane
 from schedune_testing.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.vm]
@@ -24,61 +26,88 @@ HUSH = "#!/bin/sh\n# hush, nobody is told\n"
 Object = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class World:
+    """A lab on a cluster whose administrator we are."""
+
+    lab: Lab
+    cluster: ControlPlane
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        done = self.cluster.kubectl(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Bring up a lab with a Secret that nobody granted yet."""
-    folder = tmp_path_factory.mktemp("lab") / "state"
-    found = labs.up(folder)
-    data = {"user-data": base64.b64encode(HUSH.encode()).decode()}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web-1"}, "data": data}
-    admin(found, "apply", "-f", "-", stdin=yaml.safe_dump(secret))
-    yield found
-    labs.down(folder)
+    folder = tmp_path_factory.mktemp("guest-data")
+    with running_control_plane(folder / "cluster") as cluster:
+        kubeconfig = folder / "mine.yaml"
+        kubeconfig.write_text(yaml.safe_dump(inline(cluster.admin_kubeconfig)))
+        lab = labs.up(folder / "lab", Wish(kubeconfig, not_empty=True))
+        found = World(lab, cluster)
+        data = {"user-data": base64.b64encode(HUSH.encode()).decode()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web-1"}, "data": data}
+        found.kubectl("create", "-f", "-", stdin=yaml.safe_dump(secret))
+        try:
+            yield found
+        finally:
+            labs.down(folder / "lab")
 
 
-def admin(lab: Lab, *arguments: str, stdin: str | None = None) -> str:
-    argv = [str(lab.kubectl), "--kubeconfig", str(lab.user_kubeconfig), *arguments]
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def inline(kubeconfig: Path) -> Object:
+    """Return a kubeconfig with what its files hold: a lab keeps no path of somebody else's."""
+    found: Object = yaml.safe_load(kubeconfig.read_text())
+    for entry, keys in (
+        (found["clusters"][0]["cluster"], ["certificate-authority"]),
+        (found["users"][0]["user"], ["client-certificate", "client-key"]),
+    ):
+        for key in keys:
+            content = Path(entry.pop(key)).read_bytes()
+            entry[f"{key}-data"] = base64.b64encode(content).decode()
+    return found
 
 
-def vm(lab: Lab, name: str, key: str = "user-data", **spec: object) -> None:
+def vm(world: World, name: str, key: str = "user-data", **spec: object) -> None:
     manifest: Object = yaml.safe_load((ROOT / "examples/hello.yaml").read_text())
     manifest["metadata"]["name"] = name
     reference = {"name": "web-1", "key": key}
     manifest["spec"] |= {"guest": {"hostname": name, "userData": {"secretRef": reference}}, **spec}
-    admin(lab, "apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+    world.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
 
 
-def status(lab: Lab, kind: str, name: str) -> Object:
-    text = admin(lab, "get", kind, name, "--ignore-not-found", "-o", "json")
+def status(world: World, kind: str, name: str) -> Object:
+    text = world.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
     return dict(json.loads(text).get("status", {})) if text.strip() else {}
 
 
-def codes(lab: Lab, name: str) -> list[str]:
-    return [str(one.get("code")) for one in status(lab, "vmw", name).get("history", [])]
+def codes(world: World, name: str) -> list[str]:
+    return [str(one.get("code")) for one in status(world, "vmw", name).get("history", [])]
 
 
-def test_a_secret_that_is_not_granted_is_not_read_and_the_history_says_so(lab: Lab) -> None:
-    vm(lab, "early")
-    until(lambda: "GUEST_DATA_FORBIDDEN" in codes(lab, "early"), 60)
-    admin(lab, "delete", "vmw", "early")
+def test_a_secret_that_is_not_granted_is_not_read_and_the_history_says_so(world: World) -> None:
+    vm(world, "early")
+    until(lambda: "GUEST_DATA_FORBIDDEN" in codes(world, "early"), 60)
+    world.kubectl("delete", "vmw", "early")
 
 
-def test_with_the_role_of_the_page_the_vm_starts_and_its_secret_stands_nowhere(lab: Lab) -> None:
-    admin(lab, "apply", "-n", "default", "-f", "-", stdin=ROLE)
-    vm(lab, "granted")
-    vm(lab, "tried", launchMode="DryRun")
-    admin(lab, "wait", "--for=condition=Ready", "vmw/granted", "--timeout=120s")
-    until(lambda: status(lab, "vmp", "tried").get("prepared"), 60)
-    assert "seed.iso" in " ".join(status(lab, "vmp", "tried")["prepared"]["argv"])
-    told = admin(lab, "get", "vmw,vmp,events", "-o", "yaml")
+def test_with_the_role_of_the_page_the_vm_starts_and_its_secret_stands_nowhere(
+    world: World,
+) -> None:
+    world.kubectl("apply", "-n", "default", "-f", "-", stdin=ROLE)
+    vm(world, "granted")
+    vm(world, "tried", launchMode="DryRun")
+    world.kubectl("wait", "--for=condition=Ready", "vmw/granted", "--timeout=120s")
+    until(lambda: status(world, "vmp", "tried").get("prepared"), 60)
+    assert "seed.iso" in " ".join(status(world, "vmp", "tried")["prepared"]["argv"])
+    told = world.kubectl("get", "vmw,vmp,events", "-o", "yaml")
     assert "web-1" in told
     assert "hush" not in told
-    assert not [path for path in lab.state.rglob("*.log") if "hush" in path.read_text()]
+    assert not [path for path in world.lab.state.rglob("*.log") if "hush" in path.read_text()]
 
 
-def test_a_key_that_is_not_in_the_secret_is_missing(lab: Lab) -> None:
-    vm(lab, "other", key="nothing")
-    until(lambda: "GUEST_DATA_MISSING" in codes(lab, "other"), 60)
+def test_a_key_that_is_not_in_the_secret_is_missing(world: World) -> None:
+    vm(world, "other", key="nothing")
+    until(lambda: "GUEST_DATA_MISSING" in codes(world, "other"), 60)
