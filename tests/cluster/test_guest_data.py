@@ -43,6 +43,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Bring up a lab with a Secret that nobody granted yet."""
     folder = tmp_path_factory.mktemp("guest-data")
+    (folder / "cluster").mkdir()
     with running_control_plane(folder / "cluster") as cluster:
         kubeconfig = folder / "mine.yaml"
         kubeconfig.write_text(yaml.safe_dump(inline(cluster.admin_kubeconfig)))
