@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schedune.api.vmworkload import Architecture
+from schedune.api.vmworkload import Architecture, Backend
 from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune.launch.resolve import resolve_launch
 from schedune_testing.manifests import minimal_workload
@@ -26,13 +26,13 @@ def test_what_the_guest_is_told_goes_into_the_launch_a_secret_by_name_only() -> 
     guest = {"hostname": "web", "userData": {"secretRef": {"name": "s", "key": "k"}}}
     intent = parsed(guest=guest)
     assert isinstance(intent, Intent)
-    launch = resolve_launch(intent, Architecture.AMD64)
+    launch = resolve_launch(intent, Architecture.AMD64, Backend.QEMU)
     assert launch.render()["guest"] == guest
 
 
 @pytest.mark.parametrize("spec", [{}, {"guest": {}}])
 def test_a_guest_that_is_told_nothing_gets_no_seed(spec: dict[str, Any]) -> None:
-    assert resolve_launch(parsed(**spec), Architecture.AMD64).guest is None
+    assert resolve_launch(parsed(**spec), Architecture.AMD64, Backend.QEMU).guest is None
 
 
 def test_a_disk_named_like_the_seed_is_refused_only_beside_one() -> None:
