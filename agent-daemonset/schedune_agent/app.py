@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schedune_agent.facts import FactSource, Probes
+from schedune_agent.guest_data import secrets_of
 from schedune_agent.identity import (
     IdentityChangedError,
     IdentityError,
@@ -104,6 +105,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             clock=clock,
             launches=settings.facts_file is None,
             contained=contained,
+            read_secret=secrets_of(client),
         )
         runner = PlacementRunner(
             client,

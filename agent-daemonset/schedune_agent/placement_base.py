@@ -25,6 +25,7 @@ from schedune.lifecycle.readiness import ReadinessPolicy
 from schedune.lifecycle.reconcile import Reconciled, reconcile
 from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
+from schedune_agent.guest_data import GuestData, ReadSecret, no_secrets, read_guest_data
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.preparation import Preparation
@@ -66,6 +67,8 @@ class Node:
     """False on a recorded node: validate and prepare only."""
     contained: bool
     """Whether VMs get control groups of their own."""
+    read_secret: ReadSecret = no_secrets
+    """How the Secrets are read that a guest's data come from."""
 
 
 class PlacementOnNode:
@@ -149,6 +152,17 @@ class PlacementOnNode:
 
     def _preparation(self) -> Preparation:
         return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
+
+    async def _guest_data(self) -> GuestData:
+        """Read what is told to the guest.
+
+        Raises:
+            GuestDataError: it cannot be read or used.
+            GuestDataLaterError: the API server does not answer.
+        """
+        placement = self.placement
+        namespace = placement.metadata.namespace
+        return await read_guest_data(placement.spec.launch.guest, namespace, self._node.read_secret)
 
     @property
     def _is_lost(self) -> bool:

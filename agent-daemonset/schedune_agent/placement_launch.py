@@ -14,12 +14,14 @@ from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
 from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
+from schedune_agent.guest_data import GuestDataError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
 from schedune_agent.vmm.disk_files import DiskError, make_copy, make_overlay
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
+from schedune_agent.vmm.seed import make_seed
 
 _PREPARING: Final = Reason(codes.PREPARING)
 
@@ -71,7 +73,22 @@ class PlacementLaunch(PlacementRecovery):
         )
         self._end(reason.row, *moves, refusal=refusal)
 
-    def _prepare_only(self) -> float:
+    async def _objection(self) -> Reason | None:
+        """Return the first thing that stands against the launch, the guest's data included.
+
+        Raises:
+            GuestDataLaterError: whether the data can be read is not known now.
+        """
+        objection = self._preparation().objection()
+        if objection is not None:
+            return objection
+        try:
+            await self._guest_data()
+        except GuestDataError as error:
+            return error.reason
+        return None
+
+    async def _prepare_only(self) -> float:
         """Validate, and for a dry run leave what would be run; nothing is executed."""
         if self.record.state in TERMINAL:
             return HEARTBEAT_SECONDS
@@ -80,7 +97,7 @@ class PlacementLaunch(PlacementRecovery):
         shows = self.placement.spec.mode is LaunchMode.DRY_RUN and self.prepared is None
         if self.record.state is S.VALIDATED and not shows:
             return HEARTBEAT_SECONDS
-        objection = self._preparation().objection()
+        objection = await self._objection()
         if objection is not None:
             self._refuse((S.FAILED, objection))
             return 0.0
@@ -96,7 +113,7 @@ class PlacementLaunch(PlacementRecovery):
     async def _launch(self) -> float:
         if self.record.state is S.LAUNCHING:
             return await self._start_or_find()
-        objection = self._reserve() or self._preparation().objection()
+        objection = self._reserve() or await self._objection()
         if objection is not None:
             self._refuse((S.FAILED, objection))
             return 0.0
@@ -133,8 +150,8 @@ class PlacementLaunch(PlacementRecovery):
             if found:
                 return self._unproved(Sighting.UNRESPONSIVE, error)
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
-        except DiskError as error:
-            return await self._fail(Reason(codes.DISK_NOT_MADE, str(error)))
+        except (DiskError, GuestDataError) as error:
+            return await self._fail(_unmade(error))
         return 0.0
 
     async def _begin(self, vm: Vm) -> None:
@@ -160,17 +177,31 @@ class PlacementLaunch(PlacementRecovery):
         make = make_overlay if TRAITS[self.record.backend].has_overlays else make_copy
         for disk in self._preparation().disks():
             await asyncio.to_thread(make, disk)
+        await self._make_seed()
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
         stale = self._vmm.sockets(paths)
         self._console.begin(self.record.incarnation)
         return await start(plan, paths, stale, self._node.identity.boot_id, self._group)
 
+    async def _make_seed(self) -> None:
+        """Make the disk that tells the guest who it is, anew for each incarnation."""
+        if self.placement.spec.launch.guest is None:
+            return
+        files = (await self._guest_data()).files(self.record.placement_uid, self.record.incarnation)
+        await asyncio.to_thread(make_seed, self._paths, files)
+
     def _take_started(self, process: RecordedProcess) -> Vm:
         self._take(process.identity())
         if self._vm is None:
             raise VmmError(f"the VMM ended at once: {last_words(self._paths)}")
         return self._vm
+
+
+def _unmade(error: DiskError | GuestDataError) -> Reason:
+    if isinstance(error, GuestDataError):
+        return error.reason
+    return Reason(codes.DISK_NOT_MADE, str(error))
 
 
 def _in_record(plan: LaunchPlan) -> dict[str, object]:

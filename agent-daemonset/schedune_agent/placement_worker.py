@@ -11,6 +11,7 @@ from typing import Final
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.lifecycle.observation import Sighting
+from schedune_agent.guest_data import GuestDataLaterError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, S, SplitError
 from schedune_agent.placement_launch import PlacementLaunch
 from schedune_agent.placement_watch import PlacementWatch
@@ -36,13 +37,19 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
                 extra={"uid": self.record.placement_uid, "error": str(error)},
             )
             return AFTER_ERROR_SECONDS
+        except GuestDataLaterError as error:
+            _LOG.warning(
+                "placement.guest-data-unread",
+                extra={"uid": self.record.placement_uid, "error": str(error)},
+            )
+            return AFTER_ERROR_SECONDS
 
     async def _next(self) -> float:
         if self.record.ended is not None:
             self._clean()
             return HEARTBEAT_SECONDS
         if self.placement.spec.mode is not LaunchMode.EXECUTE:
-            return self._prepare_only()
+            return await self._prepare_only()
         try:
             pause = self._recover_lost() if self._is_lost else None
             return await self._carry_on() if pause is None else pause

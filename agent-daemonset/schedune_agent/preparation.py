@@ -21,6 +21,7 @@ from schedune_agent.vmm.port import (
     PlanError,
     VmPaths,
 )
+from schedune_agent.vmm.seed import seed_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,9 @@ class Preparation:
         return Owner(placement.metadata.uid, placement.spec.workload.uid, self.settings.cluster_uid)
 
     def disks(self) -> tuple[DiskFiles, ...]:
-        """Return where the disks' bytes are, or will be once they are made."""
+        """Return where the disks' bytes are, or will be once they are made; a seed comes last."""
         kind = "qcow2" if TRAITS[self.placement.spec.backend].has_overlays else "raw"
-        return tuple(
+        own = tuple(
             DiskFiles(
                 disk,
                 self._file(disk.artifact) if disk.artifact else None,
@@ -95,6 +96,7 @@ class Preparation:
             )
             for disk in self.placement.spec.launch.disks
         )
+        return (*own, seed_disk(self.paths)) if self.placement.spec.launch.guest else own
 
     def _file(self, artifact: str) -> Path:
         """Return an artefact's path; a recorded node has only the name of its first root."""

@@ -16,6 +16,7 @@ MODULES: Final = (
     "virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
     "virtio_mmio", "virtio_console", "virtio_blk", "failover", "net_failover", "virtio_net",
     "pvpanic", "pvpanic-pci", "button", "evdev", "gpio_keys",
+    "cdrom", "isofs",
     "vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport",
 )  # fmt: skip
 """In the order in which they must be loaded; what the kernel has built in is missing here."""

@@ -37,6 +37,18 @@ disks() { # what each disk holds, and whether it takes a write
   done
 }
 
+seed() { # what the disk labelled CIDATA says, and who the firmware says that the machine is
+  for block in /sys/block/vd*; do
+    device=/dev/$(basename "$block")
+    [ "$(dd if="$device" bs=1 skip=32808 count=6 2>/dev/null)" = CIDATA ] || continue
+    mkdir -p /seed && mount -t iso9660 -o ro "$device" /seed || continue
+    echo "schedune-guest: seed is disk $(cat "$block/serial")"
+    echo "schedune-guest: meta-data $(cat /seed/meta-data)"
+    echo "schedune-guest: user-data $(sha256sum </seed/user-data | cut -c 1-64)"
+  done
+  echo "schedune-guest: machine $(cat /sys/class/dmi/id/product_uuid 2>/dev/null)"
+}
+
 network() { # the address that QEMU's user network expects, and one word for whoever connects
   ip link set lo up
   ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0
@@ -46,6 +58,7 @@ network() { # the address that QEMU's user network expects, and one word for who
 case "$(word)" in
   disks) disks ;;
   network) network ;;
+  seed) seed ;;
   poweroff) poweroff -f ;;
   reboot) reboot -f ;;
   reboot-once) # the first disk remembers that it did

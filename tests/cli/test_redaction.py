@@ -66,12 +66,14 @@ def private_fleet() -> list[Object]:
     return [*found, *private_workloads()]
 
 
+GUEST = {
+    "hostname": "acme-db",
+    "userData": {"inline": "password: hunter2"},
+    "sshAuthorizedKeys": {"inline": ["ssh-ed25519 AAAA"]},
+}
+
+
 def private_workloads() -> list[Object]:
-    guest = {
-        "hostname": "acme-db",
-        "userData": {"inline": "password: hunter2"},
-        "sshAuthorizedKeys": {"inline": ["ssh-ed25519 AAAA"]},
-    }
     tolerated = [{"key": "customer/only", "operator": "Equal", "value": "acme"}]
     affinity = {
         "required": {
@@ -96,7 +98,7 @@ def private_workloads() -> list[Object]:
     }
     asked = workload(
         "asked",
-        guest=guest,
+        guest=GUEST,
         networks=[network],
         boot={"kernel": {"artifact": "kernel"}, "commandLine": "token=hunter2"},
         placement={"tolerations": tolerated, "nodeAffinity": affinity},
@@ -122,7 +124,7 @@ def private_workloads() -> list[Object]:
     }
     runs, holds = placed("runs", NODES[1], placement=selector)
     runs["metadata"]["labels"] = {"customer": "acme"}
-    holds["spec"]["launch"]["commandLine"] = "token=hunter2"
+    holds["spec"]["launch"] |= {"commandLine": "token=hunter2", "guest": GUEST}
     holds["spec"]["nodeUID"] = "n1"
     holds["status"] |= {
         "addresses": ["10.1.2.3"],

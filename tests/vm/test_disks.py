@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from schedune.api.vmplacement import PlacementState
+from schedune.launch.guest_identity import mac_address
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord
-from schedune_agent.vmm.qemu.networks import mac_address
 from schedune_agent.vmm.qemu.overlay import MOST_BYTES, empty_image
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 from schedune_lab.ports import free_ports

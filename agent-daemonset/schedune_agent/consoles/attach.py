@@ -13,7 +13,7 @@ from schedune_agent.record import LaunchRecord
 from schedune_agent.system import sockets
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.port import VmPaths
-from schedune_agent.vmm.qemu.argv import machine_uuid, second_monitor_socket
+from schedune_agent.vmm.qemu.argv import second_monitor_socket
 from schedune_agent.vmm.qemu.line import close_line, line_socket, open_line
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 
@@ -56,9 +56,9 @@ async def attach(record: LaunchRecord, paths: VmPaths) -> None:
 
 async def _prove(monitor: QmpClient, record: LaunchRecord) -> None:
     """Type into no other VM than the one that was meant."""
-    told = await monitor.execute("query-uuid")
+    told = await monitor.execute("query-name")
     pid = record.process.pid if record.process else None
-    if monitor.peer_pid != pid or told != {"UUID": machine_uuid(record.placement_uid)}:
+    if monitor.peer_pid != pid or told != {"name": record.placement_uid}:
         raise AttachError(f"pid {monitor.peer_pid} answers, which is not this VM")
 
 

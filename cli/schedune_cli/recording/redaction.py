@@ -137,6 +137,8 @@ def _placement(names: Pseudonyms, raw: Raw) -> Raw:
     launch = _without_words(spec.get("launch") or {})
     if isinstance(launch.get("networks"), list):
         launch = {**launch, "networks": _without_cards(launch["networks"])}
+    if isinstance(launch.get("guest"), dict):
+        launch = {**launch, "guest": _guest(names, launch["guest"])}
     status = _picked(raw.get("status"), "ended", "incarnation", "state", "observedGeneration")
     metadata = _metadata(names, raw, "namespace", "uid", "generation")
     return _object(raw, metadata, spec={**spec, "launch": launch}, status=status)

@@ -19,6 +19,7 @@ from schedune.api.base import (
     Time,  # fmt: skip
     rules,
 )
+from schedune.api.machine import Guest
 from schedune.api.vmworkload import (
     Acceleration,
     Architecture,
@@ -159,6 +160,8 @@ class Launch(ApiModel):
     """Disks."""
     networks: Annotated[list[Network], Field(max_length=8)] = Field(default_factory=list)
     """Network cards."""
+    guest: Guest | None = None
+    """What is told to the system inside; a Secret's content is never copied here."""
     restart_policy: RestartPolicy
     """What follows when the guest ends."""
     readiness: LaunchReadiness

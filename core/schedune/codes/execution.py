@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from schedune.codes import guest_data
 from schedune.codes.row import Actor, Precedence, Row, Stage
 
 
@@ -210,6 +211,7 @@ BEFORE_GUEST: Final = frozenset(
     for row in (
         LEDGER_FULL, NODE_REPLACED, VALIDATION_REFUSED, PREPARATION_FAILED,
         EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, DISK_NOT_MADE, EXITED_EARLY, READY_TIMEOUT, BOOT_STALLED,
+        guest_data.FORBIDDEN, guest_data.MISSING, guest_data.UNUSABLE,
     )
 )  # fmt: skip
 """Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

@@ -25,6 +25,7 @@ from schedune.api.vmworkload import (
 from schedune.codes import intent as codes
 from schedune.codes.row import Reason
 from schedune.launch.needs import ArtifactNeed, LaunchNeeds, VersionNeed
+from schedune.launch.seed import SEED_DISK, objection_to_keys
 
 DEFAULT_PREFERENCE: Final[Mapping[RuntimeClass, tuple[Backend, ...]]] = {
     RuntimeClass.VIRTUAL_MACHINE: (Backend.CLOUD_HYPERVISOR, Backend.QEMU),
@@ -195,6 +196,7 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
         )
     yield from _bad_pages(spec)
     yield from _bad_probe(spec)
+    yield from _bad_guest(spec)
     if spec.boot.command_line and not spec.boot.kernel:
         yield Reason(
             codes.INVALID_FIELD,
@@ -238,6 +240,20 @@ def _bad_pages(spec: VMWorkloadSpec) -> Iterator[Reason]:
         yield Reason(codes.INVALID_FIELD, text, advice, "spec.resources.hugepages")
 
 
+def _bad_guest(spec: VMWorkloadSpec) -> Iterator[Reason]:
+    """What is told to the guest can be written down, and its disk has a name of its own."""
+    if spec.guest is None:
+        return
+    keys = spec.guest.ssh_authorized_keys
+    objection = objection_to_keys(keys.inline or []) if keys else None
+    if objection:
+        advice = "must be public keys, one an entry"
+        yield Reason(codes.INVALID_FIELD, objection, advice, "spec.guest.sshAuthorizedKeys.inline")
+    if any(disk.name == SEED_DISK for disk in spec.disks):
+        advice = "is the name of the disk that carries spec.guest; choose another one"
+        yield Reason(codes.INVALID_FIELD, SEED_DISK, advice, "spec.disks[].name")
+
+
 def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     """List every field whose function is still missing, with what the user wrote."""
     return (
@@ -247,7 +263,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
         ("spec.disks[].source.hostPath", [one.name for one in spec.disks if one.source.host_path]),
         ("spec.disks[].bootOrder", [one.name for one in spec.disks if one.boot_order]),
         ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
-        ("spec.guest", spec.guest and spec.guest.render()),
         ("spec.priorityClassName", spec.priority_class_name),
     )
 

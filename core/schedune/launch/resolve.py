@@ -29,6 +29,7 @@ def resolve_launch(intent: Intent, architecture: Architecture, backend: Backend)
         firmware=_artifact(spec.boot.firmware),
         disks=[_disk(one) for one in spec.disks],
         networks=list(spec.networks),
+        guest=spec.guest if spec.guest and spec.guest.render() else None,
         restart_policy=spec.restart_policy,
         readiness=LaunchReadiness(
             level=spec.readiness.level,

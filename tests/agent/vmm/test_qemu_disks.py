@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from schedune.api.machine import Network
 from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import DiskAccess
+from schedune.launch.guest_identity import mac_address
 from schedune_agent.vmm.disk_files import DiskError, make_overlay
 from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.disks import render_disks
-from schedune_agent.vmm.qemu.networks import mac_address, render_networks
+from schedune_agent.vmm.qemu.networks import render_networks
 from schedune_agent.vmm.qemu.overlay import MOST_BYTES, SECTOR, empty_image, whole_sectors
 
 IMAGE = Path("/images/root,img")

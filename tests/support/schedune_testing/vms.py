@@ -20,6 +20,7 @@ from schedune.api.nodetruth import ArtifactKind, NodeTruthStatus
 from schedune.api.vmplacement import TraceEntry, VMPlacement
 from schedune.lifecycle.transitions import TERMINAL, is_allowed
 from schedune_agent.facts import Probes
+from schedune_agent.guest_data import ReadSecret, no_secrets
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
@@ -184,7 +185,12 @@ class MortalStore(RecordStore):
         self._fuse.reach()
 
 
-def new_node(machine: Machine, records: RecordStore, clock: Callable[[], datetime]) -> Node:
+def new_node(
+    machine: Machine,
+    records: RecordStore,
+    clock: Callable[[], datetime],
+    read_secret: ReadSecret = no_secrets,
+) -> Node:
     """Return what an agent that has just begun knows of this machine."""
     return Node(
         settings=machine.settings,
@@ -195,6 +201,7 @@ def new_node(machine: Machine, records: RecordStore, clock: Callable[[], datetim
         clock=clock,
         launches=True,
         contained=machine.contained,
+        read_secret=read_secret,
     )
 
 
@@ -209,6 +216,7 @@ class World:
         loses_state: bool = False,
         backend: str = "QEMU",
         facts: NodeTruthStatus | None = None,
+        read_secret: ReadSecret = no_secrets,
         **launch: object,
     ) -> None:
         self.uid = str(uuid.uuid4())
@@ -217,6 +225,7 @@ class World:
         self.fuse = Fuse(0)
         self._machine = replace(machine, facts=facts or machine.facts)
         self._patch = patch
+        self.read_secret = read_secret
         self._loses_state = loses_state
         self._began = time.monotonic()
 
@@ -232,7 +241,7 @@ class World:
 
         self._patch.setattr(processes, "spawn", spawn)
         records = MortalStore(self.settings.state_directory, fuse)
-        node = new_node(self._machine, records, self._clock)
+        node = new_node(self._machine, records, self._clock, self.read_secret)
         worker = PlacementWorker(node, self.placement, node.records.load_all().get(self.uid))
         worker.hold_claim()
         return worker

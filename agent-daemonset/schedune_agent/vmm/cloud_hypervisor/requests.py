@@ -5,7 +5,6 @@ Everything of a user's is the value of one JSON member, or a file that the agent
 """
 
 import re
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -13,6 +12,7 @@ from typing import Final, Literal
 from schedune.api.quantity import parse_bytes
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend, DiskAccess, DiskFormat
+from schedune.launch.guest_identity import guest_uuid
 from schedune_agent.system.sockets import LONGEST_PATH
 from schedune_agent.vmm.cloud_hypervisor.config import (
     Cpus,
@@ -31,8 +31,6 @@ from schedune_agent.vmm.vsock import GUEST_CID
 API: Final = "/api/v1"
 CREATE: Final = f"{API}/vm.create"
 BOOT: Final = f"{API}/vm.boot"
-_NAMESPACE: Final = uuid.UUID("0c8d3c0f-6a52-5f0e-8a5e-3a1b7f6f2d41")
-"""From it and a workload's UID the machine's UUID is derived."""
 _LANDLOCK_ABI: Final = 3
 """Cloud Hypervisor 53 asks for rights of this version, and fails without them."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+", re.ASCII)
@@ -106,7 +104,7 @@ def render_requests(inputs: LaunchInputs) -> tuple[Request, ...]:
         disks=_disks(files.disks) or None,
         serial=Serial(socket=str(console_socket(paths))),
         vsock=Vsock(cid=GUEST_CID, socket=str(vsock_socket(paths))),
-        platform=Platform(uuid=str(uuid.uuid5(_NAMESPACE, inputs.owner.workload_uid))),
+        platform=Platform(uuid=guest_uuid(inputs.owner.workload_uid)),
         landlock_enable=inputs.landlock_abi >= _LANDLOCK_ABI,
     )
     return Request.of("PUT", CREATE, config.render()), Request.of("PUT", BOOT)

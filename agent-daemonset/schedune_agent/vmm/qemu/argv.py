@@ -7,7 +7,6 @@ QEMU's option lists would read an option out of them.
 
 import json
 import re
-import uuid
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 from schedune.api.quantity import parse_bytes, render_bytes
 from schedune.api.vmplacement import Claim, Launch
 from schedune.api.vmworkload import Acceleration, Architecture, Probe
+from schedune.launch.guest_identity import guest_uuid
 from schedune.launch.overhead import vmm_overhead
 from schedune_agent.system.sockets import LONGEST_PATH
 from schedune_agent.vmm.guest_agent import PORT_NAME, agent_socket
@@ -28,8 +28,6 @@ READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
 RING_BYTES: Final = 65536
 """Of the console that QEMU holds until it is read: the last, also while no agent runs."""
-_NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
-"""From it and a placement's UID the machine's UUID is derived."""
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -46,11 +44,6 @@ def second_monitor_socket(paths: VmPaths) -> Path:
 def ready_socket(paths: VmPaths) -> Path:
     """Return the host side of the readiness port."""
     return paths.run / "r.sock"
-
-
-def machine_uuid(placement_uid: str) -> str:
-    """Return the UUID by which a VM is asked who it is."""
-    return str(uuid.uuid5(_NAMESPACE, placement_uid))
 
 
 def claim_in_options(argv: Sequence[str]) -> Claim | None:
@@ -86,7 +79,7 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
     return [
         inputs.binary,
         "-name", f"guest={owner.placement_uid},debug-threads=on",
-        "-uuid", machine_uuid(owner.placement_uid),
+        "-uuid", guest_uuid(owner.workload_uid),
         "-fw_cfg", option_marker(owner.placement_uid, owner.cluster_uid),
         "-no-user-config", "-nodefaults", "-display", "none", "-monitor", "none",
         "-msg", "timestamp=on", "-S",

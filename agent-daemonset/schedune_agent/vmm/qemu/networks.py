@@ -1,11 +1,11 @@
 """The network cards of a launch on QEMU's command line."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schedune.api.machine import Network, PortForward
+from schedune.launch.guest_identity import mac_address
 
 ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a forward is asked for in order to be reached
 
@@ -18,16 +18,6 @@ def render_networks(
     ``address`` is the one of the node on which port forwards listen.
     """
     return [argument for one in networks for argument in _card(one, workload_uid, address)]
-
-
-def mac_address(workload_uid: str, network: str) -> str:
-    """Return the address of a card: the same for every attempt of a workload.
-
-    Locally administered and for one station (the two low bits of its first byte).
-    """
-    digest = bytearray(hashlib.sha256(f"{workload_uid}/{network}".encode()).digest()[:6])
-    digest[0] = digest[0] & 0xFC | 0x02
-    return digest.hex(":")
 
 
 def _card(network: Network, workload_uid: str, address: str) -> Iterator[str]:

@@ -16,7 +16,6 @@ from schedune_agent.vmm.process import last_words
 from schedune_agent.vmm.qemu.argv import (
     CONSOLE,
     RING_BYTES,
-    machine_uuid,
     monitor_socket,
     ready_socket,
 )
@@ -49,9 +48,10 @@ class QemuVm:
         Raises:
             VmmError: nobody answers, or somebody else does.
         """
-        answer = await self.ask("query-uuid")
-        told = answer.get("UUID") if isinstance(answer, dict) else None
-        if told != machine_uuid(self._uid):
+        # By its name, which is ours: the UUID is the guest's, the same for every attempt.
+        answer = await self.ask("query-name")
+        told = answer.get("name") if isinstance(answer, dict) else None
+        if told != self._uid:
             self.forget_monitor()
             raise VmmError(f"the monitor belongs to the VM {told}")
 
