@@ -21,6 +21,7 @@ from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefus
 from schedune_agent.vmm.process import last_words, start
 
 _PREPARING: Final = Reason(codes.PREPARING)
+_MAKING_SECONDS: Final = 0.1
 
 
 class PlacementLaunch(PlacementRecovery):
@@ -114,6 +115,8 @@ class PlacementLaunch(PlacementRecovery):
             return self._ended(GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
         if not found and not self.record.argv:
             return self._write_plan()
+        if not found and (pause := await self._make_disks()) is not None:
+            return pause
         try:
             vm = self._vm or self._take_started(await self._start())
             self._keep(process=RecordedProcess.of(vm.handle.identity))
@@ -132,8 +135,6 @@ class PlacementLaunch(PlacementRecovery):
             if found:
                 return self._unproved(Sighting.UNRESPONSIVE, error)
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
-        except DiskError as error:
-            return await self._fail(Reason(codes.DISK_NOT_MADE, str(error)))
         return 0.0
 
     def _write_plan(self) -> float:
@@ -145,9 +146,22 @@ class PlacementLaunch(PlacementRecovery):
             self._keep(**_in_record(self._preparation().plan()))
         return 0.0
 
+    async def _make_disks(self) -> float | None:
+        """Make what is missing of the disks, a large one while others are served.
+
+        None: all are there; else after how many seconds to look again.
+        """
+        disks, namespace = self._preparation().disks(), self.placement.metadata.namespace
+        try:
+            if not self._persistent.are_ready(disks, namespace, self._paths.disks):
+                return _MAKING_SECONDS
+            for disk in disks:
+                make_overlay(disk)
+        except DiskError as error:
+            return await self._fail(Reason(error.row, str(error)))
+        return None
+
     async def _start(self) -> RecordedProcess:
-        for disk in self._preparation().disks():
-            make_overlay(disk)
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
         stale = self._vmm.sockets(paths)

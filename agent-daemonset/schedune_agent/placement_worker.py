@@ -40,6 +40,7 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
     async def _next(self) -> float:
         if self.record.ended is not None:
             self._clean()
+            self._settle_disks()
             return HEARTBEAT_SECONDS
         if self.placement.spec.mode is not LaunchMode.EXECUTE:
             return self._prepare_only()

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schedune.api.nodetruth import NodeTruthStatus
-from schedune.api.vmplacement import VMPlacement
+from schedune.api.vmplacement import LaunchDisk, VMPlacement
+from schedune.api.vmworkload import DiskAccess
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.validate import validate_launch
 from schedune_agent.settings import AgentSettings
 from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.persistent import persistent_file
 from schedune_agent.vmm.port import (
     DiskFiles,
     LaunchFiles,
@@ -75,15 +77,24 @@ class Preparation:
         return Owner(placement.metadata.uid, placement.spec.workload.uid, self.settings.cluster_uid)
 
     def disks(self) -> tuple[DiskFiles, ...]:
-        """Return where the disks' bytes are, or will be once they are made."""
+        """Return where the disks' bytes are, or will be once they are made.
+
+        Raises:
+            PlanError: the placement does not say whose a Persistent disk is.
+        """
         return tuple(
             DiskFiles(
-                disk,
-                self._file(disk.artifact) if disk.artifact else None,
-                self.paths.disks / f"{disk.name}.qcow2",
+                disk, self._file(disk.artifact) if disk.artifact else None, self._written(disk)
             )
             for disk in self.placement.spec.launch.disks
         )
+
+    def _written(self, disk: LaunchDisk) -> Path:
+        """Return where a disk's writes go: kept for the workload, or for this placement only."""
+        if disk.access is DiskAccess.PERSISTENT:
+            state = self.settings.state_directory
+            return persistent_file(state, self.placement, disk.name, disk.format)
+        return self.paths.disks / f"{disk.name}.qcow2"
 
     def _file(self, artifact: str) -> Path:
         """Return an artefact's path; a recorded node has only the name of its first root."""

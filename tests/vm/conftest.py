@@ -40,6 +40,7 @@ PATIENCE_S = 60.0
 LOOK_S = 60
 """For a look at an image: an emulated machine needs many times what a real one does."""
 SPAWN = processes.spawn
+NAMESPACE_UID = "namespace-uid"
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
 
@@ -324,7 +325,7 @@ def _placement(uid: str, architecture: str, launch: dict[str, object]) -> VMPlac
         "mode": "Execute",
         "nodeName": "node",
         "nodeUID": "node-uid",
-        "workload": {"generation": 1, "uid": "workload-uid"},
+        "workload": {"generation": 1, "uid": "workload-uid", "namespaceUID": NAMESPACE_UID},
     }
     metadata = {"name": "vm", "namespace": "default", "uid": uid}
     return VMPlacement.model_validate({"metadata": metadata, "spec": spec})

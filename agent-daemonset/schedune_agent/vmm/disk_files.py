@@ -1,16 +1,28 @@
 """The files that hold what guests write: made whole or not at all, kept over incarnations."""
 
 from pathlib import Path
+from typing import Final
 
 from schedune.api.quantity import parse_bytes
 from schedune.api.vmworkload import DiskAccess, DiskFormat
+from schedune.codes import disks as codes
+from schedune.codes.row import Row
+from schedune.evidence.qcow2 import inspect_qcow2
+from schedune.evidence.window import window_of
 from schedune_agent.system.whole_files import write_whole
 from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
 
+_HEADER: Final = 65536
+"""Bytes in which a header says everything that it may say: one cluster."""
+
 
 class DiskError(Exception):
-    """A disk's file cannot be made; names the disk and why."""
+    """A disk's file cannot be made or used; names the disk and why."""
+
+    def __init__(self, message: str, row: Row = codes.DISK_NOT_MADE) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 def make_overlay(files: DiskFiles) -> None:
@@ -19,28 +31,41 @@ def make_overlay(files: DiskFiles) -> None:
     Raises:
         DiskError: it cannot be made, or what lies below it cannot be read.
     """
-    if files.disk.access is DiskAccess.READ_ONLY or files.overlay.exists():
+    if files.disk.access is not DiskAccess.EPHEMERAL or files.overlay.exists():
         return
     try:
-        content = empty_image(_size(files))
+        content = empty_image(size_seen(files))
         files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(files.overlay, content)
     except (OSError, ValueError) as error:
         raise DiskError(f"{files.disk.name}: {error}") from error
 
 
-def _size(files: DiskFiles) -> int:
-    """Return the bytes that the guest sees."""
+def size_seen(files: DiskFiles) -> int:
+    """Return the bytes that the guest sees of a disk that is to be made.
+
+    Raises:
+        OSError: its artefact cannot be read.
+        ValueError: its artefact is none of the format that was said.
+    """
     if files.source is None:
         return whole_sectors(parse_bytes(files.disk.empty_size or "0"))
     if files.disk.format is DiskFormat.QCOW2:
-        return _qcow2_size(files.source)
+        return read_qcow2_size(files.source)
     return whole_sectors(files.source.stat().st_size)
 
 
-def _qcow2_size(path: Path) -> int:
+def read_qcow2_size(path: Path) -> int:
+    """Return the bytes that the guest sees of a qcow2 that stands alone.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is none, or it needs other files.
+    """
     with path.open("rb") as file:
-        header = file.read(32)
-    if len(header) < 32 or header[:4] != b"QFI\xfb":
+        found = inspect_qcow2(window_of(file.read(_HEADER)))
+    if found is None:
         raise ValueError(f"{path} is no qcow2 image")
-    return int.from_bytes(header[24:32], "big")
+    if found.refusal or found.virtual_size is None:
+        raise ValueError(f"{path} has {found.refusal}")
+    return found.virtual_size

@@ -167,6 +167,8 @@ class WorkloadRef(ApiModel):
 
     generation: Annotated[int, Field(ge=0)]
     """Its generation when it was decided."""
+    namespace_uid: UID | None = None
+    """UID of its namespace, by which Persistent disks are kept; only set where it has any."""
     uid: UID
     """Its UID."""
 

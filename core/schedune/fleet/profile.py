@@ -108,8 +108,8 @@ class Facts:
     """Code and severity."""
     bridges: frozenset[str] = frozenset()
     failed_probes: tuple[str, ...] = ()
-    persistent_disks: tuple[tuple[str, str, str], ...] = ()
-    """Namespace, workload and disk."""
+    persistent_disks: tuple[tuple[str, str, str, str], ...] = ()
+    """Namespace, its UID, workload and disk."""
     live: frozenset[str] = frozenset()
     """UIDs of the workloads of which a VM runs here."""
 
@@ -225,7 +225,8 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
             tuple(sorted(one.name for one in status.probes if one.outcome != "Succeeded"))
         ),
         persistent_disks=tuple(
-            (one.namespace, one.workload, one.disk) for one in status.persistent_disks
+            (one.namespace, one.namespace_uid, one.workload, one.disk)
+            for one in status.persistent_disks
         ),
         live=frozenset(one.workload_uid for one in status.live_vms),
     )

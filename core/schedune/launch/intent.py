@@ -51,6 +51,8 @@ class Intent:
     history: Sequence[Attempt] = field(default_factory=tuple)
     homes: Sequence[PersistentDiskHome] = field(default_factory=tuple)
     """Where the Persistent disks were last known to be."""
+    namespace_uid: str = ""
+    """UID of the namespace; "": not known, so that its name has to do."""
 
     @property
     def vcpus(self) -> int:
@@ -61,6 +63,12 @@ class Intent:
     def acceleration(self) -> Acceleration:
         """KVM or Emulated."""
         return self.spec.acceleration
+
+    @property
+    def persistent_disks(self) -> Sequence[str]:
+        """Names of the disks that outlive every placement."""
+        disks = self.spec.disks
+        return [one.name for one in disks if one.access is DiskAccess.PERSISTENT]
 
     @property
     def architecture(self) -> Architecture:
@@ -223,7 +231,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
         ("spec.boot.firmware", spec.boot.firmware and spec.boot.firmware.artifact),
-        ("spec.disks[].access", _persistent(spec)),
         ("spec.disks[].source.hostPath", [one.name for one in spec.disks if one.source.host_path]),
         ("spec.disks[].bootOrder", [one.name for one in spec.disks if one.boot_order]),
         ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
@@ -236,10 +243,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
         ),
         ("spec.readiness.probe.type", probe if probe != "VirtioSerial" else None),
     )
-
-
-def _persistent(spec: VMWorkloadSpec) -> list[str]:
-    return [one.name for one in spec.disks if one.access is DiskAccess.PERSISTENT]
 
 
 def _short(value: object) -> str:
