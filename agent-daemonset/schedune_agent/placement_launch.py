@@ -16,7 +16,7 @@ from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.disk_files import DiskError, make_overlay
+from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 
@@ -153,6 +153,8 @@ class PlacementLaunch(PlacementRecovery):
         """
         disks, namespace = self._preparation().disks(), self.placement.metadata.namespace
         try:
+            for disk in disks:
+                check_source(disk, self._node.settings.image_roots)
             if not self._persistent.are_ready(disks, namespace, self._paths.disks):
                 return _MAKING_SECONDS
             for disk in disks:

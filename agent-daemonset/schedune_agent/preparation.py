@@ -83,11 +83,15 @@ class Preparation:
             PlanError: the placement does not say whose a Persistent disk is.
         """
         return tuple(
-            DiskFiles(
-                disk, self._file(disk.artifact) if disk.artifact else None, self._written(disk)
-            )
+            DiskFiles(disk, self._source(disk), self._written(disk))
             for disk in self.placement.spec.launch.disks
         )
+
+    def _source(self, disk: LaunchDisk) -> Path | None:
+        """Return the file that a disk comes from; a path was found right below an image root."""
+        if disk.host_path is not None:
+            return Path(disk.host_path)
+        return self._file(disk.artifact) if disk.artifact else None
 
     def _written(self, disk: LaunchDisk) -> Path:
         """Return where a disk's writes go: kept for the workload, or for this placement only."""

@@ -1,5 +1,8 @@
 """The files that hold what guests write: made whole or not at all, kept over incarnations."""
 
+import os
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +26,23 @@ class DiskError(Exception):
     def __init__(self, message: str, row: Row = codes.DISK_NOT_MADE) -> None:
         super().__init__(message)
         self.row = row
+
+
+def check_source(files: DiskFiles, roots: Sequence[Path]) -> None:
+    """Look once more at what a disk is made of: nothing leads out of the image roots.
+
+    Raises:
+        DiskError: it is no regular file of an image root, or not the one that the node listed.
+    """
+    path, name = files.source, files.disk.name
+    if path is None:
+        return
+    first = next((one for one in roots if os.path.lexists(one / path.name)), None)
+    if first is None or first != path.parent:
+        why = f"is hidden by {first}" if first else "is not there"
+        raise DiskError(f"{name}: {path} {why}", codes.DISK_SOURCE_UNUSABLE)
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise DiskError(f"{name}: {path} is no regular file", codes.DISK_SOURCE_UNUSABLE)
 
 
 def make_overlay(files: DiskFiles) -> None:

@@ -53,3 +53,10 @@ DISK_IN_USE: Final = _row(
     "Another process holds a lock on the disk's file: a second writer would destroy it.",
     "end what uses the file on the node (lslocks shows it)",
 )
+DISK_SOURCE_UNUSABLE: Final = _row(
+    "ERR_EXEC_DISK_SOURCE_UNUSABLE",
+    "DiskSourceUnusable",
+    "what a disk is made of cannot be used: {observed}",
+    "Since the node listed it the file has gone, or a link or something else is in its place, or an image root before its own has a file of that name.",
+    "look at the file on the node: it must be a regular file right below an image root",
+)

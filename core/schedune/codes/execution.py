@@ -188,7 +188,7 @@ BEFORE_GUEST: Final = frozenset(
         LEDGER_FULL, NODE_REPLACED, VALIDATION_REFUSED, PREPARATION_FAILED,
         EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, EXITED_EARLY, READY_TIMEOUT,
         disks.DISK_NOT_MADE, disks.DISK_OF_ANOTHER, disks.DISK_FORMAT_CHANGED,
-        disks.DISK_UNUSABLE, disks.DISK_IN_USE,
+        disks.DISK_UNUSABLE, disks.DISK_IN_USE, disks.DISK_SOURCE_UNUSABLE,
     )
 )  # fmt: skip
 """Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

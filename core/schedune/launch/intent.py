@@ -231,7 +231,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
         ("spec.boot.firmware", spec.boot.firmware and spec.boot.firmware.artifact),
-        ("spec.disks[].source.hostPath", [one.name for one in spec.disks if one.source.host_path]),
         ("spec.disks[].bootOrder", [one.name for one in spec.disks if one.boot_order]),
         ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
         ("spec.guest", spec.guest and spec.guest.render()),

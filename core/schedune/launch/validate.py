@@ -69,5 +69,5 @@ def judge_kernel(needs: BackendNeeds, found: Found, architecture: str) -> Reason
 
 def find_artifact(need: ArtifactNeed, facts: Facts) -> Found:
     """Return the file of that name, or how many are not listed."""
-    found = next((one for one in facts.artifacts if one.name == need.name), None)
+    found = facts.artifact(need.name)
     return found if found is not None else facts.artifacts_hidden
