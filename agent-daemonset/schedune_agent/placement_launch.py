@@ -16,7 +16,7 @@ from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay
+from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay, make_variables
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 
@@ -159,6 +159,7 @@ class PlacementLaunch(PlacementRecovery):
                 return _MAKING_SECONDS
             for disk in disks:
                 make_overlay(disk)
+            make_variables(self._preparation().firmware())
         except DiskError as error:
             return await self._fail(Reason(error.row, str(error)))
         return None

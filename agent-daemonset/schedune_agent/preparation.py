@@ -8,12 +8,13 @@ from schedune.api.vmplacement import LaunchDisk, VMPlacement
 from schedune.api.vmworkload import DiskAccess
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
-from schedune.launch.validate import validate_launch
+from schedune.launch.validate import machine_of, validate_launch
 from schedune_agent.settings import AgentSettings
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.persistent import persistent_file
 from schedune_agent.vmm.port import (
     DiskFiles,
+    Firmware,
     LaunchFiles,
     LaunchInputs,
     LaunchPlan,
@@ -55,20 +56,22 @@ class Preparation:
         """
         spec, backends = self.placement.spec, self.facts.backends if self.facts else []
         launch = spec.launch
-        binary = next((one.path for one in backends if one.name is spec.backend), None)
-        if binary is None or launch.kernel is None:
-            raise LookupError("the launch names no kernel, or the node has no such backend")
+        binary = next((one for one in backends if one.name is spec.backend), None)
+        booted = launch.kernel or launch.firmware
+        if binary is None or booted is None:
+            raise LookupError("the launch boots nothing, or the node has no such backend")
         initrd = self._file(launch.initrd.artifact) if launch.initrd else None
-        files = LaunchFiles(self._file(launch.kernel.artifact), initrd, self.disks())
+        files = LaunchFiles(self._file(booted.artifact), initrd, self.disks(), self.firmware())
         return adapter_of(spec.backend).plan(
             LaunchInputs(
-                binary,
+                binary.path,
                 launch,
                 spec.claim,
                 files,
                 self.paths,
                 self._owner(),
                 self.settings.port_forward_address,
+                machine=machine_of(launch, spec.backend, binary),
             )
         )
 
@@ -86,6 +89,21 @@ class Preparation:
             DiskFiles(disk, self._source(disk), self._written(disk))
             for disk in self.placement.spec.launch.disks
         )
+
+    def firmware(self) -> Firmware | None:
+        """Return the firmware, with variables of its own where the node has an empty store.
+
+        That goes by the names under which they come: OVMF_CODE.fd and OVMF_VARS.fd.
+        """
+        launch = self.placement.spec.launch
+        if launch.kernel is not None or launch.firmware is None:
+            return None
+        name = launch.firmware.artifact
+        store, code = name.replace("CODE", "VARS"), self._file(name)
+        listed = {one.name for one in self.facts.artifacts} if self.facts else set()
+        if store == name or store not in listed:
+            return Firmware(code)
+        return Firmware(code, self._file(store), self.paths.disks / "firmware-vars.fd")
 
     def _source(self, disk: LaunchDisk) -> Path | None:
         """Return the file that a disk comes from; a path was found right below an image root."""

@@ -13,7 +13,7 @@ from schedune_lab.progress import LabError
 INIT: Final = Path(__file__).with_name("guest_init.sh")
 MODULES: Final = (
     "virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
-    "virtio_console", "virtio_blk", "failover", "net_failover", "virtio_net",
+    "virtio_mmio", "virtio_console", "virtio_blk", "failover", "net_failover", "virtio_net",
     "pvpanic", "pvpanic-pci", "button", "evdev", "gpio_keys",
 )  # fmt: skip
 """In the order in which they must be loaded; what the kernel has built in is missing here."""

@@ -40,6 +40,9 @@ PATIENCE_S = 60.0
 LOOK_S = 60
 """For a look at an image: an emulated machine needs many times what a real one does."""
 SPAWN = processes.spawn
+GREETING = b"the firmware greets\r\n"
+EMPTY_STORE = (bytes(0x28) + b"_FVH").ljust(65536, b"\0")
+"""A volume of firmware, by the sign at 0x28, in which nothing is."""
 NAMESPACE_UID = "namespace-uid"
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
@@ -74,6 +77,8 @@ def machine() -> Iterator[Machine]:
     build_initrd(ensure_busybox(), kernel, images / "initrd")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(_OFF_AT_ONCE[platform.machine()]())
+    (images / "tiny_CODE.fd").write_bytes(tiny_firmware())
+    (images / "tiny_VARS.fd").write_bytes(EMPTY_STORE)
     settings = AgentSettings.model_validate(
         {
             "kubernetes": {"server": "https://127.0.0.1:1", "caFile": "/ca", "tokenFile": "/token"},
@@ -130,6 +135,19 @@ def _off_arm64() -> bytes:
     branch, w0_low, w0_high, hvc, stay = 0x14000010, 0x52800100, 0x72B08000, 0xD4000002, 0x14000000
     header = struct.pack("<IIQQQQQQ4sI", branch, 0, 0, 4096, 0, 0, 0, 0, b"ARM\x64", 0)
     return (header + struct.pack("<IIII", w0_low, w0_high, hvc, stay)).ljust(4096, b"\0")
+
+
+def tiny_firmware() -> bytes:
+    """Return firmware for amd64 that greets on the first serial port and powers off."""
+    code = bytes.fromhex("baf803") + b"".join(b"\xb0%c\xee" % one for one in GREETING)
+    # By way of PCI's configuration ports, give ACPI's registers their place: 0x600.
+    code += bytes.fromhex("baf80c 66b840f80080 66ef bafc0c 66b801060000 66ef")
+    code += bytes.fromhex("baf80c 66b844f80080 66ef bafc0c b080 ee")
+    code += bytes.fromhex("ba0406 b80020 ef f4 ebfd")  # soft off, as above
+    image = bytearray(EMPTY_STORE)
+    image[0xFE00 : 0xFE00 + len(code)] = code
+    image[0xFFF0:0xFFF3] = b"\xe9" + struct.pack("<h", 0xFE00 - 0xFFF3)
+    return bytes(image)
 
 
 _OFF_AT_ONCE = {"x86_64": _off_amd64, "aarch64": _off_arm64}

@@ -13,11 +13,14 @@ from schedune.codes.row import Row
 from schedune.evidence.qcow2 import inspect_qcow2
 from schedune.evidence.window import window_of
 from schedune_agent.system.whole_files import write_whole
-from schedune_agent.vmm.port import DiskFiles
+from schedune_agent.vmm.port import DiskFiles, Firmware
 from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
 
 _HEADER: Final = 65536
 """Bytes in which a header says everything that it may say: one cluster."""
+
+_MOST_FLASH: Final = 64 * 2**20
+"""Bytes of the largest flash that a machine has: that of virt."""
 
 
 class DiskError(Exception):
@@ -59,6 +62,30 @@ def make_overlay(files: DiskFiles) -> None:
         write_whole(files.overlay, content)
     except (OSError, ValueError) as error:
         raise DiskError(f"{files.disk.name}: {error}") from error
+
+
+def make_variables(firmware: Firmware | None) -> None:
+    """Give a VM a store of its firmware's variables, unless an earlier incarnation left it.
+
+    Raises:
+        DiskError: it cannot be made.
+    """
+    if firmware is None or firmware.variables is None or firmware.template is None:
+        return
+    try:
+        if not firmware.variables.exists():
+            firmware.variables.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(firmware.variables, _read_store(firmware.template))
+    except (OSError, ValueError) as error:
+        raise DiskError(f"variables of {firmware.code.name}: {error}") from error
+
+
+def _read_store(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(_MOST_FLASH + 1)
+    if len(content) > _MOST_FLASH:
+        raise ValueError(f"{path} is larger than {_MOST_FLASH} bytes")
+    return content
 
 
 def size_seen(files: DiskFiles) -> int:

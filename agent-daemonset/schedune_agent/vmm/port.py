@@ -64,12 +64,26 @@ class DiskFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Firmware:
+    """What firmware boots from."""
+
+    code: Path
+    """The artefact; never written."""
+    template: Path | None = None
+    """The artefact that an empty store of its variables is."""
+    variables: Path | None = None
+    """This VM's own store, a copy of that; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchFiles:
     """The files that the launch's artefacts are on this node."""
 
     kernel: Path
+    """What is booted: the kernel, or the firmware where the launch names no kernel."""
     initrd: Path | None
     disks: tuple[DiskFiles, ...] = ()
+    firmware: Firmware | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,8 @@ class LaunchInputs:
     owner: Owner
     forward_address: str
     """IPv4 address of the node on which port forwards listen."""
+    machine: str = ""
+    """Machine type that the binary has; "": the usual one, or the VMM knows none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ class LaunchDisk(ApiModel):
     """What becomes of writes."""
     retention: Literal["Retain", "Delete"] = "Retain"
     """What becomes of a Persistent disk."""
+    boot_order: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Rank among the disks that firmware tries."""
 
 
 class LaunchReadiness(ApiModel):

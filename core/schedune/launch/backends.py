@@ -125,7 +125,8 @@ def _judge_features(
     if asked not in binary.accelerations and (traits.emulates or asked != "Emulated"):
         offered = ", ".join(sorted(binary.accelerations)) or "nothing"
         yield Reason(codes.ACCELERATION_UNAVAILABLE, offered, asked, traits.label)
-    machine = traits.machines.get(architecture)
+    offered_here = binary.machine_types | binary.features
+    machine = traits.machine_for(need.launch, architecture, offered_here)
     if machine is not None and machine not in binary.machine_types:
         offered = ", ".join(sorted(binary.machine_types)[:4]) or "none"
         yield Reason(codes.MACHINE_TYPE_MISSING, offered, machine, traits.label)

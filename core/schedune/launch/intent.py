@@ -200,6 +200,12 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
             "spec.backend.preference",
         )
     yield from _bad_pages(spec)
+    ranks = [one.boot_order for one in spec.disks if one.boot_order is not None]
+    if len(set(ranks)) != len(ranks):
+        told = ", ".join(map(str, ranks))
+        yield Reason(
+            codes.INVALID_FIELD, told, "must not give a rank twice", "spec.disks[].bootOrder"
+        )
     if spec.boot.command_line and not spec.boot.kernel:
         yield Reason(
             codes.INVALID_FIELD,
@@ -230,8 +236,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     probe = readiness.probe.type if readiness.probe else None
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
-        ("spec.boot.firmware", spec.boot.firmware and spec.boot.firmware.artifact),
-        ("spec.disks[].bootOrder", [one.name for one in spec.disks if one.boot_order]),
         ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
         ("spec.guest", spec.guest and spec.guest.render()),
         ("spec.priorityClassName", spec.priority_class_name),

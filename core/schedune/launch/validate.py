@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from schedune.api.nodetruth import ArtifactKind, NodeTruthStatus
+from schedune.api.nodetruth import ArtifactKind, BackendFact, NodeTruthStatus
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import eligibility as codes
@@ -71,3 +71,10 @@ def find_artifact(need: ArtifactNeed, facts: Facts) -> Found:
     """Return the file of that name, or how many are not listed."""
     found = facts.artifact(need.name)
     return found if found is not None else facts.artifacts_hidden
+
+
+def machine_of(launch: Launch, backend: Backend, binary: BackendFact) -> str:
+    """Return the machine type that this binary starts for a launch; "": it knows none."""
+    offered = frozenset((*binary.machine_types, *binary.features))
+    needs, architecture = needs_of_launch(launch), launch.architecture.value
+    return TRAITS[backend].machine_for(needs, architecture, offered) or ""

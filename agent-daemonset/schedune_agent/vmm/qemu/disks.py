@@ -19,7 +19,10 @@ def _disk(files: DiskFiles) -> Iterator[str]:
     node = f"disk-{files.disk.name}"
     yield "-blockdev"
     yield json.dumps({"node-name": node, **_node(files)})
-    device = {"driver": "virtio-blk-pci", "drive": node, "serial": files.disk.name}
+    device: dict[str, object] = {"driver": "virtio-blk-pci", "drive": node}
+    device["serial"] = files.disk.name
+    if files.disk.boot_order is not None:
+        device["bootindex"] = files.disk.boot_order
     yield "-device"
     yield json.dumps(device)
 
