@@ -31,6 +31,7 @@ from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.process import clean, paths_of
+from schedune_agent.vmm.qemu.overlay import empty_image
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 
@@ -77,6 +78,7 @@ def machine() -> Iterator[Machine]:
     build_initrd(ensure_busybox(), kernel, images / "initrd")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(_OFF_AT_ONCE[platform.machine()]())
+    put_bad_files(images)
     (images / "tiny_CODE.fd").write_bytes(tiny_firmware())
     (images / "tiny_VARS.fd").write_bytes(EMPTY_STORE)
     settings = AgentSettings.model_validate(
@@ -106,7 +108,8 @@ async def _settled(probes: Probes) -> NodeTruthStatus:
     while True:
         facts = await probes.take_facts()
         late = [one.name for one in facts.capabilities if one.value == "timeout"]
-        unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
+        unknown = [one for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
+        unseen = [one.refusal for one in unknown if one.name != "folder"]
         if facts.backends and not (late or unseen):
             return facts
         assert time.monotonic() < deadline, (late, unseen, facts.probes)
@@ -135,6 +138,20 @@ def _off_arm64() -> bytes:
     branch, w0_low, w0_high, hvc, stay = 0x14000010, 0x52800100, 0x72B08000, 0xD4000002, 0x14000000
     header = struct.pack("<IIQQQQQQ4sI", branch, 0, 0, 4096, 0, 0, 0, 0, b"ARM\x64", 0)
     return (header + struct.pack("<IIII", w0_low, w0_high, hvc, stay)).ljust(4096, b"\0")
+
+
+def put_bad_files(images: Path) -> None:
+    """Put there what no VM may be launched from."""
+    (images / "folder").mkdir()
+    (images / "foreign").write_bytes(_foreign_kernel())
+    header = empty_image(2**30)
+    (images / "backed").write_bytes(header[:8] + struct.pack(">QI", 512, 8) + header[20:])
+    (images / "endless").write_bytes(header[:24] + struct.pack(">Q", 2**60) + header[32:])
+
+
+def _foreign_kernel() -> bytes:
+    """Return a kernel for the other architecture."""
+    return (_off_arm64 if platform.machine() == "x86_64" else _off_amd64)()
 
 
 def tiny_firmware() -> bytes:

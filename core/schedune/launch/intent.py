@@ -172,6 +172,7 @@ def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
         disk_formats=tuple(disk.format for disk in spec.disks),
         network_types=tuple(network.type for network in spec.networks),
         page_size=parse_bytes(pages) if pages else 0,
+        memory_bytes=parse_bytes(spec.resources.memory),
     )
 
 

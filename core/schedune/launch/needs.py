@@ -45,6 +45,8 @@ class LaunchNeeds:
     network_types: tuple[str, ...]
     page_size: int = 0
     """Bytes of a huge page; 0: ordinary pages."""
+    memory_bytes: int = 0
+    """Guest memory; 0: not asked about."""
 
     @property
     def kernel(self) -> ArtifactNeed | None:
@@ -91,4 +93,5 @@ def needs_of_launch(launch: Launch) -> LaunchNeeds:
         disk_formats=tuple(disk.format for disk in launch.disks),
         network_types=tuple(network.type for network in launch.networks),
         page_size=parse_bytes(launch.hugepages) if launch.hugepages else 0,
+        memory_bytes=parse_bytes(launch.memory),
     )

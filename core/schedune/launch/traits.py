@@ -61,6 +61,8 @@ class Traits:
     needs: Mapping[str, Row] = field(default_factory=dict)
     """Capabilities of the node without which nothing is launched."""
     most_vcpus: int | None = None
+    least_memory: int = 0
+    """Bytes with which it was seen to load a kernel; with less it fails (vmm-measured.md)."""
     page_sizes: frozenset[int] | None = None
     """Sizes of huge pages; None: all that the node has."""
     needs_root: bool = False
@@ -124,6 +126,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         networks=frozenset({"Tap"}),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"ELF", "BzImage"}), "arm64": frozenset({"Image"})},
+        least_memory=64 * _MEBI,
     ),
     Backend.FIRECRACKER: Traits(
         label="Firecracker",
@@ -137,6 +140,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},
         needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},
         most_vcpus=32,
+        least_memory=64 * _MEBI,
         page_sizes=frozenset({2 * _MEBI}),
         needs_root=True,
     ),

@@ -30,12 +30,13 @@ def _objections(launch: Launch, backend: Backend, facts: Facts) -> Iterator[Reas
         reason = judge_capability(KVM, facts)
         if reason is not None:
             yield reason
-    yield from judge_request(needs)
-    yield from judge_pair(needs, facts)
+    # A file that is wrong comes before what only follows from it: the first one is told.
     for need in needs.launch.artifacts:
         reason = judge_artifact(need, find_artifact(need, facts), facts.architecture)
         if reason is not None:
             yield reason
+    yield from judge_request(needs)
+    yield from judge_pair(needs, facts)
 
 
 def judge_pair(needs: BackendNeeds, facts: Facts) -> Iterator[Reason]:
