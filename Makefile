@@ -1,12 +1,14 @@
 PYTHON ?= python3
 RUN := .venv/bin
 NODES ?= 1000
+MINUTES ?= 3
+SEED ?=
 
-.PHONY: help setup demo lab test bench check crds clean
+.PHONY: help setup demo lab test test-nested chaos bench check crds clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: ## Install what this checkout needs (all other targets do so by themselves)
 	@$(PYTHON) hack/setup.py
@@ -21,10 +23,19 @@ test: setup ## Run the tests: pure ones, a real API server, real VMs
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest
 
+chaos: setup ## Kill agents and strike real VMs at seeded moments (MINUTES=3 SEED=7)
+	@$(RUN)/schedune lab prepare
+	@PYTHONPATH=tests/support $(RUN)/python tests/chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+test-nested: setup ## VMs under a real KVM in a machine of our own; says which VMMs are not given
+	@$(RUN)/schedune lab prepare
+	@$(RUN)/pytest -rs -s tests/nested
+
 bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a large one)
 	@$(RUN)/schedune lab prepare
 	@PYTHONPATH=tests/support $(RUN)/python bench/engine.py
 	@PYTHONPATH=tests/support $(RUN)/python bench/agent.py
+	@PYTHONPATH=tests/support $(RUN)/python bench/launch.py
 	@PYTHONPATH=tests/support $(RUN)/python bench/replay.py --nodes $(NODES)
 
 check: setup ## Format, lint, types, directions of dependencies

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,9 +27,9 @@ _LOOK_S = 1.0
 
 def tell_steady(plane: ControlPlane, folder: Path, settle_s: float, seconds: float) -> None:
     """Print the share of a core and the memory of the agent, once its truth is there."""
-    with _running_agent(plane, folder) as agent:
+    with running_agent(plane, folder) as agent:
         time.sleep(settle_s)
-        before, started = _cpu_s(agent), time.monotonic()
+        before, started = cpu_s(agent), time.monotonic()
         own, whole = [], []
         while time.monotonic() - started < seconds:
             own.append(agent.memory_info().rss)
@@ -37,7 +37,7 @@ def tell_steady(plane: ControlPlane, folder: Path, settle_s: float, seconds: flo
             whole.append(own[-1] + sum(_rss(one) for one in children))
             time.sleep(_LOOK_S)
         took = time.monotonic() - started
-        used = _cpu_s(agent) - before
+        used = cpu_s(agent) - before
         tell(f"steady agent for {took:.0f} s: CPU of a core", share(used, took), "<= 1 %")
         tell("steady agent: RSS at most", mebi(max(own)), "<= 80 MiB")
         tell("steady agent: RSS at most, with children", mebi(max(whole)))
@@ -45,16 +45,24 @@ def tell_steady(plane: ControlPlane, folder: Path, settle_s: float, seconds: flo
 
 
 @contextmanager
-def _running_agent(plane: ControlPlane, folder: Path) -> Iterator[psutil.Process]:
+def running_agent(
+    plane: ControlPlane,
+    folder: Path,
+    images: Path | None = None,
+    capacity: Mapping[str, object] | None = None,
+) -> Iterator[psutil.Process]:
+    """Run the agent of this machine from its first truth on."""
     asyncio.run(_make_node(plane, folder))
     kubernetes = KubernetesSettings(
         server=plane.layout.server,
         ca_file=plane.layout.authority,
         token_file=folder / f"{NODE}.token",
     )
-    settings, log = settings_in(folder, kubernetes), folder / "agent.log"
+    settings, log = settings_in(folder, kubernetes, images), folder / "agent.log"
+    told = settings.model_dump(mode="json", by_alias=True)
+    told["capacity"] |= capacity or {}
     file = folder / "agent.yaml"
-    file.write_text(yaml.safe_dump(settings.model_dump(mode="json", by_alias=True)))
+    file.write_text(yaml.safe_dump(told))
     argv = [sys.executable, "-m", "schedune_agent", "run", "--settings", str(file)]
     process = processes.start(argv, log)
     try:
@@ -75,7 +83,8 @@ async def _make_node(plane: ControlPlane, folder: Path) -> None:
         await make_nodes(client, [NODE], folder)
 
 
-def _cpu_s(agent: psutil.Process) -> float:
+def cpu_s(agent: psutil.Process) -> float:
+    """Return the CPU seconds of the agent and its ended children."""
     used = agent.cpu_times()
     return float(used.user + used.system + used.children_user + used.children_system)
 

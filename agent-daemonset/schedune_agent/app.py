@@ -110,6 +110,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             node,
             on_live_change=lambda: publisher.nudge(),  # noqa: PLW0108 - made below
             withdraw=lambda uid: publisher.withdraw(uid),  # noqa: PLW0108 - made below
+            ordered=lambda: publisher.ordered,
         )
         publisher = TruthPublisher(
             client,
@@ -118,6 +119,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             _source(settings, identity, client, contained=contained),
             live_vms=runner.live_vms,
             orphans=runner.orphans,
+            orders=runner.orders,
             clock=clock,
         )
         runner.load()

@@ -6,7 +6,8 @@ with what it left behind.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from schedune.api.nodetruth import Orphan
@@ -18,6 +19,7 @@ from schedune.lifecycle.orphans import (
     HeldPlacement,
     OrphanFinding,
     ProcessKey,
+    Verdict,
     holdings,
     judge_sweep,
     most_urgent_first,
@@ -34,6 +36,16 @@ _MOST_TOLD: Final = 64
 """As many orphans as a NodeTruth names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one sweep found, judged."""
+
+    found: Sequence[FoundProcess] = ()
+    verdicts: Mapping[ProcessKey, Verdict] = field(default_factory=dict)
+    current: Collection[str] = ()
+    """UIDs of the placements that have not ended."""
+
+
 class Orphans:
     """Keeps the records that have no worker, and looks for processes that have no record."""
 
@@ -42,6 +54,7 @@ class Orphans:
         """Records whose placement is not known, or no longer."""
         self.found: list[Orphan] = []
         """What the last sweep saw."""
+        self.last = Sweep()
         self._node = node
         self._held: set[str] = set()
         """For whom a sweep put something into the ledger."""
@@ -68,6 +81,7 @@ class Orphans:
         verdicts = judge_sweep(found, placements)
         seen = {one.placement_uid for one in verdicts.values()}
         current = {one.uid for one in placements if one.is_current}
+        self.last = Sweep(found, verdicts, current)
         self._hold(holdings(found, verdicts), current | self.records.keys())
         self._tell(most_urgent_first(found, verdicts))
         # Last: what cannot be removed must not keep anything from being counted and told.

@@ -5,7 +5,7 @@ import random
 import time
 from typing import Any, Final
 
-from schedune.api.nodetruth import DeclaredCapacity
+from schedune.api.nodetruth import DeclaredCapacity, OrphanAction
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.own_node import NodeReplacedError, OwnNode
 from schedune_agent.publishing import HeldTruth, new_truth, read_held
@@ -28,6 +28,8 @@ class OwnTruth:
         """As it was last seen; None: it has to be looked at before it is written."""
         self.declared: DeclaredCapacity | None = None
         """What administrators declared when it was last seen: no conflict takes that back."""
+        self.ordered: tuple[OrphanAction, ...] = ()
+        """What administrators ordered about orphans when it was last seen."""
         self.written: dict[str, Any] = {}
         """What we last wrote; empty: the API server may hold anything."""
         self.replaced = False
@@ -74,7 +76,7 @@ class OwnTruth:
                 f" {uid}); if that Node is gone: kubectl delete nodetruth {name}"
             )
         if self.held is None or held.version > self.held.version:
-            self.held, self.declared = held, held.declared
+            self.held, self.declared, self.ordered = held, held.declared, held.orders
         self._look_at = time.monotonic() + self._settings.heartbeat_seconds
 
     async def _get_or_make(self, version: str | None) -> HeldTruth:
@@ -108,6 +110,6 @@ class OwnTruth:
             self.held = None
             raise
         self.held, self.written = read_held(stored), body
-        self.declared = self.held.declared
+        self.declared, self.ordered = self.held.declared, self.held.orders
         again_s = self._settings.rewrite_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         self._rewrite_at = time.monotonic() + again_s

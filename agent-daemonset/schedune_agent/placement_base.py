@@ -28,14 +28,17 @@ from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
+from schedune_agent.preparation import Preparation
 from schedune_agent.record import MOST_TRACE, LaunchRecord, RecordError, RecordStore
 from schedune_agent.report import project
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes
+from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.persistent import PersistentDisks, remove_disks
-from schedune_agent.vmm.port import GuestEnd, Request, Vm, Vmm
+from schedune_agent.vmm.port import GuestEnd, PlanError, Request, Vm, Vmm, VmmError
 from schedune_agent.vmm.process import clean, paths_of
 
 S = PlacementState
@@ -43,6 +46,7 @@ Move = tuple[PlacementState, Reason]
 WATCH_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 10.0
 MISSES_TO_DEGRADE: Final = 3
+CONSOLE_LINES: Final = 20
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -82,6 +86,8 @@ class PlacementOnNode:
         self._disks_are_settled = False
         self._paths = paths_of(node.settings, uid)
         self._group = uid if node.contained else None
+        self._console = ConsoleLog(self._paths.kept)
+        self._trace_log = TraceLog(self._paths.kept)
         self._is_clean = False
         self._is_proved = False
         self._has_record = record is not None
@@ -148,7 +154,20 @@ class PlacementOnNode:
         return adapter_of(self.record.backend)
 
     def _requests(self) -> list[Request]:
-        return [Request.parse(line) for line in self.record.requests]
+        """Return what the VMM is asked; what a lost record held is put together again.
+
+        Raises:
+            VmmError: there is no record, and it cannot be put together now.
+        """
+        if self.record.argv:
+            return [Request.parse(line) for line in self.record.requests]
+        try:
+            return list(self._preparation().plan().requests)
+        except (LookupError, PlanError) as error:
+            raise VmmError(f"its record is lost, and no new one can be made: {error}") from error
+
+    def _preparation(self) -> Preparation:
+        return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
 
     @property
     def _is_lost(self) -> bool:
@@ -211,6 +230,7 @@ class PlacementOnNode:
         trace = [*self.record.trace, *entries][-MOST_TRACE:]
         state = entries[-1].to if entries else self.record.state
         self._keep(state=state, trace=trace, **changes)
+        self._trace_log.add(entries, trace)
         for entry in entries:
             _LOG.info(
                 "placement.moved",
@@ -282,7 +302,7 @@ class PlacementOnNode:
         return Exit(
             reason=end.row.reason,
             time=self._node.clock(),
-            console_tail=list(end.console),
+            console_tail=list(self._console.tail(CONSOLE_LINES) or end.console),
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
         )
@@ -293,6 +313,7 @@ class PlacementOnNode:
             "process": None,
             "lost_process": None,
             "readiness": None,
+            "addresses": [],
             "guest_end": None,
             "last_exit": self._exit(end, code),
         }
@@ -319,6 +340,7 @@ def _fresh_record(placement: VMPlacement) -> LaunchRecord:
         lost_process=status.vmm,
         trace=status.trace,
         readiness=status.readiness,
+        addresses=status.addresses,
         last_exit=status.last_exit,
         refusal=status.refusal,
         ended=status.ended,

@@ -21,7 +21,10 @@ from schedune_agent.vmm.port import GuestEnd, Vm, VmmError
 from schedune_agent.vmm.process import last_words
 
 _LOG: Final = logging.getLogger(__name__)
-_BY_GUEST: Final = {row.reason: row for row in (codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED)}
+_BY_GUEST: Final = {
+    row.reason: row
+    for row in (codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED, codes.GUEST_REBOOT_LOOP)
+}
 _UNSEEN: Final = (codes.VMM_KILLED, codes.EXIT_UNKNOWN)
 
 
@@ -85,11 +88,10 @@ class PlacementEnd(PlacementOnNode):
     async def _fail(self, reason: Reason) -> float:
         """A failure before the guest was ready: end what there is, then say so."""
         self._find()
-        end = GuestEnd(reason.row)
         if self._vm is not None and self._vm.handle.is_alive:
-            end = GuestEnd(reason.row, await self._vm.console())
             await self._vm.stop(0.0)
-        self._end(reason.row, (S.FAILED, reason), **self._gone(end, self._reap()))
+        gone = self._gone(GuestEnd(reason.row), self._reap())
+        self._end(reason.row, (S.FAILED, reason), **gone)
         return 0.0
 
     async def _stop(self) -> float:

@@ -3,20 +3,27 @@
 The record is written before each effect, so that whatever exists can be found again.
 """
 
+import asyncio
 import time
 from typing import Final
 
-from schedune.api.vmplacement import PlacementState, Prepared, Refusal
+from schedune.api.vmplacement import Prepared, Refusal
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.launch.traits import TRAITS
 from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
-from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
-from schedune_agent.preparation import Preparation
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay, make_variables
+from schedune_agent.vmm.disk_files import (
+    DiskError,
+    check_source,
+    make_copy,
+    make_overlay,
+    make_variables,
+)
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 
@@ -33,15 +40,16 @@ class PlacementLaunch(PlacementRecovery):
         left = self.record.pause_left(self._node.clock())
         if left > 0:
             return left
+        moves = list[Move]()
         if self.record.state is not S.PENDING:
             first = self.record.state is None
             following = Reason(codes.RESTARTING, str(self.record.incarnation))
-            self._move(S.PENDING, _PREPARING if first else following)
+            moves.append((S.PENDING, _PREPARING if first else following))
         refused = self._refusal()
         if refused is not None:
-            self._refuse(S.TERMINATED, refused)
+            self._refuse(*moves, (S.TERMINATED, refused))
             return 0.0
-        self._move(S.PREPARING, Reason(codes.ADMITTED, self._claim_text()))
+        self._walk(*moves, (S.PREPARING, Reason(codes.ADMITTED, self._claim_text())))
         return 0.0
 
     def _refusal(self) -> Reason | None:
@@ -62,12 +70,13 @@ class PlacementLaunch(PlacementRecovery):
         claim = self.placement.spec.claim
         return f"{claim.vcpus} vCPUs, {claim.memory} + {claim.overhead_memory}"
 
-    def _refuse(self, state: PlacementState, reason: Reason) -> None:
-        """End a placement of which nothing was started."""
+    def _refuse(self, *moves: Move) -> None:
+        """End a placement of which nothing was started, for the reason of the last move."""
+        reason = moves[-1][1]
         refusal = Refusal(
             code=reason.row.code, observed=reason.observed[:256], required=reason.required[:256]
         )
-        self._end(reason.row, (state, reason), refusal=refusal)
+        self._end(reason.row, *moves, refusal=refusal)
 
     def _prepare_only(self) -> float:
         """Validate, and for a dry run leave what would be run; nothing is executed."""
@@ -80,7 +89,7 @@ class PlacementLaunch(PlacementRecovery):
             return HEARTBEAT_SECONDS
         objection = self._preparation().objection()
         if objection is not None:
-            self._refuse(S.FAILED, objection)
+            self._refuse((S.FAILED, objection))
             return 0.0
         if shows:
             plan = self._preparation().plan()
@@ -89,9 +98,6 @@ class PlacementLaunch(PlacementRecovery):
             self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
         return HEARTBEAT_SECONDS
 
-    def _preparation(self) -> Preparation:
-        return Preparation(self.placement, self._node.settings, self._paths, self._node.facts())
-
     # --- launch --------------------------------------------------------------------
 
     async def _launch(self) -> float:
@@ -99,12 +105,13 @@ class PlacementLaunch(PlacementRecovery):
             return await self._start_or_find()
         objection = self._reserve() or self._preparation().objection()
         if objection is not None:
-            self._refuse(S.FAILED, objection)
+            self._refuse((S.FAILED, objection))
             return 0.0
+        moves = list[Move]()
         if self.record.state is S.PREPARING:
-            self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
+            moves.append((S.VALIDATED, Reason(codes.LAUNCH_VALIDATED)))
         plan = _in_record(self._preparation().plan())
-        self._move(S.LAUNCHING, Reason(codes.LAUNCH_RECORDED), **plan)
+        self._walk(*moves, (S.LAUNCHING, Reason(codes.LAUNCH_RECORDED)), **plan)
         return 0.0
 
     async def _start_or_find(self) -> float:
@@ -128,7 +135,7 @@ class PlacementLaunch(PlacementRecovery):
             told = f"pid {vm.handle.identity.pid}, {self.record.backend.value} {vm.version}"
             self._move(S.STARTING, Reason(codes.VMM_STARTED, told), version=vm.version)
             self._started_at = time.monotonic()
-            await vm.begin(self._requests())
+            await self._begin(vm)
         except VmmRefusalError as error:
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         except VmmError as error:
@@ -137,11 +144,21 @@ class PlacementLaunch(PlacementRecovery):
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         return 0.0
 
+    async def _begin(self, vm: Vm) -> None:
+        """Let the guest run, and write down what its user may miss.
+
+        Raises:
+            VmmError: the VMM refused, or did not answer.
+        """
+        await vm.begin(self._requests())
+        for remark in vm.remarks():
+            self._note(remark)
+
     def _write_plan(self) -> float:
         """Put together again what a lost record held; nothing of it runs."""
         objection = self._preparation().objection()
         if objection is not None:
-            self._refuse(S.FAILED, objection)
+            self._refuse((S.FAILED, objection))
         else:
             self._keep(**_in_record(self._preparation().plan()))
         return 0.0
@@ -157,8 +174,9 @@ class PlacementLaunch(PlacementRecovery):
                 check_source(disk, self._node.settings.image_roots)
             if not self._persistent.are_ready(disks, namespace, self._paths.disks):
                 return _MAKING_SECONDS
+            make = make_overlay if TRAITS[self.record.backend].has_overlays else make_copy
             for disk in disks:
-                make_overlay(disk)
+                await asyncio.to_thread(make, disk)
             make_variables(self._preparation().firmware())
         except DiskError as error:
             return await self._fail(Reason(error.row, str(error)))
@@ -168,6 +186,7 @@ class PlacementLaunch(PlacementRecovery):
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
         stale = self._vmm.sockets(paths)
+        self._console.begin(self.record.incarnation)
         return await start(plan, paths, stale, self._node.identity.boot_id, self._group)
 
     def _take_started(self, process: RecordedProcess) -> Vm:

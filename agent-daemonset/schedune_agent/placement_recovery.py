@@ -39,6 +39,17 @@ class PlacementRecovery(PlacementEnd):
             self._keep(process=process, version=version)
         return None
 
+    def choose(self, process: RecordedProcess) -> None:
+        """Take one of several that claim to be this VM, as an administrator ordered.
+
+        Raises:
+            RecordError: it cannot be written down.
+        """
+        self.let_go()
+        self._is_proved = False
+        self._keep(process=process, lost_process=None)
+        self._has_record = True
+
     def _see_proved(self, process: RecordedProcess, **changes: object) -> None:
         """This very process is the VM: from now on it is watched, no longer looked for."""
         seen = Observation(Sighting.ALIVE, detail=f"pid {process.pid}")

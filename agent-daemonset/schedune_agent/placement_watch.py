@@ -1,29 +1,21 @@
 """Watching a VM that was started: how it is, and whether its guest is as ready as was asked."""
 
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from schedune.api.vmplacement import ReadinessStatus, TraceEntry
+from schedune.api.vmworkload import Probe
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import move, note
+from schedune_agent.guest_probe import GuestProbe, Proof
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
+from schedune_agent.vmm.guest_agent import MOST_ADDRESSES
 from schedune_agent.vmm.port import Vm, VmmError
 
 _WAIT_FOR_GUEST_SECONDS: Final = 0.3
-_ANSWER_SECONDS: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What shows, now, that a VM is as ready as was asked."""
-
-    rung: str
-    told: str
-    boot_id: str | None = None
 
 
 class PlacementWatch(PlacementRecovery):
@@ -41,14 +33,23 @@ class PlacementWatch(PlacementRecovery):
             return 0.0
         if not vm.handle.is_alive:
             return self._found_dead(vm)
+        pause = 0.0
         try:
             guest_end = await vm.guest_end()
             if guest_end is None:
                 climbs = is_found or self.record.state is S.STARTING
-                return await (self._climb(vm) if climbs else self._ask_now_and_then(vm))
+                pause = await (self._climb(vm) if climbs else self._ask_now_and_then(vm))
+            if self._vm is vm:
+                await vm.keep_console()
         except VmmError as error:
             return self._unproved(Sighting.UNRESPONSIVE, error)
-        return await self._end_vmm(vm, guest_end)
+        return pause if guest_end is None else await self._end_vmm(vm, guest_end)
+
+    @property
+    def _guest(self) -> GuestProbe:
+        launch = self.placement.spec.launch
+        address = self._node.settings.port_forward_address
+        return GuestProbe(launch, self._paths, self._console, address)
 
     async def _proof(self, vm: Vm) -> Proof | None:
         """Return what proves the readiness that was asked for; None: nothing does, now.
@@ -58,13 +59,23 @@ class PlacementWatch(PlacementRecovery):
         """
         if not await vm.is_running():
             return None
-        if self.placement.spec.launch.readiness.level == "Backend":
+        readiness = self.placement.spec.launch.readiness
+        if readiness.level == "Backend":
             return Proof("R2", "the VMM says that the guest runs (R2)")
-        if self.record.readiness is None:
-            self._keep(readiness=ReadinessStatus(rung="R2", since=self._node.clock()))
-        boot_id = await vm.ask_guest(_ANSWER_SECONDS)
-        told = f"the guest answered a nonce (R4), its boot id is {boot_id}"
-        return Proof("R4", told, boot_id) if boot_id else None
+        if readiness.probe is Probe.CONSOLE and self.record.was_ready:
+            # What a console showed it does not show again.
+            return Proof("R3", "the console has shown its text (R3)")
+        self._see_rung()
+        return await self._guest.ask(vm)
+
+    def _see_rung(self) -> None:
+        """Write down how far a guest is that is not ready yet."""
+        held = self.record.readiness
+        if held is not None and held.rung >= "R3":
+            return
+        rung = "R3" if self._guest.sees_kernel() else "R2"
+        if held is None or held.rung < rung:
+            self._keep(readiness=ReadinessStatus(rung=rung, since=self._node.clock()))
 
     async def _climb(self, vm: Vm) -> float:
         """Look for the proof: only with it does a VM begin, or go on, to count as ready."""
@@ -74,8 +85,9 @@ class PlacementWatch(PlacementRecovery):
             self._see_ready(proof)
             return WATCH_SECONDS
         asks_guest = self.placement.spec.launch.readiness.level == "Guest"
-        lacks = "the guest answered no nonce" if asks_guest else "the VMM does not say that it runs"
-        found = self._judge(Observation(Sighting.ALIVE, detail=lacks))
+        lacks = self._guest.lacks if asks_guest else "the VMM does not say that it runs"
+        stalled = asks_guest and not self._guest.sees_kernel()
+        found = self._judge(Observation(Sighting.ALIVE, is_stalled=stalled, detail=lacks))
         if found.ends_process and found.reason is not None:
             return await self._fail(found.reason)
         if found.state is S.RUNNING:
@@ -120,5 +132,12 @@ class PlacementWatch(PlacementRecovery):
         fresh = ReadinessStatus(rung=proof.rung, since=now, guest_boot_id=proof.boot_id)
         if held is not None and (held.rung, held.guest_boot_id) == (proof.rung, proof.boot_id):
             fresh = held
-        if entries or fresh != held:
-            self._write_down(entries, readiness=fresh)
+        addresses = self._addresses(proof)
+        if entries or fresh != held or addresses != self.record.addresses:
+            self._write_down(entries, readiness=fresh, addresses=addresses)
+
+    def _addresses(self, proof: Proof) -> list[str]:
+        """Return how the guest is reached: what it said last, and forwards to it."""
+        told = self.record.addresses if proof.addresses is None else proof.addresses
+        own = [one for one in told if one not in self._guest.forwards]
+        return [*self._guest.forwards, *own][:MOST_ADDRESSES]

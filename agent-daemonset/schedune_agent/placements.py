@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import operator
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schedune.api.nodetruth import LiveVM, Orphan
+from schedune.api.nodetruth import LiveVM, Orphan, OrphanAction, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
+from schedune_agent.orphan_orders import OrphanOrders
 from schedune_agent.orphans import Orphans
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
+from schedune_agent.record import RecordedProcess
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError, ConflictError, InvalidError, NotFoundError
 from schedune_kube.reflector import Key, Reflector
@@ -34,6 +37,7 @@ class PlacementRunner:
         *,
         on_live_change: Callable[[], None],
         withdraw: Callable[[str], Awaitable[None]],
+        ordered: Callable[[], Sequence[OrphanAction]],
     ) -> None:
         self._client = client
         self._node = node
@@ -41,7 +45,10 @@ class PlacementRunner:
         self._withdraw = withdraw
         self._workers: dict[str, PlacementWorker] = {}
         self._wakes: dict[str, asyncio.Event] = {}
+        self._told: dict[str, tuple[object, ...]] = {}
+        """From what the status was put together that its placement has."""
         self._orphans = Orphans(node)
+        self._orders = OrphanOrders(ordered, node.identity.boot_id)
         self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
         self._reflector = Reflector(
             client,
@@ -68,6 +75,10 @@ class PlacementRunner:
         """Return the processes that no placement accounts for."""
         return self._orphans.found
 
+    def orders(self) -> Sequence[OrphanOrder]:
+        """Return what became of administrators' orders about orphans."""
+        return self._orders.told
+
     def load(self) -> None:
         """Read what earlier agents left, before anything is published or admitted."""
         self._orphans.load()
@@ -88,6 +99,24 @@ class PlacementRunner:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             self._sweep()
+            await self._carry_out_orders()
+
+    async def _carry_out_orders(self) -> None:
+        """Do what administrators order about orphans; what is then, the next sweep tells."""
+        told = self._orders.told
+        if await self._orders.carry_out(self._orphans.last, self._adopt):
+            self._sweep()
+        if self._orders.told != told:
+            self._on_live_change()
+
+    async def _adopt(self, uid: str, process: RecordedProcess) -> bool:
+        """Record a process as the VM of a placement; say whether there is one to take it."""
+        worker = self._workers.get(uid)
+        if worker is None:
+            return False
+        worker.choose(process)
+        self._wakes[uid].set()
+        return True
 
     def _sweep(self) -> None:
         """Look for VMs without a placement; tell of them when that has changed."""
@@ -164,6 +193,7 @@ class PlacementRunner:
             _LOG.warning("placement.vanished", extra={"uid": uid})
         worker.let_go()
         del self._workers[uid], self._wakes[uid]
+        self._told.pop(uid, None)
         self._orphans.records[uid] = worker.record
         self._sweep()
 
@@ -180,16 +210,12 @@ class PlacementRunner:
         The truth without the VM is published first: whoever sees the object gone must not
         read of a VM that lives.
         """
-        status = worker.status()
         placement = worker.placement
         metadata = placement.metadata
-        if status != placement.status.render():
-            # Of a status the API server checks no UID: the version keeps it from a successor.
-            patch: dict[str, Any] = {
-                "metadata": {"resourceVersion": metadata.resource_version},
-                "status": {name: status.get(name) for name in _STATUS_FIELDS},
-            }
-            await self._patch(worker, patch, "status")
+        basis = (placement, worker.record, worker.prepared, worker.trouble)
+        told = self._told.get(metadata.uid, ())
+        if not _are_same(basis, told) and await self._report_status(worker):
+            self._told[metadata.uid] = basis
         if worker.releasable:
             await self._withdraw(metadata.uid)
             kept = [one for one in worker.placement.metadata.finalizers if one != FINALIZER]
@@ -199,6 +225,19 @@ class PlacementRunner:
                 {"metadata": {"uid": metadata.uid, "resourceVersion": version, "finalizers": kept}},
                 None,
             )
+
+    async def _report_status(self, worker: PlacementWorker) -> bool:
+        """Write the status if it says anything new; say whether there was nothing to write."""
+        status, placement = worker.status(), worker.placement
+        if status == placement.status.render():
+            return True
+        # Of a status the API server checks no UID: the version keeps it from a successor.
+        patch: dict[str, Any] = {
+            "metadata": {"resourceVersion": placement.metadata.resource_version},
+            "status": {name: status.get(name) for name in _STATUS_FIELDS},
+        }
+        await self._patch(worker, patch, "status")
+        return False
 
     async def _patch(self, worker: PlacementWorker, patch: Raw, subresource: str | None) -> None:
         metadata = worker.placement.metadata
@@ -212,3 +251,8 @@ class PlacementRunner:
             return
         if raw["metadata"]["uid"] == metadata.uid:
             worker.placement = VMPlacement.model_validate(raw)
+
+
+def _are_same(ones: Sequence[object], others: Sequence[object]) -> bool:
+    """Say whether these are the very same objects: each is replaced when anything changes."""
+    return len(ones) == len(others) and all(map(operator.is_, ones, others))

@@ -8,7 +8,9 @@ from schedune.api.vmplacement import LaunchDisk, VMPlacement
 from schedune.api.vmworkload import DiskAccess
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune.launch.traits import TRAITS
 from schedune.launch.validate import machine_of, validate_launch
+from schedune_agent.probes.security import LANDLOCK
 from schedune_agent.settings import AgentSettings
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.persistent import persistent_file
@@ -71,9 +73,17 @@ class Preparation:
                 self.paths,
                 self._owner(),
                 self.settings.port_forward_address,
+                frozenset(binary.features),
+                self._landlock_abi(),
                 machine=machine_of(launch, spec.backend, binary),
             )
         )
+
+    def _landlock_abi(self) -> int:
+        """Return the version that the kernel was asked for; a recorded node was not asked."""
+        told = self.facts.capabilities if self.facts else []
+        found = next((one.value for one in told if one.name == LANDLOCK), None)
+        return int(found) if found and found.isdecimal() else 0
 
     def _owner(self) -> Owner:
         placement = self.placement
@@ -116,7 +126,8 @@ class Preparation:
         if disk.access is DiskAccess.PERSISTENT:
             state = self.settings.state_directory
             return persistent_file(state, self.placement, disk.name, disk.format)
-        return self.paths.disks / f"{disk.name}.qcow2"
+        kind = "qcow2" if TRAITS[self.placement.spec.backend].has_overlays else "raw"
+        return self.paths.disks / f"{disk.name}.{kind}"
 
     def _file(self, artifact: str) -> Path:
         """Return an artefact's path; a recorded node has only the name of its first root."""

@@ -11,7 +11,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from schedune.api.base import API_VERSION, Condition
-from schedune.api.nodetruth import DeclaredCapacity, LiveVM, NodeTruthStatus, Orphan
+from schedune.api.nodetruth import (
+    DeclaredCapacity,
+    LiveVM,
+    NodeTruthStatus,
+    Orphan,
+    OrphanAction,
+    OrphanOrder,
+)
 from schedune_agent.facts import agent_conditions, why_lines
 from schedune_agent.published import publish_form
 
@@ -29,6 +36,8 @@ class HeldTruth:
     owner_uid: str | None
     """UID of the Node that owns it; None: it was made by hand and belongs to no Node."""
     declared: DeclaredCapacity | None
+    orders: tuple[OrphanAction, ...]
+    """What administrators order about orphans."""
     digest: str | None
     conditions: tuple[Condition, ...]
 
@@ -42,6 +51,7 @@ def read_held(raw: Raw) -> HeldTruth:
         generation=int(metadata.get("generation") or 0),
         owner_uid=owners[0].get("uid") if owners else None,
         declared=_declared((raw.get("spec") or {}).get("capacity")),
+        orders=tuple(_orders((raw.get("spec") or {}).get("orphanActions") or ())),
         digest=status.get("digest"),
         conditions=tuple(_conditions(status.get("conditions") or ())),
     )
@@ -52,6 +62,13 @@ def _declared(raw: object) -> DeclaredCapacity | None:
         return DeclaredCapacity.model_validate(raw) if raw is not None else None
     except ValidationError:
         return None
+
+
+def _orders(raws: Sequence[object]) -> list[OrphanAction]:
+    try:
+        return [OrphanAction.model_validate(one) for one in raws]
+    except ValidationError:
+        return []
 
 
 def _conditions(raws: Sequence[object]) -> list[Condition]:
@@ -80,6 +97,7 @@ def status_body(
     *,
     live: Sequence[LiveVM],
     orphans: Sequence[Orphan],
+    orders: Sequence[OrphanOrder],
 ) -> Raw:
     """Return our part of the object, bound to the object as we looked at it.
 
@@ -92,6 +110,7 @@ def status_body(
             "conditions": [_keep_transition(one, known.get(one.type)) for one in fresh],
             "digest": digest,
             "live_vms": list(live),
+            "orphan_orders": list(orders),
             "orphans": list(orphans),
             "why": why_lines(facts, live),
         }

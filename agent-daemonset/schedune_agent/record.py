@@ -29,6 +29,8 @@ from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.system.processes import ProcessIdentity
 from schedune_agent.system.whole_files import sync_folder, write_whole
 
+RECORDS: Final = "placements"
+"""Folder in the state directory: everything of a placement that outlives its VM."""
 _FILE: Final = "record.json"
 _ASIDE: Final = "record.json.unreadable"
 _LOG: Final = logging.getLogger(__name__)
@@ -96,6 +98,8 @@ class LaunchRecord(StatusModel):
     """Of whom the status told when the record was lost, until found or proved dead."""
     version: str | None = None
     readiness: ReadinessStatus | None = None
+    addresses: list[str] = Field(default_factory=list)
+    """How the guest is reached, as it said last."""
     trace: list[TraceEntry] = Field(default_factory=list)
     guest_end: Exit | None = None
     """How this incarnation's guest ended, kept before its VMM is ended."""
@@ -154,11 +158,16 @@ class LaunchRecord(StatusModel):
         return left.total_seconds() if timedelta() < left <= pause + _TOLD_IN else 0.0
 
 
+def record_file(state_directory: Path, placement_uid: str) -> Path:
+    """Return where the record of one placement is; beside it is all that is kept of it."""
+    return state_directory / RECORDS / placement_uid / _FILE
+
+
 class RecordStore:
     """The records of one node, one folder per placement."""
 
     def __init__(self, state_directory: Path) -> None:
-        self._root = state_directory / "placements"
+        self._root = state_directory / RECORDS
 
     def load_all(self) -> dict[str, LaunchRecord]:
         """Return every readable record by placement UID.

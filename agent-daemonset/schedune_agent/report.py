@@ -39,6 +39,7 @@ def project(
             _keep_transition(one, known.get(one.type))
             for one in _conditions(placement, record, now, trouble)
         ],
+        addresses=record.addresses,
         ended=record.ended,
         incarnation=record.incarnation,
         last_exit=record.last_exit,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from schedune.api.nodetruth import LiveVM, NodeTruthStatus, Orphan
+from schedune.api.nodetruth import LiveVM, NodeTruthStatus, Orphan, OrphanAction, OrphanOrder
 from schedune_agent.capacity import settle_capacity
 from schedune_agent.facts import FactSource, digest_facts
 from schedune_agent.identity import NodeIdentity
@@ -56,6 +56,7 @@ class TruthPublisher:
         *,
         live_vms: Callable[[], Sequence[LiveVM]],
         orphans: Callable[[], Sequence[Orphan]],
+        orders: Callable[[], Sequence[OrphanOrder]],
         clock: Callable[[], datetime],
     ) -> None:
         self.known = asyncio.Event()
@@ -67,6 +68,7 @@ class TruthPublisher:
         self._source = source
         self._live_vms = live_vms
         self._orphans = orphans
+        self._orders = orders
         self._clock = clock
         self._truth = OwnTruth(client, settings, identity)
         self._one_at_a_time = asyncio.Lock()
@@ -93,6 +95,11 @@ class TruthPublisher:
         """Until when the API server has asked us to wait (monotonic)."""
         self._news = asyncio.Event()
         self._changed = asyncio.Event()
+
+    @property
+    def ordered(self) -> Sequence[OrphanAction]:
+        """What administrators order about orphans, as it was last seen."""
+        return self._truth.ordered
 
     @property
     def facts(self) -> NodeTruthStatus | None:
@@ -254,6 +261,7 @@ class TruthPublisher:
             self._clock(),
             live=self._live_vms(),
             orphans=self._orphans(),
+            orders=self._orders(),
         )
         if self._is_due(body, held):
             await self._truth.write(body)

@@ -11,6 +11,7 @@ from schedune.examination.form import NodeExamination
 from schedune_cli.judging.difference import DifferenceList
 from schedune_cli.judging.form import ExplanationList, WhyNot
 from schedune_cli.judging.glance import FleetGlance
+from schedune_cli.judging.orphans import OrphanReport
 from schedune_cli.judging.simulation import Simulation
 
 Schema = dict[str, Any]
@@ -19,7 +20,7 @@ _ANSWER_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KUBERNETES: Final = "x-kubernetes-"
 ANSWERS: Final[tuple[type[ApiModel], ...]] = (
     ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList, NodeExamination,
-    TruthDifference,
+    TruthDifference, OrphanReport,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from schedune_lab.guest_vsock import vsock_listener
 from schedune_lab.machine import KernelFiles
 from schedune_lab.progress import LabError
 
@@ -15,6 +16,7 @@ MODULES: Final = (
     "virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
     "virtio_mmio", "virtio_console", "virtio_blk", "failover", "net_failover", "virtio_net",
     "pvpanic", "pvpanic-pci", "button", "evdev", "gpio_keys",
+    "vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport",
 )  # fmt: skip
 """In the order in which they must be loaded; what the kernel has built in is missing here."""
 _DIRECTORY, _FILE = 0o040755, 0o100755
@@ -34,6 +36,7 @@ def build_initrd(
         (name, _DIRECTORY, b"") for name in ("bin", "dev", "modules", "proc", "sys", "tmp")
     ]
     entries += [("bin/busybox", _FILE, busybox.read_bytes()), ("init", _FILE, init.read_bytes())]
+    entries.append(("bin/vsock-listen", _FILE, vsock_listener()))
     entries += [(f"modules/{name}", _FILE, content) for name, content in modules.items()]
     entries.append(("modules/order", _FILE, "\n".join(modules).encode()))
     archive = b"".join(_newc(number, *entry) for number, entry in enumerate(entries, start=1))

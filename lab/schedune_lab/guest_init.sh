@@ -1,6 +1,14 @@
 #!/bin/busybox sh
 # The first and only program of the lab's guest. It proves that it lives by answering
-# a nonce on the virtio port io.schedune.ready.0, and powers down on the power button.
+# a nonce on the virtio port io.schedune.ready.0, or on port 1024 of vsock where the VMM has
+# that instead, and powers down on the power button.
+answer() { # one line in, one line out: the nonce that came, and this boot's id
+  while read -r line; do
+    nonce=$(echo "$line" | sed -n 's/^{"nonce":"\([0-9a-f]\{1,64\}\)"}$/\1/p')
+    [ -n "$nonce" ] && echo "{\"nonce\":\"$nonce\",\"bootID\":\"$(cat /proc/sys/kernel/random/boot_id)\"}" >&3
+  done <&3
+}
+[ "$1" = answer ] && exec 3<&0 && answer && exit # what vsock-listen runs for each connection
 /bin/busybox --install -s /bin
 export PATH=/bin
 mkdir -p /proc /sys /dev /tmp
@@ -35,20 +43,17 @@ network() { # the address that QEMU's user network expects, and one word for who
   (while :; do echo "schedune-guest: $(cat /sys/class/net/eth0/address)" | nc -l -p 7 2>/dev/null; done) &
 }
 
-answer() { # one line in, one line out: the nonce that came, and this boot's id
-  while read -r line; do
-    nonce=$(echo "$line" | sed -n 's/^{"nonce":"\([0-9a-f]\{1,64\}\)"}$/\1/p')
-    [ -n "$nonce" ] && echo "{\"nonce\":\"$nonce\",\"bootID\":\"$(cat /proc/sys/kernel/random/boot_id)\"}" >&3
-  done <&3
-}
 case "$(word)" in
   disks) disks ;;
   network) network ;;
   poweroff) poweroff -f ;;
   reboot) reboot -f ;;
+  reboot-once) # the first disk remembers that it did
+    [ "$(head -c 4 /dev/vda)" = once ] || { echo once | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null; reboot -f; } ;;
   panic) echo c >/proc/sysrq-trigger ;;
   silent) while :; do sleep 3600; done ;;
 esac
+vsock-listen /bin/sh /init answer 2>/dev/null & # ends at once where there is no vsock
 while :; do
   for name in /sys/class/virtio-ports/*/name; do
     if [ "$(cat "$name" 2>/dev/null)" = io.schedune.ready.0 ]; then

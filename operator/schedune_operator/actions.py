@@ -30,7 +30,7 @@ def placement_body(
         backend=backend,
         claim=claim_for(decision, row),
         evidence=_evidence(explanation, row, epoch),
-        launch=resolve_launch(decision.intent, Architecture(node.facts.architecture)),
+        launch=resolve_launch(decision.intent, Architecture(node.facts.architecture), backend),
         mode=workload.spec.launch_mode,
         node_name=node.name,
         node_uid=node.uid,
@@ -38,6 +38,7 @@ def placement_body(
             generation=workload.metadata.generation,
             namespace_uid=decision.intent.namespace_uid or None,
             uid=workload.metadata.uid,
+            restart_token=workload.spec.restart_token,
         ),
     )
     metadata: dict[str, Any] = {

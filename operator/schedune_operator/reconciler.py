@@ -35,6 +35,13 @@ from schedune_operator import actions
 from schedune_operator.agenda import Agenda
 from schedune_operator.disks import say_what_becomes_of_disks, with_namespace
 from schedune_operator.history import failed_before_guest, next_attempt, remember
+from schedune_operator.replacement import (
+    Order,
+    is_restart_asked,
+    order_for,
+    order_to_recreate,
+    recreates,
+)
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
 from schedune_operator.world import World
 
@@ -95,21 +102,21 @@ class Reconciler:
     async def _with_placement(
         self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus, placement: VMPlacement
     ) -> Answer:
-        wanted = resolve_launch(intent, placement.spec.launch.architecture).render()
+        bound = placement.spec
+        wanted = resolve_launch(intent, bound.launch.architecture, bound.backend).render()
         changed = changed_fields(placement, wanted)
         if placement.spec.mode is not workload.spec.launch_mode:
             changed.append("launchMode")
         history = list(held.history)
         finished = self._is_finished(workload, placement, changed)
+        order = self._order(workload, intent, placement, changed)
         stops = workload.spec.run_state is RunState.STOPPED or placement.spec.stop is not None
         if finished:
             history = await self._remember_then_delete(history, placement)
-        elif (
-            workload.spec.run_state is RunState.STOPPED
-            and placement.spec.mode is LaunchMode.EXECUTE
-        ):
+        elif order.stop is not None:
+            stops = True
             grace = workload.spec.termination_grace_seconds
-            await actions.order_stop(self.client, placement, codes.STOPPED.reason, grace)
+            await actions.order_stop(self.client, placement, order.stop.reason, grace)
         node = placement.spec.node_name
         situation = mirror(
             placement,
@@ -118,9 +125,23 @@ class Reconciler:
             silent_since=self.world.last_beat(node),
             is_silent=self.world.is_silent(node),
         )
+        if order.waits is not None:
+            waits = Claim("False", order.waits.row, order.waits.message)
+            situation = replace(situation, up_to_date=waits)
         if finished or stops:
             situation = _on_its_way_out(situation, placement)
         return Answer(situation, held.evaluation, placement, history)
+
+    def _order(
+        self, workload: VMWorkload, intent: Intent, placement: VMPlacement, changed: list[str]
+    ) -> Order:
+        """Say whether the VM has to end; one on a silent node is not moved by a change."""
+        order = order_for(workload, placement)
+        silent = self.world.is_silent(placement.spec.node_name)
+        if order.stop or silent or not recreates(workload, placement, changed):
+            return order
+        fleet, now = self.world.fleet(), self.clock()
+        return order_to_recreate(fleet, intent, placement, changed, self.policy, now)
 
     async def _remember_then_delete(
         self, history: list[Attempt], placement: VMPlacement
@@ -137,11 +158,13 @@ class Reconciler:
         """Say whether the placement has served its turn and makes room for another, or none."""
         if placement.spec.mode is not LaunchMode.EXECUTE:
             stopped = workload.spec.run_state is RunState.STOPPED
-            return bool(changed) or stopped or placement.status.ended is not None
+            again = bool(changed) or is_restart_asked(workload, placement)
+            return again or stopped or placement.status.ended is not None
         if placement.status.ended is None:
             return False
         by_order = placement.spec.stop is not None
         by_order = by_order or placement.metadata.deletion_timestamp is not None
+        by_order = by_order or is_restart_asked(workload, placement)
         return by_order or failed_before_guest(placement) or bool(changed)
 
     async def _end_orphan(self, placement: VMPlacement) -> None:

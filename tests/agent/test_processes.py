@@ -1,5 +1,7 @@
 """Processes are recognised by who they are, never by number."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from schedune_agent.system import processes
@@ -53,6 +56,17 @@ def test_a_reused_number_is_not_the_process_that_was_recorded(field: str) -> Non
     with subprocess.Popen(SLEEP) as child:
         found = identity_of(child)
         assert processes.prove(replace(found, **{field: other[field]}), BOOT_ID) is None
+        child.kill()
+
+
+def test_a_program_whose_name_looks_like_fields_is_read_right(tmp_path: Path) -> None:
+    """Its name stands in parentheses in /proc/PID/stat, and may hold some itself."""
+    program = shutil.copy("/bin/sleep", tmp_path / ") Z 1 (a) R 2")
+    with subprocess.Popen([program, "60"]) as child:
+        found = processes.read_identity(child.pid, BOOT_ID)
+        assert found is not None
+        started = psutil.Process(child.pid).create_time() - psutil.boot_time()
+        assert found.start_time / os.sysconf("SC_CLK_TCK") == pytest.approx(started, abs=1)
         child.kill()
 
 

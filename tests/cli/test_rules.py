@@ -17,12 +17,13 @@ from schedune_cli.reading.rules import PREDICATES, is_about_change, rules_of
 FIELDS = (
     "kernel", "firmware", "initrd", "commandLine", "artifact", "hostPath", "empty", "inline",
     "secretRef", "minimum", "exact", "tap", "user",
+    "port", "marker",
 )  # fmt: skip
 OBJECTS = st.fixed_dictionaries(
     {
         "retention": st.sampled_from(["Retain", "Delete"]),
         "access": st.sampled_from(["ReadOnly", "Ephemeral", "Persistent"]),
-        "type": st.sampled_from(["User", "Tap"]),
+        "type": st.sampled_from(["User", "Tap", "TCP", "Console"]),
         "source": st.dictionaries(st.sampled_from(["artifact", "empty"]), st.just("given")),
         "metadata": st.fixed_dictionaries({"name": st.integers(60, 66).map(lambda n: "x" * n)}),
     },

@@ -22,8 +22,15 @@ from schedune_testing.nodes import NOW, intent
 
 
 def without(decision: Decision, atom: str) -> list[Finding]:
-    """Return what is found when one state of nodes is put right, and with it what follows."""
-    return [one for one in decision.findings if atom not in (one.atom, one.follows)]
+    """Return what is found when one state of nodes is put right, and with it what follows.
+
+    Where the same is the user's to change (too little memory even on an empty node), it stays.
+    """
+    return [
+        one
+        for one in decision.findings
+        if one.follows != atom and (one.atom != atom or one.who is Actor.USER)
+    ]
 
 
 def freed(decision: Decision, atom: str) -> int:

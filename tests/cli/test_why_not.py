@@ -78,7 +78,7 @@ def test_a_node_whose_facts_alone_are_too_old_ends_with_3(fleet: Files) -> None:
 
 
 def test_a_refused_workload_is_refused_on_every_node(files: Files) -> None:
-    files.write("vm.yaml", workload(restartToken="1"))
+    files.write("vm.yaml", workload(priorityClassName="high"))
     files.write("fleet.yaml", truth("a"))
     told = run("why-not", "vm", "a", *CALL)
     assert told.exit_code == 1

@@ -83,6 +83,14 @@ AT_CREATION: dict[tuple[str, str], tuple[Change, ...]] = {
         having(type="User"),
     ),
     ("spec.networks.[]", "`user` goes with type 'User'"): (having(user={}),),
+    ("spec.readiness.probe", "`port` is for type TCP, which needs it"): (
+        having(type="TCP"),
+        having(port=22),
+    ),
+    ("spec.readiness.probe", "`marker` is for type Console, which needs it"): (
+        having(type="Console"),
+        having(marker="login:"),
+    ),
     ("spec.guest.userData", ONE_SECRET): (without("inline"), having(secretRef=SECRET)),
     ("spec.guest.sshAuthorizedKeys", ONE_SECRET): (without("inline"), having(secretRef=SECRET)),
     ("spec.backend.versions.[]", ONE_VERSION): (without("minimum"), having(exact="8.2")),

@@ -197,14 +197,48 @@ def _disks(lab: Lab) -> list[str]:
     return sorted(path.name for path in found)
 
 
+def test_a_new_restart_token_ends_the_vm_in_order_and_starts_another(lab: Lab) -> None:
+    apply(lab, small_vm("anew", restartToken="1"))
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/anew", "--timeout=120s")
+    old = pid(lab, "anew")
+    apply(lab, small_vm("anew", restartToken="2"))
+    until(lambda: pid(lab, "anew") not in (0, old), 60)
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/anew", "--timeout=120s")
+    assert start_time(old) is None
+    (attempt,) = get(lab, "vmw", "anew")["status"]["history"]
+    assert attempt["exitReason"] == "GuestPoweredOff"
+    spec = get(lab, "vmp", "anew")["spec"]
+    assert (spec["attempt"], spec["workload"]["restartToken"]) == (2, "2")
+
+
+def condition(lab: Lab, name: str, kind: str) -> Object:
+    conditions = get(lab, "vmw", name)["status"]["conditions"]
+    return next(one for one in conditions if one["type"] == kind)
+
+
+def test_recreate_places_a_changed_vm_anew_once_some_node_can_run_it(lab: Lab) -> None:
+    old, changed = pid(lab, "anew"), {"restartToken": "2", "updateStrategy": "Recreate"}
+    apply(lab, small_vm("anew", **changed, resources={"vcpus": 1, "memory": "900Gi"}))
+    until(lambda: condition(lab, "anew", "UpToDate")["reason"] == "RecreateWaits")
+    assert "memory; it runs on as it was: 0/" in condition(lab, "anew", "UpToDate")["message"]
+    assert (reason(lab, "anew"), pid(lab, "anew")) == ("Running", old)
+    apply(lab, small_vm("anew", **changed, resources={"vcpus": 1, "memory": "160Mi"}))
+    until(lambda: pid(lab, "anew") not in (0, old), 60)
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/anew", "--timeout=120s")
+    assert start_time(old) is None
+    assert get(lab, "vmp", "anew")["spec"]["launch"]["memory"] == "160Mi"
+    assert condition(lab, "anew", "UpToDate")["status"] == "True"
+    kubectl(lab, "delete", "vmw", "anew", "--timeout=90s")
+
+
 def test_a_field_that_has_no_function_yet_is_refused_not_ignored(lab: Lab) -> None:
-    apply(lab, small_vm("later", restartToken="1"))
+    apply(lab, small_vm("later", priorityClassName="high"))
     kubectl(lab, "wait", "--for=condition=Stalled", "vmw/later", "--timeout=20s")
     ready = next(
         c for c in get(lab, "vmw", "later")["status"]["conditions"] if c["type"] == "Ready"
     )
     assert ready["reason"] == "FieldNotSupportedYet"
-    assert "spec.restartToken" in ready["message"]
+    assert "spec.priorityClassName" in ready["message"]
 
 
 def test_an_unplaceable_vm_stalls_after_its_deadline_and_names_every_cause(lab: Lab) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import VMWorkloadStatus
 from schedune.codes import summary as codes
 from schedune.lifecycle.situation import Claim, Situation
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
+from schedune_testing.manifests import placement as a_placement
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = datetime(2026, 11, 24, 13, tzinfo=UTC)
@@ -41,6 +43,15 @@ def test_every_condition_is_there_and_says_for_which_generation() -> None:
     assert {one["observedGeneration"] for one in conditions.values()} == {3}
     assert conditions["Reconciling"]["status"] == "True"
     assert conditions["Stalled"]["status"] == "False"
+
+
+def test_how_a_guest_is_reached_is_told_where_its_user_looks() -> None:
+    status = {"addresses": ["192.0.2.1:8080", "192.0.2.7"]}
+    raw = a_placement()
+    raw["metadata"]["uid"] = "p"
+    placement = VMPlacement.model_validate({**raw, "status": status})
+    answer = Answer(Situation(), placement=placement)
+    assert render_status(answer, VMWorkloadStatus(), 1, NOW)["addresses"] == status["addresses"]
 
 
 def test_a_patch_removes_what_is_no_longer_said_and_holds_at_one_version_only() -> None:

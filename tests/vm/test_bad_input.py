@@ -4,7 +4,7 @@ Two VMs on one disk are in test_persistent_disks, names of networks beside the n
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ async def test_it_is_refused_before_any_process_starts_and_nothing_is_left(
     if bad.run_folder:
         run = world.settings.run_directory / bad.run_folder
         world.settings = world.settings.model_copy(update={"run_directory": run})
+        world._machine = replace(world._machine, settings=world.settings)
     started: list[object] = []
     worker = world.new_agent()
     monkeypatch.setattr(processes, "spawn", lambda *_, **__: started.append(1))

@@ -8,19 +8,20 @@ thrown away then, and the next one knows only what is on disk and on the API ser
 import itertools
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from schedune.api.vmplacement import PlacementState, TraceEntry
-from schedune.lifecycle.transitions import TERMINAL, is_allowed
+from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import LaunchRecord
+from schedune_testing.vms import assert_moves_of_the_table
 
 S = PlacementState
 NewWorld = Callable[..., Any]
 FEWEST_MOMENTS = 12
-"""Before and after each of the six records of a launch; a test that met fewer tested nothing."""
+"""Before and after the spawn and each of the five records of a launch; a test that met fewer
+tested nothing."""
 
 
 def is_running(record: LaunchRecord) -> bool:
@@ -29,15 +30,6 @@ def is_running(record: LaunchRecord) -> bool:
 
 def is_ended(record: LaunchRecord) -> bool:
     return record.ended is not None
-
-
-def assert_moves_of_the_table(trace: Sequence[TraceEntry]) -> None:
-    state = None
-    for entry in trace:
-        begins = entry.from_ is None and (state is None or state in TERMINAL)
-        assert begins or entry.from_ is state, trace
-        assert entry.from_ is entry.to or is_allowed(entry.from_, entry.to), trace
-        state = entry.to
 
 
 def assert_one_vm(world: Any) -> None:

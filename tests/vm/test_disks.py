@@ -40,7 +40,8 @@ async def boot(world: Any) -> PlacementWorker:
 
 
 async def console(worker: PlacementWorker) -> list[str]:
-    lines = await worker._vm.console()
+    await worker._vm.keep_console()
+    lines = worker._console.tail(20)
     return [line.removeprefix("schedune-guest: ") for line in lines if "schedune-guest" in line]
 
 

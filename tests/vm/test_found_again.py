@@ -5,12 +5,14 @@ import select
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import LaunchRecord
+from schedune_agent.vmm.qemu.argv import monitor_socket
 
 S = PlacementState
 NewWorld = Callable[..., Any]
@@ -113,3 +115,28 @@ async def test_a_stop_that_finds_the_vm_gone_already_does_not_claim_to_have_ende
     await world.agent(lambda record: record.ended is not None)
     assert codes_after(world.record, -2) == ["STOP_REQUESTED", "RECOVERY_TERMINATED_MISSING"]
     assert world.remains() == []
+
+
+async def test_a_vmm_that_does_not_listen_yet_is_waited_for_and_none_is_started_beside_it(
+    world: Any,
+) -> None:
+    (pid,) = world.vms()
+    socket = monitor_socket(world.paths)
+    aside = socket.rename(socket.with_name("aside"))
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: record.state is S.UNKNOWN)
+    assert world.vms() == [pid]
+    aside.rename(socket)
+    await world.carry_on(worker, is_running)
+    assert world.vms() == [worker.record.process.pid] == [pid]
+    worker.let_go()
+
+
+async def test_a_node_that_gets_another_name_keeps_its_vm(world: Any) -> None:
+    told = len(world.record.trace)
+    (pid,) = world.vms()
+    renamed = replace(world._machine.identity, name="renamed")
+    world._machine = replace(world._machine, identity=renamed)
+    await world.agent(is_running)
+    assert codes_after(world.record, told) == ["RECOVERY_CONFIRMED"]
+    assert world.vms() == [pid]

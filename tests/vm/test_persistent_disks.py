@@ -41,7 +41,8 @@ async def run_to(world: Any, *states: PlacementState) -> PlacementWorker:
 
 
 async def console(worker: PlacementWorker) -> str:
-    lines = await worker._vm.console()
+    await worker._vm.keep_console()
+    lines = worker._console.tail(20)
     told = [line.removeprefix("schedune-guest: ") for line in lines if "schedune-guest" in line]
     return "; ".join(line for line in told if line.startswith("disk"))
 

@@ -97,7 +97,7 @@ async def test_a_vm_that_was_found_but_did_not_answer_is_resumed_once_it_does(
 ) -> None:
     """Started, never recorded, its agent killed: it still waits, paused, to be let run."""
     world = new_world()
-    just_spawned = 10
+    just_spawned = 6
     assert await world.agent(is_in(S.RUNNING), kill_at=just_spawned)
     (pid,) = world.vms()
     assert world.record.process is None

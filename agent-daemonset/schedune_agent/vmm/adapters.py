@@ -6,14 +6,15 @@ from typing import Final
 
 from schedune.api.vmplacement import Claim
 from schedune.api.vmworkload import Backend
+from schedune_agent.vmm.cloud_hypervisor.adapter import CloudHypervisor
+from schedune_agent.vmm.firecracker.adapter import Firecracker
 from schedune_agent.vmm.markers import claim_in_name
 from schedune_agent.vmm.port import Vmm
 from schedune_agent.vmm.qemu.adapter import Qemu
 from schedune_agent.vmm.qemu.argv import claim_in_options
 
-_ADAPTERS: Final[Mapping[Backend, Vmm]] = MappingProxyType({
-    one.backend: one for one in (Qemu(),)
-})  # fmt: skip
+_ALL: Final[tuple[Vmm, ...]] = (Qemu(), CloudHypervisor(), Firecracker())
+_ADAPTERS: Final[Mapping[Backend, Vmm]] = MappingProxyType({one.backend: one for one in _ALL})
 
 
 def adapter_of(backend: Backend) -> Vmm:

@@ -12,6 +12,7 @@ from schedune.codes import disks as codes
 from schedune.codes.row import Row
 from schedune.evidence.qcow2 import inspect_qcow2
 from schedune.evidence.window import window_of
+from schedune_agent.system.sparse_copies import copy_whole
 from schedune_agent.system.whole_files import write_whole
 from schedune_agent.vmm.port import DiskFiles, Firmware
 from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
@@ -64,6 +65,22 @@ def make_overlay(files: DiskFiles) -> None:
         raise DiskError(f"{files.disk.name}: {error}") from error
 
 
+def make_copy(files: DiskFiles) -> None:
+    """Make the copy in which a guest writes whose VMM has no overlays, unless it is there.
+
+    Raises:
+        DiskError: it cannot be made, or what is copied cannot be read.
+    """
+    if files.disk.access is not DiskAccess.EPHEMERAL or files.overlay.exists():
+        return
+    try:
+        size = _copied_size(files)
+        files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        copy_whole(files.source, files.overlay, size)
+    except (OSError, ValueError) as error:
+        raise DiskError(f"{files.disk.name}: {error}") from error
+
+
 def make_variables(firmware: Firmware | None) -> None:
     """Give a VM a store of its firmware's variables, unless an earlier incarnation left it.
 
@@ -100,6 +117,13 @@ def size_seen(files: DiskFiles) -> int:
     if files.disk.format is DiskFormat.QCOW2:
         return read_qcow2_size(files.source)
     return whole_sectors(files.source.stat().st_size)
+
+
+def _copied_size(files: DiskFiles) -> int:
+    """Return the bytes of the copy: a qcow2 image is copied as the file that it is."""
+    if files.source is not None and files.disk.format is DiskFormat.QCOW2:
+        return files.source.stat().st_size
+    return size_seen(files)
 
 
 def read_qcow2_size(path: Path) -> int:

@@ -12,7 +12,8 @@ from typing import Protocol, Self
 
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
 from schedune.api.vmworkload import Backend
-from schedune.codes.row import Row
+from schedune.codes.row import Reason, Row
+from schedune_agent.record import RECORDS
 from schedune_agent.system.processes import ProcessHandle
 
 
@@ -36,6 +37,11 @@ class VmPaths:
     """For sockets and logs; on memory, as a rule."""
     disks: Path
     """For what the guest writes; on disk."""
+
+    @property
+    def kept(self) -> Path:
+        """For what is read after the VM's end too, its console: it goes with the record."""
+        return self.disks.parents[1] / RECORDS / self.disks.name
 
     @property
     def log(self) -> Path:
@@ -98,6 +104,10 @@ class LaunchInputs:
     owner: Owner
     forward_address: str
     """IPv4 address of the node on which port forwards listen."""
+    features: frozenset[str] = frozenset()
+    """What the binary offers, as the node's facts name it."""
+    landlock_abi: int = 0
+    """Version of the kernel's Landlock; 0: there is none, or nobody knows."""
     machine: str = ""
     """Machine type that the binary has; "": the usual one, or the VMM knows none."""
 
@@ -143,7 +153,7 @@ class GuestEnd:
 
     row: Row
     console: tuple[str, ...] = ()
-    """The last lines of its console, escaped."""
+    """What to tell of its console, escaped, where nothing of it was kept."""
 
 
 class Vm(Protocol):
@@ -192,11 +202,18 @@ class Vm(Protocol):
     def exit_seen(self, code: int | None) -> GuestEnd:
         """Say what it means that the process is gone by itself, with this exit code if known."""
 
-    async def console(self) -> tuple[str, ...]:
-        """Return the last lines of the guest's console, escaped: it is the guest's text."""
+    async def keep_console(self) -> None:
+        """Put what the guest wrote on its console since the last time into ``ConsoleLog``.
+
+        Asked at every look, so that it stays bounded and is on disk when the VMM dies. A
+        VMM that does not answer has nothing to tell: that is no error here.
+        """
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce; return its boot id if it answered."""
+
+    def remarks(self) -> tuple[Reason, ...]:
+        """Say what this VM lacks that its user may count on: told once, after its start."""
 
     async def stop(self, grace_s: float) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, the VMM, the kernel.

@@ -46,6 +46,14 @@ PREDICATES: Final[Mapping[str, Predicate]] = dict([
         "self.type == 'User' || !has(self.user)",
         lambda found: found["type"] == "User" or "user" not in found,
     ),
+    (
+        "(self.type == 'TCP') == has(self.port)",
+        lambda found: (found["type"] == "TCP") == ("port" in found),
+    ),
+    (
+        "(self.type == 'Console') == has(self.marker)",
+        lambda found: (found["type"] == "Console") == ("marker" in found),
+    ),
     ("self.metadata.name.size() <= 63", lambda found: len(found["metadata"]["name"]) <= 63),
 ])  # fmt: skip
 """By the very string that ships in the CRDs; a test holds them against a CEL interpreter."""

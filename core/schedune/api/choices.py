@@ -56,6 +56,16 @@ class RestartPolicy(StrEnum):
     NEVER = "Never"
 
 
+class Probe(StrEnum):
+    """How a guest is asked whether it is ready."""
+
+    VIRTIO_SERIAL = "VirtioSerial"
+    VSOCK = "Vsock"
+    GUEST_AGENT = "GuestAgent"
+    TCP = "TCP"
+    CONSOLE = "Console"
+
+
 class DiskFormat(StrEnum):
     """How a disk's bytes are laid out; always given, never probed by the VMM."""
 

@@ -70,6 +70,7 @@ __all__ = [
     "OSFacts",
     "Orphan",
     "OrphanAction",
+    "OrphanOrder",
     "PersistentDiskFact",
     "ProbeRun",
     "Scheduling",
@@ -189,6 +190,23 @@ class Identity(StatusModel):
     """Whether the agent launches, or validates and prepares only (a recorded node)."""
 
 
+class OrphanOrder(StatusModel):
+    """What became of one order of ``spec.orphanActions``."""
+
+    pid: Annotated[int, Field(ge=1)]
+    """Process id."""
+    start_time: Annotated[int, Field(ge=0)]
+    """Start time of the process in clock ticks since boot."""
+    boot_id: Annotated[str, Field(max_length=64)]
+    """Boot id of the node."""
+    action: Literal["Adopt", "Ignore", "Terminate"]
+    """What was ordered."""
+    code: Code
+    """What came of it, as a code of the table of reasons."""
+    message: Message = ""
+    """The same for people."""
+
+
 class Orphan(StatusModel):
     """A VMM process that no placement accounts for."""
 
@@ -305,6 +323,8 @@ class NodeTruthStatus(StatusModel):
     """Bridges."""
     observed_time: Time | None = None
     """When these facts were last put together."""
+    orphan_orders: Annotated[list[OrphanOrder], Field(max_length=64)] = Field(default_factory=list)
+    """What became of the orders in ``spec.orphanActions``; outside the digest."""
     orphans: Annotated[list[Orphan], Field(max_length=64)] = Field(default_factory=list)
     """VMM processes that no placement accounts for, the most urgent first; outside the digest."""
     os: OSFacts | None = None

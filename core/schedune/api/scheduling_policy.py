@@ -83,7 +83,7 @@ class SchedulingPolicy(ApiModel):
     failure_decay_seconds: Annotated[int, Field(ge=1, le=604800)] = 3600
     """How long a failure counts in the score after that."""
     backends: Annotated[list[Backend], Field(min_length=1, max_length=3)] = Field(
-        default_factory=lambda: [Backend.QEMU]
+        default_factory=lambda: list(Backend)
     )
     """Backends that may be used at all; the default is what this version launches."""
     version_floors: Annotated[list[VersionFloor], Field(max_length=16)] = Field(

@@ -27,6 +27,7 @@ from schedune.api.vmworkload import (
     DiskFormat,
     LaunchMode,
     Network,
+    Probe,
     RestartPolicy,
     RuntimeClass,
 )  # fmt: skip
@@ -123,8 +124,12 @@ class LaunchReadiness(ApiModel):
 
     level: Literal["Backend", "Guest"]
     """Whose word is enough."""
-    probe: Literal["VirtioSerial", "Vsock", "GuestAgent", "TCP", "Console"] = "VirtioSerial"
+    probe: Probe = Probe.VIRTIO_SERIAL
     """How the guest is asked."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port of the guest that is asked."""
+    marker: Annotated[str, Field(max_length=128)] | None = None
+    """Text on the console by which the guest is ready."""
     timeout_seconds: Annotated[int, Field(ge=1)]
     """How long a start may take, in seconds."""
 
@@ -173,6 +178,8 @@ class WorkloadRef(ApiModel):
     """UID of its namespace, by which Persistent disks are kept; only set where it has any."""
     uid: UID
     """Its UID."""
+    restart_token: Annotated[str, Field(max_length=128)] | None = None
+    """Its ``restartToken`` when it was decided: another one restarts the VM."""
 
 
 class Stop(ApiModel):

@@ -24,6 +24,7 @@ from schedune.api.choices import (
     DiskAccess,
     DiskFormat,
     LaunchMode,
+    Probe,
     RestartPolicy,
     RunState,
     RuntimeClass,
@@ -82,6 +83,7 @@ __all__ = [
     "PlacementPolicy",
     "PortForward",
     "PreferredNodeTerm",
+    "Probe",
     "Readiness",
     "ReadinessProbe",
     "RequiredNodeAffinity",
@@ -128,22 +130,39 @@ class BackendPolicy(ApiModel):
     """Demands on versions, per backend."""
 
 
+class ReadinessProbe(ApiModel):
+    """How the guest is asked."""
+
+    model_config = rules(
+        ("(self.type == 'TCP') == has(self.port)", "`port` is for type TCP, which needs it"),
+        (
+            "(self.type == 'Console') == has(self.marker)",
+            "`marker` is for type Console, which needs it",
+        ),
+    )
+
+    type: Probe
+    """The way the question goes: for a nonce over a serial port (VirtioSerial, with QEMU) or over
+    vsock (Vsock, with Cloud Hypervisor and Firecracker), to the QEMU guest agent, to a service that
+    greets whoever connects (TCP), or by a text on the console, which proves nothing more."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """For TCP: a port of the guest that a port forward of a User network leads to. The service must
+    send the first byte: QEMU itself takes every connection, whatever the guest does."""
+    marker: (
+        Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~]*[!-~][ -~]*$")] | None
+    ) = None
+    """For Console: the text that the console shows once the guest is ready, such as 'login:'."""
+
+
 class Readiness(ApiModel):
     """When the VM counts as ready."""
 
     level: Literal["Backend", "Guest"] = "Guest"
     """Whether the VMM's word is enough or the guest must have answered."""
-    probe: "ReadinessProbe | None" = None
-    """How the guest is asked."""
+    probe: ReadinessProbe | None = None
+    """How the guest is asked; unset: for a nonce, over what the backend has for it."""
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
     """How long a start may take before it counts as failed, in seconds."""
-
-
-class ReadinessProbe(ApiModel):
-    """How the guest is asked."""
-
-    type: Literal["VirtioSerial", "Vsock", "GuestAgent", "TCP", "Console"]
-    """The way the question goes."""
 
 
 class VMWorkloadSpec(ApiModel):

@@ -93,6 +93,14 @@ GUEST_PANICKED: Final = _row(
     "read status.lastExit.consoleTail",
     Actor.USER,
 )
+GUEST_REBOOT_LOOP: Final = _row(
+    "ERR_GUEST_REBOOT_LOOP",
+    "GuestRebootLoop",
+    "the guest rebooted more than 5 times within 5 minutes: it does not come up",
+    "A VMM that restarts the guest by itself was found to do so again and again; it was ended.",
+    "read status.lastExit.consoleTail",
+    Actor.USER,
+)
 HOST_STOPPED: Final = _row(
     "HOST_STOPPED",
     "HostStopped",
@@ -135,6 +143,14 @@ READY_TIMEOUT: Final = _row(
     "not ready after {required}: {observed}",
     "The readiness asked for was not reached in time.",
     "raise spec.readiness.timeoutSeconds, or look at the guest's console",
+    Actor.USER,
+)
+BOOT_STALLED: Final = _row(
+    "ERR_BOOT_STALLED",
+    "BootStalled",
+    "no sign of a kernel on the console after {required}, and {observed}",
+    "The VMM says that the guest runs, and within spec.readiness.timeoutSeconds neither did the guest get ready nor its kernel write a line on the console.",
+    "check the kernel, its architecture, the boot disk, and that the command line names the console (console=ttyS0; arm64: ttyAMA0)",
     Actor.USER,
 )
 PREPARATION_FAILED: Final = _row(
@@ -186,7 +202,7 @@ BEFORE_GUEST: Final = frozenset(
     row.code
     for row in (
         LEDGER_FULL, NODE_REPLACED, VALIDATION_REFUSED, PREPARATION_FAILED,
-        EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, EXITED_EARLY, READY_TIMEOUT,
+        EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, EXITED_EARLY, READY_TIMEOUT, BOOT_STALLED,
         disks.DISK_NOT_MADE, disks.DISK_OF_ANOTHER, disks.DISK_FORMAT_CHANGED,
         disks.DISK_UNUSABLE, disks.DISK_IN_USE, disks.DISK_SOURCE_UNUSABLE,
     )

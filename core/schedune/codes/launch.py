@@ -141,6 +141,12 @@ NETWORK_TYPE_INVALID: Final = _launch(
     "use type Tap, or prefer QEMU",
     "A network of type User, which QEMU alone has.",
 )  # fmt: skip
+PROBE_IMPOSSIBLE: Final = _launch(
+    "ERR_LAUNCH_READINESS_PROBE", "ReadinessProbeImpossible", Actor.USER, Precedence.IMPOSSIBLE,
+    "{subject} cannot ask a guest by {observed} (it can by {required})",
+    "choose another spec.readiness.probe, leave it out, or prefer another backend",
+    "The way of spec.readiness.probe into the guest is none that the backend has.",
+)  # fmt: skip
 TOO_MANY_VCPUS: Final = _launch(
     "ERR_LAUNCH_TOO_MANY_VCPUS", "TooManyVCPUs", Actor.USER, Precedence.IMPOSSIBLE,
     "{subject} gives a guest at most {required} vCPUs, {observed} are asked for",

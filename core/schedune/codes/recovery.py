@@ -92,3 +92,31 @@ ORPHAN_UNMANAGED: Final = _row(
     "Orphan class unmanaged: a VMM process with neither a marker of Schedune's nor a placement. It is reported and left alone, and not counted: what runs beside Schedune is to be taken off the node's capacity for VMs where that is declared.",
     "leave room for it in the capacity that the node declares, or end it yourself; order Ignore in spec.orphanActions of the NodeTruth once it is known", Actor.ADMINISTRATOR,
 )  # fmt: skip
+ORPHAN_ORDER_STALE: Final = _row(
+    "ORPHAN_ORDER_STALE", "OrphanOrderStale", "nothing is done to {subject}: {observed}",
+    "An order in spec.orphanActions names a process by pid, start time and boot id, and no VMM of exactly that identity runs on the node. A pid is used again: the proof that the order was bound to holds no longer.",
+    "take the order out of spec.orphanActions; `schedune orphans` shows what runs now", Actor.ADMINISTRATOR,
+)  # fmt: skip
+ORPHAN_ORDER_REFUSED: Final = _row(
+    "ORPHAN_ORDER_REFUSED", "OrphanOrderRefused", "{subject} is left alone: {observed}",
+    "An order in spec.orphanActions that is not carried out: the process is the VM of a placement and no orphan, or it is to be adopted into a placement whose UID its marker does not carry, or which is gone.",
+    "end a placement's VM through its VMWorkload; adopt a VM only into the placement that its marker names", Actor.ADMINISTRATOR,
+)  # fmt: skip
+ORPHAN_IGNORED: Final = _row(
+    "ORPHAN_IGNORED", "OrphanIgnored", "{subject} is known and left alone; what it takes is counted as before",
+    "An order Ignore in spec.orphanActions. It changes what is told of the orphan, not what it holds of the node.",
+)  # fmt: skip
+ORPHAN_ADOPTED: Final = _row(
+    "ORPHAN_ADOPTED", "OrphanAdopted", "{subject} is the VM of {observed}",
+    "An order Adopt in spec.orphanActions: the process, proved anew, is recorded as its placement's VM.",
+)  # fmt: skip
+ORPHAN_TERMINATED: Final = _row(
+    "ORPHAN_TERMINATED", "OrphanTerminated", "{subject} was ended as ordered and is proved gone",
+    "An order Terminate in spec.orphanActions, carried out on the process that was proved anew.",
+    "take the order out of spec.orphanActions", Actor.ADMINISTRATOR,
+)  # fmt: skip
+ORPHAN_NOT_ENDED: Final = _row(
+    "ERR_ORPHAN_NOT_ENDED", "OrphanNotEnded", "{subject} could not be ended: {observed}",
+    "An order Terminate in spec.orphanActions whose process may not be signalled, or lives on after SIGKILL.",
+    "read the message; look at the process on the node", Actor.ADMINISTRATOR,
+)  # fmt: skip

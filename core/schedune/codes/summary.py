@@ -97,7 +97,20 @@ UP_TO_DATE: Final = _row(
 RESTART_REQUIRED: Final = _row(
     "RESTART_REQUIRED", "RestartRequired", "changed since the VM was placed: {observed}",
     "The spec was changed; a running VM is not touched by itself.",
-    "stop and start the VM (runState) when it suits you", Actor.USER,
+    "give spec.restartToken a new value when a restart suits you, or set spec.updateStrategy to Recreate", Actor.USER,
+)  # fmt: skip
+RESTART_REQUESTED: Final = _row(
+    "RESTART_REQUESTED", "RestartRequested", "restartToken has a new value",
+    "The VM is ended in order and placed anew with the current spec, since spec.restartToken changed.",
+)  # fmt: skip
+SPEC_CHANGED: Final = _row(
+    "SPEC_CHANGED", "SpecChanged", "the spec was changed, and updateStrategy is Recreate",
+    "The VM is ended in order and placed anew with the changed spec: some node can run it.",
+)  # fmt: skip
+RECREATE_WAITS: Final = _row(
+    "RECREATE_WAITS", "RecreateWaits", "changed since the VM was placed: {observed}; it runs on as it was: {required}",
+    "updateStrategy is Recreate, and no node could run the changed VM, also without the one that runs.",
+    "see why with `schedune explain`, or take the change back", Actor.USER,
 )  # fmt: skip
 WORKLOAD_GONE: Final = _row(
     "WORKLOAD_GONE", "WorkloadGone", "its VMWorkload is gone",

@@ -10,6 +10,7 @@ from schedune.codes import (
     disks,
     eligibility,
     execution,
+    firecracker,
     host_probes,
     imported,
     intent,
@@ -29,7 +30,7 @@ def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, disks, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
-        host_probes, alarms,
+        host_probes, alarms, firecracker,
     )  # fmt: skip
     return {
         value.code: value

@@ -53,6 +53,9 @@ def _judge_devices(need: BackendNeeds, traits: Traits) -> Iterator[Reason]:
     for kind in sorted({one for one in launch.network_types if one not in traits.networks}):
         wanted = ", ".join(sorted(traits.networks))
         yield Reason(codes.NETWORK_TYPE_INVALID, kind, wanted, traits.label)
+    if launch.probe is not None and launch.probe not in traits.probes:
+        wanted = ", ".join(traits.probes)
+        yield Reason(codes.PROBE_IMPOSSIBLE, launch.probe.value, wanted, traits.label)
     for form in sorted({one for one in launch.disk_formats if one not in traits.disk_formats}):
         wanted = ", ".join(sorted(traits.disk_formats))
         yield Reason(codes.STORAGE_FORMAT_INVALID, form.value, wanted, traits.label)

@@ -16,6 +16,7 @@ from schedune.api.vmworkload import (
     Backend,
     DiskAccess,
     PersistentDiskHome,
+    Probe,
     RuntimeClass,
     VMWorkload,
     VMWorkloadSpec,
@@ -141,7 +142,7 @@ def unsupported_fields(spec: VMWorkloadSpec) -> Refused:
 
 _DEMANDS: Final = (
     "runtimeClass", "architecture", "resources", "acceleration", "boot", "disks", "networks",
-    "backend", "placement",
+    "backend", "placement", "readiness",
 )  # fmt: skip
 
 
@@ -171,6 +172,7 @@ def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
         artifacts=tuple(files),
         disk_formats=tuple(disk.format for disk in spec.disks),
         network_types=tuple(network.type for network in spec.networks),
+        probe=_probe(spec),
         page_size=parse_bytes(pages) if pages else 0,
         memory_bytes=parse_bytes(spec.resources.memory),
     )
@@ -207,6 +209,7 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
         yield Reason(
             codes.INVALID_FIELD, told, "must not give a rank twice", "spec.disks[].bootOrder"
         )
+    yield from _bad_probe(spec)
     if spec.boot.command_line and not spec.boot.kernel:
         yield Reason(
             codes.INVALID_FIELD,
@@ -214,6 +217,25 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
             "needs `boot.kernel`",
             "spec.boot.commandLine",
         )
+
+
+def _probe(spec: VMWorkloadSpec) -> Probe | None:
+    """Return how the guest is asked, if it is and the intent says how."""
+    asked = spec.readiness.level == "Guest" and spec.readiness.probe
+    return asked.type if asked else None
+
+
+def _bad_probe(spec: VMWorkloadSpec) -> Iterator[Reason]:
+    """A port of the guest is asked through a port of the node, or not at all."""
+    probe = spec.readiness.probe
+    if probe is None or probe.type is not Probe.TCP:
+        return
+    forwards = [one for net in spec.networks if net.user for one in net.user.port_forwards]
+    led_to = [one.guest_port for one in forwards if one.protocol == "TCP"]
+    if probe.port not in led_to:
+        advice = "needs a port forward (TCP) to this guestPort in a network of type User"
+        where = "spec.readiness.probe.port"
+        yield Reason(codes.INVALID_FIELD, str(probe.port), advice, where)
 
 
 def _bad_pages(spec: VMWorkloadSpec) -> Iterator[Reason]:
@@ -233,19 +255,11 @@ def _bad_pages(spec: VMWorkloadSpec) -> Iterator[Reason]:
 
 def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     """List every field whose function is still missing, with what the user wrote."""
-    readiness = spec.readiness
-    probe = readiness.probe.type if readiness.probe else None
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
         ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
         ("spec.guest", spec.guest and spec.guest.render()),
         ("spec.priorityClassName", spec.priority_class_name),
-        ("spec.restartToken", spec.restart_token),
-        (
-            "spec.updateStrategy",
-            spec.update_strategy if spec.update_strategy != "OnRestart" else None,
-        ),
-        ("spec.readiness.probe.type", probe if probe != "VirtioSerial" else None),
     )
 
 

@@ -6,7 +6,7 @@ from schedune.api.nodetruth import ArtifactKind
 from schedune.api.quantity import parse_bytes
 from schedune.api.scheduling_policy import VersionFloor
 from schedune.api.vmplacement import Launch
-from schedune.api.vmworkload import Acceleration, Backend, DiskFormat, RuntimeClass
+from schedune.api.vmworkload import Acceleration, Backend, DiskFormat, Probe, RuntimeClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class LaunchNeeds:
     artifacts: tuple[ArtifactNeed, ...]
     disk_formats: tuple[DiskFormat, ...]
     network_types: tuple[str, ...]
+    probe: Probe | None = None
+    """How the guest is to be asked whether it is ready; None: by whatever the backend has."""
     page_size: int = 0
     """Bytes of a huge page; 0: ordinary pages."""
     memory_bytes: int = 0
@@ -92,6 +94,7 @@ def needs_of_launch(launch: Launch) -> LaunchNeeds:
         artifacts=tuple(files),
         disk_formats=tuple(disk.format for disk in launch.disks),
         network_types=tuple(network.type for network in launch.networks),
+        probe=launch.readiness.probe if launch.readiness.level == "Guest" else None,
         page_size=parse_bytes(launch.hugepages) if launch.hugepages else 0,
         memory_bytes=parse_bytes(launch.memory),
     )

@@ -3,17 +3,19 @@
 from typing import Final
 
 from schedune.api.vmplacement import Launch, LaunchArtifact, LaunchDisk, LaunchReadiness
-from schedune.api.vmworkload import Acceleration, Architecture, ArtifactRef, Disk
+from schedune.api.vmworkload import Acceleration, Architecture, ArtifactRef, Backend, Disk
 from schedune.launch.intent import Intent
+from schedune.launch.traits import TRAITS
 
 KVM_READY_SECONDS: Final = 60
 TCG_READY_SECONDS: Final = 180
 """How long a start may take when the intent does not say: emulation is slow."""
 
 
-def resolve_launch(intent: Intent, architecture: Architecture) -> Launch:
-    """Return all that an agent on a node of this architecture needs."""
+def resolve_launch(intent: Intent, architecture: Architecture, backend: Backend) -> Launch:
+    """Return all that an agent on a node of this architecture needs for this backend."""
     spec = intent.spec
+    probe = spec.readiness.probe
     return Launch(
         runtime_class=spec.runtime_class,
         architecture=architecture,
@@ -30,6 +32,9 @@ def resolve_launch(intent: Intent, architecture: Architecture) -> Launch:
         restart_policy=spec.restart_policy,
         readiness=LaunchReadiness(
             level=spec.readiness.level,
+            probe=probe.type if probe else TRAITS[backend].probes[0],
+            port=probe.port if probe else None,
+            marker=probe.marker if probe else None,
             timeout_seconds=spec.readiness.timeout_seconds or _default_timeout(spec.acceleration),
         ),
         termination_grace_seconds=spec.termination_grace_seconds,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from schedune.api.vmworkload import Acceleration, Backend, DiskFormat, RuntimeClass
+from schedune.api.vmworkload import Acceleration, Backend, DiskFormat, Probe, RuntimeClass
 from schedune.codes import launch as codes
 from schedune.codes.row import Row
 from schedune.launch.needs import LaunchNeeds
@@ -45,6 +45,8 @@ class Traits:
     disk_formats: frozenset[DiskFormat]
     """Formats that it reads."""
     networks: frozenset[str]
+    probes: tuple[Probe, ...]
+    """How a guest in it can be asked whether it is ready; the first, unless the intent says."""
     boots_firmware: bool
     kernel_formats: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By architecture; none named: every format that our detectors know."""
@@ -65,6 +67,8 @@ class Traits:
     """Bytes with which it was seen to load a kernel; with less it fails (vmm-measured.md)."""
     page_sizes: frozenset[int] | None = None
     """Sizes of huge pages; None: all that the node has."""
+    has_overlays: bool = True
+    """Whether it keeps writes apart from a disk that it only reads; else the disk is copied."""
     needs_root: bool = False
     """Whether a kernel alone is no launch: it needs an initrd or a disk."""
 
@@ -105,6 +109,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         classes=_BOTH,
         disk_formats=frozenset(DiskFormat),
         networks=frozenset({"User", "Tap"}),
+        probes=(Probe.VIRTIO_SERIAL, Probe.GUEST_AGENT, Probe.TCP, Probe.CONSOLE),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"BzImage", "ELF"})},
         machines={"amd64": "q35", "arm64": "virt"},
@@ -124,9 +129,11 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         classes=_BOTH,
         disk_formats=frozenset(DiskFormat),
         networks=frozenset({"Tap"}),
+        probes=(Probe.VSOCK, Probe.CONSOLE),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"ELF", "BzImage"}), "arm64": frozenset({"Image"})},
         least_memory=64 * _MEBI,
+        has_overlays=False,
     ),
     Backend.FIRECRACKER: Traits(
         label="Firecracker",
@@ -136,12 +143,14 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         classes=frozenset({RuntimeClass.MICRO_VM}),
         disk_formats=frozenset({DiskFormat.RAW}),
         networks=frozenset({"Tap"}),
+        probes=(Probe.VSOCK, Probe.CONSOLE),
         boots_firmware=False,
         kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},
         needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},
         most_vcpus=32,
         least_memory=64 * _MEBI,
         page_sizes=frozenset({2 * _MEBI}),
+        has_overlays=False,
         needs_root=True,
     ),
 })  # fmt: skip

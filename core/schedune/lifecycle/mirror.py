@@ -105,7 +105,12 @@ def _where(placement: VMPlacement) -> str:
     return f"{placement.spec.node_name} with {placement.spec.backend.value}{proof}"
 
 
-_PROOF: Final = {"R2": "the VMM says that it runs", "R4": "the guest answered a nonce"}
+_PROOF: Final = {
+    "R2": "the VMM says that it runs",
+    "R3": "the console shows the text asked for",
+    "R4": "the guest answered",
+    "R5": "its port greets",
+}
 
 
 def _last_code(placement: VMPlacement) -> str:

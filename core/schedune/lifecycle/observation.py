@@ -75,6 +75,8 @@ class Observation:
     """The VMM had its time to come up at all."""
     vmm_error: str = ""
     """An error that the VMM reports of itself; "" for none."""
+    is_stalled: bool = False
+    """Not even the guest's kernel has shown a sign of life."""
     missed_answers: int = 0
     """How many questions in a row a guest that was ready left unanswered."""
     exit_code: int | None = None

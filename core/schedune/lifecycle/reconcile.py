@@ -187,7 +187,8 @@ def _reason(seen: _Seen, move: _Move, observation: Observation, policy: Readines
         case _Seen.SILENT:
             return Reason(move.row, f"{observation.missed_answers} questions in a row")
         case _Seen.LATE:
-            return Reason(move.row, told, f"{policy.timeout_seconds} s")
+            row = execution.BOOT_STALLED if observation.is_stalled else move.row
+            return Reason(row, told, f"{policy.timeout_seconds} s")
         case _Seen.GONE | _Seen.ENDED:
             code = observation.exit_code
             ended = told if code is None else f"exit code {code}; {told}"

@@ -40,7 +40,9 @@ def argv_of(
     files = LaunchFiles(Path("/images/kernel"), None, disks, firmware)
     paths, owner = VmPaths(Path("/run/vm"), Path("/vms")), Owner("p-uid", "w-uid", "c-uid")
     return render_argv(
-        LaunchInputs("qemu", spec.launch, spec.claim, files, paths, owner, "0.0.0.0", machine)  # noqa: S104
+        LaunchInputs(
+            "qemu", spec.launch, spec.claim, files, paths, owner, "127.0.0.1", machine=machine
+        )
     )
 
 

@@ -158,7 +158,7 @@ def launched_size(workload: VMWorkload, backend: Backend) -> tuple[int, int]:
     of the resolved launch, all that an adapter will be given. A disk's VM boots from a
     stand-in here, since command lines with disks are not written yet either.
     """
-    launch = resolve_launch(read_intent(workload), workload.spec.architecture)
+    launch = resolve_launch(read_intent(workload), workload.spec.architecture, backend)
     if backend is not Backend.QEMU:
         return launch.vcpus, parse_bytes(launch.memory) // _MEBI
     claim = Claim(vcpus=launch.vcpus, memory=launch.memory, overhead_memory="0")

@@ -37,7 +37,7 @@ def reaches(told: NodeExamination) -> dict[str, Reach]:
 
 
 def test_against_a_good_node_nothing_stands() -> None:
-    told = look(node("n"))
+    told = look(node("n"), Wanted(backends=(Backend.QEMU,)))
     assert told.verdict.answer is Answer.CAN_LAUNCH
     assert told.verdict.backends == [Backend.QEMU]
     assert {one.reach for one in told.problems} <= {Reach.NOTICE}
@@ -75,7 +75,9 @@ def test_a_backend_that_is_missing_concerns_some_while_another_can() -> None:
     assert alone.verdict.answer is Answer.CANNOT_LAUNCH
     assert reaches(both)[code] is Reach.SOME_VMS
     assert reaches(alone)[code] is Reach.EVERY_VM
-    assert reaches(look(record))[code] is Reach.NOTICE
+    assert reaches(look(record))[code] is Reach.SOME_VMS
+    without_it = look(record, Wanted(backends=(Backend.QEMU,)))
+    assert reaches(without_it)[code] is Reach.NOTICE
 
 
 def test_an_undeclared_capacity_stands_against_every_vm_but_no_machine_can_know_it() -> None:
@@ -161,7 +163,8 @@ def test_problems_that_concern_most_come_first() -> None:
     record = node("n", without("capacity", probes=[
         {"name": "x", "outcome": "Failed", "durationMilliseconds": 1}
     ]))  # fmt: skip
-    order = [[*Reach].index(one.reach) for one in look(record).problems]
+    wanted = Wanted(backends=(Backend.QEMU,))
+    order = [[*Reach].index(one.reach) for one in look(record, wanted).problems]
     assert order == sorted(order)
     assert len(set(order)) == 3
 

@@ -184,6 +184,14 @@ def test_a_start_is_late_after_the_timeout_and_its_process_is_ended_first(
     assert (found.state, found.ends_process) == (state, state is S.FAILED)
 
 
+def test_a_start_without_a_sign_of_its_kernel_is_told_as_a_stalled_boot() -> None:
+    late = Standing(S.STARTING, started_at=NOW - timedelta(seconds=16))
+    found = step(late, Observation(Sighting.ALIVE, is_stalled=True, detail="nothing came"))
+    assert (found.state, told(found), found.ends_process) == (S.FAILED, "ERR_BOOT_STALLED", True)
+    early = Standing(S.STARTING, started_at=NOW - timedelta(seconds=15))
+    assert step(early, Observation(Sighting.ALIVE, is_stalled=True)).state is S.STARTING
+
+
 def test_ready_counts_before_late() -> None:
     late = Standing(S.STARTING, started_at=NOW - timedelta(hours=1))
     assert step(late, READY).state is S.RUNNING

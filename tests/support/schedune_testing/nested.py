@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from schedune_lab.guest import MODULES as GUEST_MODULES
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import KernelFiles, ensure_busybox, ensure_kernel, ensure_qemu
+from schedune_testing.given import stage_given
 from schedune_testing.nested_root import OURS, make_image, root_image
 
 _INIT: Final = Path(__file__).with_name("nested_init.sh")
@@ -44,7 +45,7 @@ class Inside:
     """The console, with pytest's own words."""
 
 
-def run_inside(folder: Path, tests: Sequence[str]) -> Inside:
+def run_inside(folder: Path, tests: Sequence[str], *, deadline_s: int = DEADLINE_S) -> Inside:
     """Boot the nested machine, run tests in it, and return what they said.
 
     Raises:
@@ -77,7 +78,7 @@ def run_inside(folder: Path, tests: Sequence[str]) -> Inside:
             "-serial", f"file:{console}", "-serial", f"file:{results}",
         ],
         check=True,
-        timeout=DEADLINE_S,
+        timeout=deadline_s,
     )  # fmt: skip
     return Inside(_outcomes(results), console.read_text(errors="replace"))
 
@@ -98,7 +99,9 @@ def _payload(folder: Path, kernel: KernelFiles, tests: Sequence[str]) -> Path:
         if path.name.split(".ko")[0] in GUEST_MODULES:
             shutil.copyfile(path, modules / path.name)
     python = Path(sys.executable).resolve()
+    variables = stage_given(folder / "root")
     (folder / "run.sh").write_text(
+        f"cp -a /payload/root/. /\n{variables}"
         "export XDG_CACHE_HOME=/payload/cache HOME=/tmp PYTHONDONTWRITEBYTECODE=1\n"
         f"cd /payload/repo && {python} -m pytest -q -p no:cacheprovider"
         f" --junitxml=/run/results {' '.join(tests)}\n"

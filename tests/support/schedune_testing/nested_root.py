@@ -41,9 +41,12 @@ _LIBRARY: Final = re.compile(r"(/\S+) \(0x")
 def root_image(busybox: Path, qemu: Path) -> Path:
     """Return an ext4 image of the root, made once for these versions of everything."""
     key = hashlib.sha256()
-    for path in (Path(sys.executable).resolve(), qemu, busybox, Path(__file__)):
+    for path in (Path(sys.executable).resolve(), qemu, busybox):
         status = path.stat()
         key.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    # By what it says, not by where it is: checkouts beside each other share the image, and
+    # none removes it from under another's machine.
+    key.update(Path(__file__).read_bytes())
     for name in sorted(_packages()):
         key.update(f"{name} {importlib.metadata.version(name)}\n".encode())
     image = cache_directory() / "nested" / f"root-{key.hexdigest()[:16]}.ext4"

@@ -4,8 +4,15 @@ from pathlib import Path
 
 from schedune.api.vmworkload import Backend
 from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.guest_agent import agent_socket
 from schedune_agent.vmm.port import LaunchInputs, LaunchPlan, VmPaths
-from schedune_agent.vmm.qemu.argv import monitor_socket, ready_socket, render_argv
+from schedune_agent.vmm.qemu.argv import (
+    monitor_socket,
+    ready_socket,
+    render_argv,
+    second_monitor_socket,
+)
+from schedune_agent.vmm.qemu.line import line_socket
 from schedune_agent.vmm.qemu.vm import QemuVm
 
 
@@ -19,8 +26,9 @@ class Qemu:
         return monitor_socket(paths)
 
     def sockets(self, paths: VmPaths) -> tuple[Path, ...]:
-        """Return the monitor's socket and that of the readiness port."""
-        return monitor_socket(paths), ready_socket(paths)
+        """Return the sockets of the monitors, of both ports into the guest and of the console."""
+        monitors = monitor_socket(paths), second_monitor_socket(paths)
+        return (*monitors, ready_socket(paths), agent_socket(paths), line_socket(paths))
 
     def plan(self, inputs: LaunchInputs) -> LaunchPlan:
         """Write a launch down: all of it is in the command line, paused at its start.

@@ -15,10 +15,11 @@ from typing import Final
 
 from schedune.api.quantity import parse_bytes, render_bytes
 from schedune.api.vmplacement import Claim
-from schedune.api.vmworkload import Acceleration
+from schedune.api.vmworkload import Acceleration, Probe
 from schedune.launch.overhead import vmm_overhead
 from schedune.launch.traits import MICROVM
 from schedune_agent.system.sockets import LONGEST_PATH
+from schedune_agent.vmm.guest_agent import PORT_NAME, agent_socket
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.port import LaunchInputs, PlanError, VmPaths
 from schedune_agent.vmm.qemu.disks import render_disks
@@ -27,6 +28,8 @@ from schedune_agent.vmm.qemu.networks import render_networks
 
 READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
+RING_BYTES: Final = 65536
+"""Of the console that QEMU holds until it is read: the last, also while no agent runs."""
 _NAMESPACE: Final = uuid.UUID("6f1d7d0e-6e6a-5b0c-9d5b-5c6f3b1c2a10")
 """From it and a placement's UID the machine's UUID is derived."""
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -35,6 +38,11 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 def monitor_socket(paths: VmPaths) -> Path:
     """Return the QMP socket."""
     return paths.run / "q.sock"
+
+
+def second_monitor_socket(paths: VmPaths) -> Path:
+    """Return the QMP socket of who sits down at the console: the other one is the agent's."""
+    return paths.run / "s.sock"
 
 
 def ready_socket(paths: VmPaths) -> Path:
@@ -93,11 +101,14 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
         *(["-append", launch.command_line] if launch.command_line else []),
         "-chardev", f"socket,id=mon0,path={monitor_socket(paths)},server=on,wait=off",
         "-mon", "chardev=mon0,mode=control",
-        "-chardev", f"ringbuf,id={CONSOLE},size=65536",
+        "-chardev", f"socket,id=mon1,path={second_monitor_socket(paths)},server=on,wait=off",
+        "-mon", "chardev=mon1,mode=control",
+        "-chardev", f"ringbuf,id={CONSOLE},size={RING_BYTES}",
         "-serial", f"chardev:{CONSOLE}",
         *on_its_buses(
             [
                 *_ready_port(paths),
+                *(_agent_port(paths) if launch.readiness.probe is Probe.GUEST_AGENT else []),
                 *render_disks(files.disks),
                 *render_networks(launch.networks, owner.workload_uid, inputs.forward_address),
             ],
@@ -121,6 +132,15 @@ def _panic_device(machine: str) -> list[str]:
     """Return the device by which a guest tells of its panic; microvm's kernel finds none."""
     device = {"driver": "pvpanic-pci", "id": "panic0"}
     return [] if machine == MICROVM else ["-device", json.dumps(device)]
+
+
+def _agent_port(paths: VmPaths) -> list[str]:
+    """Return a port for qemu-guest-agent; only where it is asked for: few devices by need."""
+    port = {"driver": "virtserialport", "id": "port-agent", "bus": "vser0.0", "nr": 2}
+    return [
+        "-chardev", f"socket,id=agent0,path={agent_socket(paths)},server=on,wait=off",
+        "-device", json.dumps({**port, "chardev": "agent0", "name": PORT_NAME}),
+    ]  # fmt: skip
 
 
 def _check_path(path: Path | None) -> None:

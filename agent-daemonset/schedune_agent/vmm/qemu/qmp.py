@@ -17,6 +17,10 @@ class QmpError(Exception):
     """The monitor did not do what was asked; whether the VM lives is another question."""
 
 
+class QmpRefusalError(QmpError):
+    """The monitor answered that it does not do it."""
+
+
 class QmpClient:
     """One connection to one monitor; a monitor serves one client at a time."""
 
@@ -61,7 +65,8 @@ class QmpClient:
         """Run a command and return its answer; events on the way are kept.
 
         Raises:
-            QmpError: an error answer, nonsense, silence, or the end of the connection.
+            QmpRefusalError: an error answer.
+            QmpError: nonsense, silence, or the end of the connection.
         """
         self._number += 1
         request: dict[str, Any] = {"execute": command, "id": self._number}
@@ -84,7 +89,7 @@ class QmpClient:
                 self.events.append(message)
             elif message.get("id") == number:
                 if "error" in message:
-                    raise QmpError(str(message["error"])[:500])
+                    raise QmpRefusalError(str(message["error"])[:500])
                 return message.get("return")
 
     async def collect_events(self, wait_s: float) -> None:

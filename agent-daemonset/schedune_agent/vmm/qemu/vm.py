@@ -1,24 +1,33 @@
 """One QEMU process: started, found again, asked, stopped."""
 
 import asyncio
+import base64
 import signal
 import time
 from collections.abc import Sequence
 from typing import Final
 
 from schedune.codes import execution as codes
+from schedune.codes.row import Reason
 from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmPaths
 from schedune_agent.vmm.process import last_words
-from schedune_agent.vmm.qemu.argv import CONSOLE, machine_uuid, monitor_socket, ready_socket
-from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
+from schedune_agent.vmm.qemu.argv import (
+    CONSOLE,
+    RING_BYTES,
+    machine_uuid,
+    monitor_socket,
+    ready_socket,
+)
+from schedune_agent.vmm.qemu.line import close_if_left
+from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError, QmpRefusalError
 from schedune_agent.vmm.qemu.ready import ask_guest
 
 _SOCKET_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.2
 _LISTEN_SECONDS: Final = 0.02
-_CONSOLE_LINES: Final = 20
 _PRELAUNCH: Final = "prelaunch"
 _ENDED: Final = {"shutdown": codes.STOPPED_BY_GUEST, "guest-panicked": codes.GUEST_PANICKED}
 
@@ -31,6 +40,7 @@ class QemuVm:
         self.version = ""
         self._paths = paths
         self._uid = placement_uid
+        self._console = ConsoleLog(paths.kept)
         self._monitor: QmpClient | None = None
 
     async def verify(self) -> None:
@@ -122,28 +132,38 @@ class QemuVm:
         row = _ENDED.get(await self.status())
         if row is None:
             return None
-        return GuestEnd(row, await self.console())
+        return GuestEnd(row)
 
     def exit_seen(self, code: int | None) -> GuestEnd:  # noqa: ARG002 - it says nothing
         """A QEMU that ends by itself was killed or failed: guests' ends leave it waiting."""
         return GuestEnd(codes.VMM_KILLED)
 
-    async def console(self) -> tuple[str, ...]:
-        """Return the last lines of the guest's console, escaped: it is the guest's text."""
+    async def keep_console(self) -> None:
+        """Move what QEMU's ring holds to disk; reading it empties it."""
+        arguments = {"device": CONSOLE, "size": RING_BYTES, "format": "base64"}
         try:
             monitor = await self._connected()
-            arguments = {"device": CONSOLE, "size": 65536, "format": "utf8"}
-            text = await monitor.execute("ringbuf-read", arguments)
-        except QmpError:
-            return ()
-        lines = [line.strip() for line in str(text).splitlines() if line.strip()]
-        return tuple(
-            line.encode("unicode_escape").decode()[:200] for line in lines[-_CONSOLE_LINES:]
-        )
+            told = await monitor.execute("ringbuf-read", arguments)
+            self._console.append(base64.b64decode(str(told), validate=True))
+        except QmpRefusalError:
+            await self._take_line_back()
+        except (QmpError, ValueError):
+            self.forget_monitor()
+
+    async def _take_line_back(self) -> None:
+        """Somebody sits at the console, who keeps what comes; or did, and was killed."""
+        try:
+            await close_if_left(await self._connected())
+        except (QmpError, LookupError, TypeError):
+            self.forget_monitor()
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce; return its boot id if it answered."""
         return await ask_guest(ready_socket(self._paths), timeout_s=timeout_s)
+
+    def remarks(self) -> tuple[Reason, ...]:
+        """It has a power button, tells how guests end, and is started in its sandbox."""
+        return ()
 
     async def stop(self, grace_s: float) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, QEMU, the kernel.
@@ -152,6 +172,7 @@ class QemuVm:
             VmmError: even SIGKILL did not end it.
         """
         end = await self._ask_to_power_down(grace_s)
+        await self.keep_console()
         try:
             await self.ask("quit")
         except VmmError as error:

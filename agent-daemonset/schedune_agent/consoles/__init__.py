@@ -1,0 +1,1 @@
+"""The commands on a node for what a guest writes on its console."""

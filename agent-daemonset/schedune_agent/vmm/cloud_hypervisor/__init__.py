@@ -1,0 +1,1 @@
+"""Cloud Hypervisor: what a launch is for it, and how its processes are spoken to."""

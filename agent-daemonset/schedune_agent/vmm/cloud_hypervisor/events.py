@@ -1,0 +1,121 @@
+"""What Cloud Hypervisor tells of a VM's life, read bit by bit and folded into a few facts.
+
+It writes JSON objects with a blank line behind each, and keeps none back: the file is
+there for an agent that comes later, too.
+"""
+
+import json
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+MOST_REBOOTS: Final = 5
+LOOP_SECONDS: Final = 300.0
+"""More reboots than that, in a time as short as that, are a guest that does not come up."""
+_PIECE: Final = 65536
+_LONGEST: Final = 65536
+_END: Final = b"\n\n"
+
+
+class EventDecoder:
+    """Makes events of whatever pieces the bytes come in; what is no event is passed over."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._skips = False
+
+    def feed(self, piece: bytes) -> list[dict[str, object]]:
+        """Return the events that are complete now."""
+        *whole, self._rest = (self._rest + piece).split(_END)
+        if whole and self._skips:
+            whole, self._skips = whole[1:], False
+        if len(self._rest) > _LONGEST:
+            self._rest, self._skips = b"", True
+        found = (_parse(one) for one in whole)
+        return [one for one in found if one is not None]
+
+
+def _parse(text: bytes) -> dict[str, object] | None:
+    if len(text) > _LONGEST:
+        return None
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+@dataclass
+class History:
+    """What the events say of one process, from its first one on."""
+
+    is_whole: bool = False
+    """Whether they begin with its start: else nobody knows what came before."""
+    has_booted: bool = False
+    is_over: bool = False
+    """The VM was shut down and not booted since."""
+    by_guest: bool = False
+    """The guest let go of its devices before that: so it was its own doing."""
+    has_panicked: bool = False
+    reboots: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_REBOOTS + 1))
+    """When the last ones were, in seconds of the process."""
+    _is_empty: bool = True
+
+    @property
+    def loops(self) -> bool:
+        """Say whether the guest reboots again and again."""
+        is_many = len(self.reboots) > MOST_REBOOTS
+        return is_many and self.reboots[-1] - self.reboots[0] <= LOOP_SECONDS
+
+    def add(self, event: dict[str, object]) -> None:
+        """Take in the next event; one that is not known changes nothing."""
+        match event.get("source"), event.get("event"):
+            case "vmm", "starting" if self._is_empty:
+                self.is_whole = True
+            case "vm", "booted":
+                self.has_booted, self.is_over, self.by_guest = True, False, False
+            case "vm", "rebooted":
+                self.reboots.append(_seconds(event))
+                self.by_guest = False
+            case "vm", "shutdown":
+                self.is_over = True
+            case "guest", "panic":
+                self.has_panicked = True
+            case "virtio-device", "activated":
+                self.by_guest = False
+            case "virtio-device", "reset" if not self.is_over:
+                self.by_guest = True
+        self._is_empty = False
+
+
+def _seconds(event: dict[str, object]) -> float:
+    stamp = event.get("timestamp")
+    told = stamp.get("secs") if isinstance(stamp, dict) else None
+    return float(told) if isinstance(told, int) and 0 <= told < 2**53 else 0.0
+
+
+class EventFile:
+    """The file of one process, read on from where the last look ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._decoder = EventDecoder()
+        self._history = History()
+        self._at = 0
+
+    def look(self) -> History:
+        """Return what is told up to now; a file that is gone tells no more."""
+        try:
+            with self._path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._at:
+                    return self._history
+                file.seek(self._at)
+                while piece := file.read(_PIECE):
+                    self._at += len(piece)
+                    for event in self._decoder.feed(piece):
+                        self._history.add(event)
+        except OSError:
+            pass
+        return self._history

@@ -1,0 +1,1 @@
+"""Firecracker: what a launch is for it, and how its processes are spoken to."""

@@ -1,0 +1,40 @@
+"""Firecracker behind the port that all VMMs share."""
+
+from pathlib import Path
+
+from schedune.api.vmworkload import Backend
+from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.firecracker.requests import (
+    api_socket,
+    render_argv,
+    render_requests,
+    vsock_socket,
+)
+from schedune_agent.vmm.firecracker.vm import FirecrackerVm
+from schedune_agent.vmm.port import LaunchInputs, LaunchPlan, VmPaths
+
+
+class Firecracker:
+    """Plans launches of Firecracker and takes hold of its processes."""
+
+    backend = Backend.FIRECRACKER
+
+    def control_socket(self, paths: VmPaths) -> Path:
+        """Return the socket of its API."""
+        return api_socket(paths)
+
+    def sockets(self, paths: VmPaths) -> tuple[Path, ...]:
+        """Return its API's socket and the guest's vsock: it removes neither itself."""
+        return api_socket(paths), vsock_socket(paths)
+
+    def plan(self, inputs: LaunchInputs) -> LaunchPlan:
+        """Write a launch down: a bare command line, and all of the VM as requests.
+
+        Raises:
+            PlanError: Firecracker has not what the launch asks for.
+        """
+        return LaunchPlan(inputs.binary, render_argv(inputs), render_requests(inputs))
+
+    def attach(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> FirecrackerVm:
+        """Take hold of a proved process."""
+        return FirecrackerVm(handle, paths, placement_uid)

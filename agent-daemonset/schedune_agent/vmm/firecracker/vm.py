@@ -1,0 +1,207 @@
+"""One Firecracker process: started, found again, asked, stopped."""
+
+import asyncio
+import contextlib
+import platform
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from schedune.codes import execution as codes
+from schedune.codes import firecracker as limits
+from schedune.codes.row import Reason, Row
+from schedune_agent.system import processes
+from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm import vsock
+from schedune_agent.vmm.firecracker.output import Output
+from schedune_agent.vmm.firecracker.requests import api_socket, vsock_socket
+from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
+from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmmRefusalError, VmPaths
+from schedune_agent.vmm.process import last_words
+
+_SOCKET_SECONDS: Final = 10.0
+_ASK_SECONDS: Final = 5.0
+_CONFIGURE_SECONDS: Final = 60.0
+"""A start reads the kernel and touches the guest's memory; on a busy node that takes long."""
+_STEP_SECONDS: Final = 2.0
+_LISTEN_SECONDS: Final = 0.02
+_NOT_STARTED: Final = "Not started"
+_RUNNING: Final = "Running"
+_HAS_KEYBOARD: Final = "x86_64"
+"""Where it has a keyboard on which Ctrl-Alt-Del can be pressed."""
+_PANIC: Final = b"Kernel panic - not syncing"
+
+
+def judge_exit(code: int | None, *, panicked: bool) -> Row:
+    """Return what an exit code means; None: nobody saw it.
+
+    A reboot and a panic end Firecracker alike; only the guest's own console, which proves
+    nothing of anybody else, tells them apart.
+    """
+    if code not in (0, None):
+        return codes.VMM_KILLED
+    if panicked:
+        return codes.GUEST_PANICKED
+    return codes.EXIT_UNKNOWN if code is None else limits.GUEST_RESET
+
+
+def judge_limits(machine: str, unfiltered: Sequence[str]) -> Iterator[Reason]:
+    """Give what a Firecracker does not do on such a machine; threads without a filter too."""
+    yield Reason(limits.HALT_UNSEEN)
+    if machine != _HAS_KEYBOARD:
+        yield Reason(limits.NO_ORDERLY_STOP, machine)
+    if unfiltered:
+        yield Reason(limits.NO_SECCOMP, ", ".join(unfiltered)[:200])
+
+
+class FirecrackerVm:
+    """One Firecracker process; everything asked of it keeps a deadline."""
+
+    def __init__(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> None:
+        self.handle = handle
+        self.version = ""
+        self._paths = paths
+        self._uid = placement_uid
+        self._api = HttpSocket(api_socket(paths), handle.identity.pid)
+        self._vsock = vsock_socket(paths)
+        self._output = Output(paths)
+
+    async def await_control(self) -> None:
+        """Wait until Firecracker, just started, answers at its socket.
+
+        Raises:
+            VmmError: it ended first, or did not answer in time.
+        """
+        deadline = time.monotonic() + _SOCKET_SECONDS
+        while True:
+            if not self.handle.is_alive:
+                raise VmmError(f"Firecracker ended at once: {last_words(self._paths)}")
+            with contextlib.suppress(VmmError):
+                await self._ask("GET", "/")
+                return
+            if time.monotonic() > deadline:
+                raise VmmError(f"no answer at {self._api.path} after {_SOCKET_SECONDS:.0f} s")
+            await asyncio.sleep(_LISTEN_SECONDS)
+
+    async def verify(self) -> None:
+        """Prove that the socket is this process's, and that it is this VM.
+
+        Raises:
+            VmmError: nobody answers, or somebody else does.
+        """
+        told = (await self._ask("GET", "/")).fields()
+        if told.get("id") != self._uid:
+            raise VmmError(f"{self._api.path} answers as {str(told.get('id'))[:80]!r}")
+        self.version = str(told.get("vmm_version", ""))[:40]
+
+    async def begin(self, requests: Sequence[Request]) -> None:
+        """Configure and start a guest that never ran; one that runs, or did, is left alone.
+
+        An agent that was killed half way had its first requests done; to ask them again
+        changes nothing.
+
+        Raises:
+            VmmRefusalError: Firecracker refused one; with its own words.
+            VmmError: it did not answer.
+        """
+        if await self._state() != _NOT_STARTED:
+            return
+        try:
+            self._output.make()
+        except OSError as error:
+            raise VmmError(f"no place for what it writes: {error}") from error
+        for one in requests:
+            await self._ask(one.method, one.path, one.body, timeout_s=_CONFIGURE_SECONDS)
+
+    async def is_running(self) -> bool:
+        """Say whether Firecracker says that the guest runs.
+
+        Raises:
+            VmmError: it did not answer.
+        """
+        return await self._state() == _RUNNING
+
+    async def guest_end(self) -> GuestEnd | None:
+        """None: a guest that ends takes its Firecracker with it, or is not seen to have ended.
+
+        One that powers down or halts only stops: no API tells that from an idle guest.
+        """
+        self._output.drain()
+        return None
+
+    def exit_seen(self, code: int | None) -> GuestEnd:
+        """Say what it means that the process is gone by itself."""
+        return GuestEnd(judge_exit(code, panicked=self._output.holds(_PANIC)))
+
+    async def keep_console(self) -> None:
+        """Move what the pipe of the console holds to disk."""
+        self._output.drain()
+
+    async def ask_guest(self, timeout_s: float) -> str | None:
+        """Ask the guest for a nonce over vsock; return its boot id if it answered."""
+        pid = self.handle.identity.pid
+        return await vsock.ask_guest(self._vsock, pid=pid, timeout_s=timeout_s)
+
+    def remarks(self) -> tuple[Reason, ...]:
+        """Say what this VM does not do that a VM of another VMM does."""
+        bare = processes.threads_without_seccomp(self.handle.identity.pid)
+        return tuple(judge_limits(platform.machine(), bare))
+
+    async def stop(self, grace_s: float) -> GuestEnd:
+        """Climb the ladder until the process is proved gone: ask the guest, then the kernel.
+
+        Raises:
+            VmmError: even SIGKILL did not end it.
+        """
+        if await self._guest_ended(grace_s):
+            return self._ended(codes.STOPPED_BY_GUEST)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self.handle.send(number)
+            if await self.handle.wait_gone(_STEP_SECONDS):
+                return self._ended(codes.HOST_STOPPED)
+        raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
+
+    def _ended(self, row: Row) -> GuestEnd:
+        """Keep the last of the console."""
+        self._output.drain()
+        return GuestEnd(row)
+
+    async def _guest_ended(self, grace_s: float) -> bool:
+        """Press Ctrl-Alt-Del, and say whether the guest ended of it in time."""
+        if grace_s <= 0 or platform.machine() != _HAS_KEYBOARD:
+            return False
+        deadline = time.monotonic() + grace_s
+        press = Request.of("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
+        try:
+            if await self._state() != _RUNNING:
+                return False
+            await self._ask(press.method, press.path, press.body)
+        except VmmError:
+            return not self.handle.is_alive
+        return await self.handle.wait_gone(max(0.0, deadline - time.monotonic()))
+
+    async def _state(self) -> str:
+        return str((await self._ask("GET", "/")).fields().get("state", ""))
+
+    async def _ask(
+        self, method: str, path: str, body: str = "", *, timeout_s: float = _ASK_SECONDS
+    ) -> Answer:
+        """Ask, and return the answer to what was done.
+
+        Raises:
+            VmmRefusalError: Firecracker refused; with its own words.
+            VmmError: there was no answer.
+        """
+        try:
+            answer = await self._api.request(method, path, body, timeout_s=timeout_s)
+        except HttpSocketError as error:
+            raise VmmError(str(error)) from error
+        if not answer.is_done:
+            raise VmmRefusalError(f"{path}: {answer.complaint()}")
+        return answer
+
+    def close(self) -> None:
+        """Let go; the VM runs on."""
+        self._output.close()
+        self.handle.close()

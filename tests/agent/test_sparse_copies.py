@@ -1,0 +1,68 @@
+"""Whole copies of disks: equal, sparse, and never half there."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schedune_agent.system import sparse_copies
+from schedune_agent.system.sparse_copies import copy_whole
+
+MEBI = 2**20
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9000)), max_size=6))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_copy_is_equal_wherever_there_are_holes(
+    tmp_path: Path, parts: list[tuple[int, int]]
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    with source.open("wb") as file:
+        for start, length in parts:
+            file.seek(start * 65536)
+            file.write(b"x" * length)
+    size = source.stat().st_size
+    copy_whole(source, target, size)
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_holes_take_no_room_in_the_copy(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    with source.open("wb") as file:
+        file.write(b"begin")
+        file.seek(64 * MEBI)
+        file.write(b"end")
+    copy_whole(source, target, 65 * MEBI)
+    assert target.stat().st_size == 65 * MEBI
+    assert target.stat().st_blocks * 512 < MEBI
+    assert target.read_bytes()[64 * MEBI :].startswith(b"end\0")
+
+
+def test_a_new_disk_is_one_hole(tmp_path: Path) -> None:
+    copy_whole(None, tmp_path / "target", 2**40)
+    status = (tmp_path / "target").stat()
+    assert (status.st_size, status.st_blocks, status.st_mode & 0o777) == (2**40, 0, 0o600)
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "source").write_bytes(b"x" * 100)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sparse_copies.os, "sendfile", full)
+    monkeypatch.setattr(sparse_copies.fcntl, "ioctl", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy_whole(tmp_path / "source", tmp_path / "target", 512)
+    assert [one.name for one in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_only_a_regular_file_is_copied(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir() if kind == "folder" else os.mkfifo(source)
+    with pytest.raises(OSError, match="no regular file"):
+        copy_whole(source, tmp_path / "target", 512)
+    assert not (tmp_path / "target").exists()

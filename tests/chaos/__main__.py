@@ -1,0 +1,78 @@
+"""Chaos: real VMs, real agents, killed and struck at seeded moments; every invariant is held.
+
+``make chaos MINUTES=3 SEED=7``. It ends with a table; with the seed and what went before
+at the first invariant that does not hold.
+"""
+
+import argparse
+import logging
+import random
+import secrets
+import sys
+import time
+
+from bystanders import Bystanders
+from lives import ViolationError
+from many import restart_with_many
+from rounds import Director, Tally
+from stage import stage_on
+
+from schedune_testing.vms import machine_of_this_host
+
+
+def main() -> int:
+    """Play until the time is over; return 1 at a violation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--seed", type=int, default=None, help="of a run that is to be repeated")
+    parser.add_argument("--vms", type=int, default=50, help="at one restart; 0: leave that out")
+    told = parser.parse_args()
+    seed = secrets.randbelow(2**31) if told.seed is None else told.seed
+    _say(f"chaos for {told.minutes:g} minutes with the seed {seed}")
+    logging.disable()
+    chance, tally = random.Random(seed), Tally()  # noqa: S311 - to be repeated, not to be secret
+    until = time.monotonic() + 60 * told.minutes
+    with machine_of_this_host(boots=False) as machine, stage_on(machine) as stage:
+        bystanders = Bystanders(machine.settings)
+        director = Director(stage, bystanders, chance, tally)
+        try:
+            if told.vms:
+                _say(restart_with_many(director, told.vms))
+            while time.monotonic() < until:
+                director.play()
+        except (ViolationError, AssertionError) as error:
+            _say(f"\nVIOLATION in round {tally.rounds} of the seed {seed}: {error}")
+            _say("\n".join(("what went before:", *director.history)))
+            return 1
+        finally:
+            bystanders.let_go(keep=0)
+            _tell(tally, seed)
+    return 0
+
+
+def _tell(tally: Tally, seed: int) -> None:
+    rows = [
+        ("rounds", tally.rounds),
+        ("lives of agents", tally.lives),
+        ("agents killed", tally.kills.total()),
+        ("different points at which", len(tally.kills)),
+        ("faults", tally.faults.total()),
+        ("invariants checked", tally.checks.total()),
+        ("seed", seed),
+    ]
+    for title, counted in (
+        ("kills by point", tally.kills),
+        ("faults by kind", tally.faults),
+        ("checks by invariant", tally.checks),
+    ):
+        rows += [(f"-- {title}", ""), *sorted(counted.items(), key=lambda one: str(one[0]))]
+    _say("\n".join(f"{what:<64} {value:>8}" for what, value in rows))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

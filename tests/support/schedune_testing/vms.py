@@ -1,0 +1,349 @@
+"""Real VMs for tests: the facts of this machine, a placement's world, agents that die in it."""
+
+import asyncio
+import os
+import platform
+import shutil
+import signal
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from schedune.api.nodetruth import ArtifactKind, NodeTruthStatus
+from schedune.api.vmplacement import TraceEntry, VMPlacement
+from schedune.lifecycle.transitions import TERMINAL, is_allowed
+from schedune_agent.facts import Probes
+from schedune_agent.identity import NodeIdentity
+from schedune_agent.ledger import Ledger
+from schedune_agent.placement_base import Node
+from schedune_agent.placement_worker import PlacementWorker
+from schedune_agent.probes import artifacts, binaries, devices, persistent_disks, qemu, storage
+from schedune_agent.record import LaunchRecord, RecordStore
+from schedune_agent.settings import AgentSettings
+from schedune_agent.system import cgroup, processes
+from schedune_agent.vmm.markers import find_marked
+from schedune_agent.vmm.port import VmPaths
+from schedune_agent.vmm.process import clean, paths_of
+from schedune_lab.guest import build_initrd
+from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
+from schedune_testing.given import FIRECRACKER
+from schedune_testing.guest_agent import build_agent_initrd
+from schedune_testing.tiny_guests import OFF_AT_ONCE, STILL
+from schedune_testing.vm_images import UNRECOGNISED, put_images
+from schedune_testing.vmlinux import unpack_vmlinux
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+PATIENCE_S = 60.0
+LOOK_S = 60
+"""For what a probe waits for: an emulated machine needs many times what a real one does."""
+_LIMITS = (
+    (artifacts, "_LOOK_S"), (devices, "_LIMIT_S"), (storage, "_DEADLINE_S"),
+    (binaries, "_FIND_DEADLINE_S"), (binaries, "_DIGEST_DEADLINE_S"),
+    (binaries, "VERSION_DEADLINE_S"), (binaries, "_ASK_DEADLINE_S"), (qemu, "_DEADLINE_S"),
+    (persistent_disks, "_DEADLINE_S"),
+)  # fmt: skip
+SPAWN = processes.spawn
+DATA = b"from the base"
+"""What the artefact ``data``, a raw disk of 1Mi, begins with."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """This machine as its agent knows it."""
+
+    settings: AgentSettings
+    identity: NodeIdentity
+    facts: NodeTruthStatus
+    contained: bool
+
+
+@contextmanager
+def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
+    """Take the facts once: QEMU is real, and so are kernel and initrd of guests that boot.
+
+    The folder is short, for the sake of sockets.
+    """
+    ensure_qemu()
+    with tempfile.TemporaryDirectory(prefix="schedune-vm-") as name:
+        folder = Path(name)
+        images = folder / "images"
+        images.mkdir()
+        _put_images(images, boots=boots)
+        settings = AgentSettings.model_validate(
+            {
+                "kubernetes": {
+                    "server": "https://127.0.0.1:1",
+                    "caFile": "/ca",
+                    "tokenFile": "/token",
+                },
+                "clusterUID": str(uuid.uuid4()),
+                "runDirectory": str(folder / "run"),
+                "stateDirectory": str(folder / "state"),
+                "imageRoots": [str(images)],
+                "portForwardAddress": "127.0.0.1",
+                "capacity": {"vcpus": 4, "memory": "4Gi"},
+            }
+        )
+        identity = NodeIdentity("node", "node-uid", "machine", BOOT_ID)
+        contained = cgroup.can_contain()
+        probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
+        with pytest.MonkeyPatch.context() as patch:
+            for probe, limit in _LIMITS:
+                patch.setattr(probe, limit, LOOK_S)
+            facts = asyncio.run(_settled(probes))
+        yield Machine(settings, identity, facts, contained)
+
+
+def _put_images(images: Path, *, boots: bool) -> None:
+    if boots:
+        kernel = ensure_kernel()
+        shutil.copyfile(kernel.image, images / "kernel")
+        build_initrd(ensure_busybox(), kernel, images / "initrd")
+        build_agent_initrd(images / "initrd", images / "with-agent")
+        if os.environ.get(FIRECRACKER):
+            unpack_vmlinux(kernel.image, images / "vmlinux")
+    (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
+    (images / "off").write_bytes(OFF_AT_ONCE[platform.machine()])
+    (images / "still").write_bytes(STILL[platform.machine()])
+    put_images(images)
+
+
+async def _settled(probes: Probes) -> NodeTruthStatus:
+    """Take facts until every probe was through: on a busy host not in the first round."""
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    while True:
+        facts = await probes.take_facts()
+        late = [
+            one.name
+            for one in facts.capabilities
+            if one.value == "timeout" or "no answer within" in one.message
+        ]
+        unknown = [one for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
+        unseen = [one.refusal for one in unknown if one.name != UNRECOGNISED]
+        if facts.backends and not (late or unseen or facts.artifacts_truncated):
+            return facts
+        assert time.monotonic() < deadline, (late, unseen, facts.probes)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def assert_moves_of_the_table(trace: Sequence[TraceEntry]) -> None:
+    """Hold every entry of a trace against the table of moves, and against the one before it."""
+    state = None
+    for entry in trace:
+        begins = entry.from_ is None and (state is None or state in TERMINAL)
+        assert begins or entry.from_ is state, trace
+        assert entry.from_ is entry.to or is_allowed(entry.from_, entry.to), trace
+        state = entry.to
+
+
+class KilledError(BaseException):
+    """The agent is killed here: nothing catches it."""
+
+
+class Fuse:
+    """Kills at the n-th moment at which an agent could be killed; 0: never."""
+
+    def __init__(self, moment: int) -> None:
+        self._left = moment
+
+    def reach(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise KilledError
+
+
+class MortalStore(RecordStore):
+    """Writes real records; before and after each, the agent may be killed."""
+
+    def __init__(self, folder: Path, fuse: Fuse) -> None:
+        super().__init__(folder)
+        self._fuse = fuse
+
+    def save(self, record: LaunchRecord) -> None:
+        self._fuse.reach()
+        super().save(record)
+        self._fuse.reach()
+
+
+def new_node(machine: Machine, records: RecordStore, clock: Callable[[], datetime]) -> Node:
+    """Return what an agent that has just begun knows of this machine."""
+    return Node(
+        settings=machine.settings,
+        identity=machine.identity,
+        records=records,
+        ledger=Ledger(),
+        facts=lambda: machine.facts,
+        clock=clock,
+        launches=True,
+        contained=machine.contained,
+    )
+
+
+class World:
+    """One placement on this machine, and as many agents, one after the other, as it takes."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        patch: pytest.MonkeyPatch,
+        *,
+        loses_state: bool = False,
+        backend: str = "QEMU",
+        facts: NodeTruthStatus | None = None,
+        **launch: object,
+    ) -> None:
+        self.uid = str(uuid.uuid4())
+        self.placement = placement(self.uid, machine.facts.cpu.architecture, launch, backend)
+        self.settings = machine.settings
+        self.fuse = Fuse(0)
+        self._machine = replace(machine, facts=facts or machine.facts)
+        self._patch = patch
+        self._loses_state = loses_state
+        self._began = time.monotonic()
+
+    def new_agent(self, fuse: Fuse | None = None) -> PlacementWorker:
+        """Begin as a new agent does: with what is on disk and on the API server."""
+        fuse = self.fuse = fuse or Fuse(0)
+
+        def spawn(*arguments: object, **options: object) -> int:
+            fuse.reach()
+            pid = SPAWN(*arguments, **options)
+            fuse.reach()
+            return pid
+
+        self._patch.setattr(processes, "spawn", spawn)
+        records = MortalStore(self.settings.state_directory, fuse)
+        node = new_node(self._machine, records, self._clock)
+        worker = PlacementWorker(node, self.placement, node.records.load_all().get(self.uid))
+        worker.hold_claim()
+        return worker
+
+    def take_status(self, told: dict[str, object]) -> None:
+        """Keep a status as the API server does."""
+        status = self.placement.status.model_validate(told)
+        self.placement = self.placement.model_copy(update={"status": status})
+
+    def _clock(self) -> datetime:
+        """Return a time of day that runs fast: pauses are about it, deadlines are not."""
+        return _now() + 100 * timedelta(seconds=time.monotonic() - self._began)
+
+    async def agent(self, until: Callable[[LaunchRecord], bool], *, kill_at: int = 0) -> bool:
+        """Run one agent until something is the case, or until it is killed; say whether it was."""
+        worker = self.new_agent(Fuse(kill_at))
+        try:
+            await self.carry_on(worker, until)
+        except KilledError:
+            if self._loses_state:
+                folder = self.settings.state_directory / "placements" / self.uid
+                shutil.rmtree(folder, ignore_errors=True)
+            return True
+        else:
+            return False
+        finally:
+            worker.let_go()  # of a dead agent the kernel closes what was open
+            await asyncio.sleep(0)
+
+    async def carry_on(
+        self, worker: PlacementWorker, until: Callable[[LaunchRecord], bool]
+    ) -> None:
+        """Step, and report every step, until something is the case."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            pause = await worker.step()
+            self.take_status(worker.status())
+            worker.placement = self.placement
+            if until(worker.record):
+                return
+            assert time.monotonic() < deadline, f"{worker.record.trace}"
+            await asyncio.sleep(min(pause, 0.05))
+
+    async def carry_on_without(self, until: Callable[[], bool]) -> None:
+        """Wait until something is the case while no agent runs."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not until():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+    def delete(self) -> None:
+        """Delete the placement on the API server."""
+        metadata = self.placement.metadata.model_copy(update={"deletion_timestamp": _now()})
+        self.placement = self.placement.model_copy(update={"metadata": metadata})
+
+    @property
+    def record(self) -> LaunchRecord:
+        """What is on disk."""
+        return RecordStore(self.settings.state_directory).load_all()[self.uid]
+
+    @property
+    def paths(self) -> VmPaths:
+        """Where its VM is."""
+        return paths_of(self.settings, self.uid)
+
+    def vms(self) -> list[int]:
+        """Return the processes that carry the placement's marker."""
+        return list(find_marked(self.uid, self.settings.cluster_uid))
+
+    def remains(self) -> list[Path]:
+        """Return what is left on the machine beside processes and the record."""
+        groups = [root / cgroup.PARENT / self.uid for root in cgroup.hierarchies()]
+        return [path for path in (*groups, self.paths.run, self.paths.disks) if path.exists()]
+
+    def close(self) -> None:
+        """End what a failed test left behind."""
+        for pid in self.vms():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE_S
+        while self.vms() or not clean(self.paths, self.uid if self._machine.contained else None):
+            assert time.monotonic() < deadline, f"{self.remains()} cannot be removed"
+            time.sleep(0.01)
+
+
+def placement(
+    uid: str, architecture: str, launch: dict[str, object], backend: str = "QEMU"
+) -> VMPlacement:
+    """Return a placement as the API server would give it, but for what ``launch`` says."""
+    whole = {
+        "runtimeClass": "VirtualMachine",
+        "architecture": architecture,
+        "acceleration": "Emulated",
+        "vcpus": 1,
+        "memory": "128Mi",
+        "kernel": {"artifact": "kernel"},
+        "initrd": {"artifact": "initrd"},
+        "commandLine": "console=ttyS0",
+        "restartPolicy": "Always",
+        "readiness": {"level": "Backend", "timeoutSeconds": 60},
+        "terminationGraceSeconds": 0,
+        **launch,
+    }
+    evidence = {
+        "truthDigest": "t",
+        "decisionDigest": "d",
+        "score": 1,
+        "decisionTime": "2026-11-24T12:00:00Z",
+        "operatorEpoch": 1,
+    }
+    spec = {
+        "attempt": 1,
+        "backend": backend,
+        "claim": {"vcpus": 1, "memory": "128Mi", "overheadMemory": "104Mi"},
+        "evidence": evidence,
+        "launch": whole,
+        "mode": "Execute",
+        "nodeName": "node",
+        "nodeUID": "node-uid",
+        "workload": {"generation": 1, "uid": "workload-uid", "namespaceUID": "namespace-uid"},
+    }
+    metadata = {"name": "vm", "namespace": "default", "uid": uid}
+    return VMPlacement.model_validate({"metadata": metadata, "spec": spec})

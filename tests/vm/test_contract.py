@@ -1,0 +1,254 @@
+"""What every adapter must do, asked of a real VMM of each kind.
+
+QEMU runs everywhere; the others where a binary of theirs is given. No guest need come up:
+what is asked here holds also where KVM runs none.
+"""
+
+import asyncio
+import itertools
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schedune.api.nodetruth import BackendFact, CapabilityState
+from schedune.api.vmplacement import PlacementState
+from schedune.api.vmworkload import Backend
+from schedune.codes import execution as codes
+from schedune.launch.capabilities import KVM
+from schedune_agent.record import LaunchRecord
+from schedune_agent.system import processes
+from schedune_agent.vmm.markers import backend_of, placement_of
+from schedune_agent.vmm.port import LaunchPlan, Request, VmmError
+from schedune_testing.bare_vms import GIVEN, BareVm, binary_of, short_folder
+
+S = PlacementState
+FEWEST_MOMENTS = 12
+
+
+@pytest.fixture(params=list(Backend))
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each VMM of which there is one here."""
+    binary_of(request.param)
+    kind: Backend = request.param
+    return kind
+
+
+@pytest.fixture
+async def bare(backend: Backend) -> AsyncIterator[BareVm]:
+    """One VM that is not started yet, and is gone afterwards."""
+    with short_folder() as folder:
+        one = BareVm(backend, folder)
+        yield one
+        one.close()
+        await asyncio.sleep(0)
+
+
+def test_a_plan_is_the_same_twice_and_reads_back_from_a_record(bare: BareVm) -> None:
+    plan = bare.plan
+    assert bare.plan == plan
+    assert tuple(Request.parse(str(one)) for one in plan.requests) == plan.requests
+
+
+def test_a_plan_names_whose_vm_it_is_and_where_its_sockets_are(bare: BareVm) -> None:
+    argv = bare.plan.argv
+    assert placement_of(argv, bare.cluster) == bare.uid
+    assert backend_of(argv) is bare.adapter.backend
+    assert bare.adapter.control_socket(bare.paths) in bare.adapter.sockets(bare.paths)
+    assert any(str(bare.adapter.control_socket(bare.paths)) in part for part in argv)
+
+
+async def test_one_that_was_started_is_proved_and_runs_nothing_yet(bare: BareVm) -> None:
+    vm = await bare.start()
+    assert bare.pids() == [vm.handle.identity.pid]
+    assert vm.version[:1].isdigit()
+    assert not await vm.is_running()
+    assert await vm.guest_end() is None
+
+
+async def test_a_guest_is_started_once_however_often_it_is_asked_for(bare: BareVm) -> None:
+    vm = await bare.run()
+    assert await vm.is_running()
+    await vm.begin(bare.plan.requests)
+    assert await vm.is_running()
+    assert await vm.guest_end() is None
+
+
+async def test_an_agent_that_was_killed_after_any_request_is_followed_by_one_that_goes_on(
+    bare: BareVm,
+) -> None:
+    requests = bare.plan.requests
+    for done in range(len(requests)):
+        vm = await bare.start()
+        await vm.begin(requests[:done])
+        identity = vm.handle.identity
+        await bare.forget()
+        following = await bare.take(identity)
+        await following.begin(requests)
+        assert await following.is_running(), f"after {done} requests"
+        await following.stop(0.0)
+        assert bare.pids() == []
+        following.handle.reap()
+        await bare.forget()
+
+
+async def test_an_agent_that_comes_after_finds_a_running_vm_again_and_leaves_it_as_it_is(
+    bare: BareVm,
+) -> None:
+    identity = (await bare.run()).handle.identity
+    await bare.forget()
+    assert processes.read_identity(bare.pids()[0], identity.boot_id) == identity
+    again = await bare.take(identity)
+    await again.begin(bare.plan.requests)
+    assert await again.is_running()
+    assert bare.pids() == [identity.pid]
+
+
+async def test_one_that_is_stopped_is_gone_and_leaves_nobody(bare: BareVm) -> None:
+    vm = await bare.run()
+    assert (await vm.stop(0.0)).row is codes.HOST_STOPPED
+    assert not vm.handle.is_alive
+    assert bare.pids() == []
+
+
+async def test_one_that_never_ran_a_guest_is_stopped_at_once(bare: BareVm) -> None:
+    vm = await bare.start()
+    assert (await asyncio.wait_for(vm.stop(60.0), 10)).row is codes.HOST_STOPPED
+    assert bare.pids() == []
+
+
+async def test_what_an_ended_one_left_is_not_in_the_next_ones_way(bare: BareVm) -> None:
+    vm = await bare.run()
+    vm.handle.send(signal.SIGKILL)
+    assert await vm.handle.wait_gone(5)
+    vm.handle.reap()
+    await bare.forget()
+    assert await (await bare.run()).is_running()
+
+
+async def test_one_that_was_killed_is_told_as_killed(bare: BareVm) -> None:
+    vm = await bare.run()
+    vm.handle.send(signal.SIGKILL)
+    assert await vm.handle.wait_gone(5)
+    with pytest.raises(VmmError):
+        await vm.is_running()
+    assert vm.exit_seen(vm.handle.reap()).row is codes.VMM_KILLED
+
+
+async def test_one_that_is_frozen_does_not_answer_is_not_taken_for_dead_and_can_be_ended(
+    bare: BareVm,
+) -> None:
+    vm = await bare.run()
+    os.kill(vm.handle.identity.pid, signal.SIGSTOP)
+    with pytest.raises(VmmError):
+        await vm.is_running()
+    assert vm.handle.is_alive
+    assert (await vm.stop(0.0)).row is codes.HOST_STOPPED
+    assert bare.pids() == []
+
+
+async def test_another_vms_socket_is_not_taken_for_this_ones(bare: BareVm) -> None:
+    vm = await bare.start()
+    with short_folder() as folder:
+        other = BareVm(bare.adapter.backend, folder)
+        await other.start()
+        await other.forget()
+        identity = vm.handle.identity
+        await bare.forget()
+        mine = bare.adapter.control_socket(bare.paths)
+        mine.unlink()
+        mine.symlink_to(other.adapter.control_socket(other.paths))
+        handle = processes.prove(identity, identity.boot_id)
+        assert handle is not None
+        bare.vm = bare.adapter.attach(handle, bare.paths, bare.uid)
+        with pytest.raises(VmmError, match=r"served by pid|belongs to"):
+            await bare.vm.verify()
+        other.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_guest_that_does_not_answer_is_no_proof_in_time(bare: BareVm) -> None:
+    vm = await bare.run()
+    assert await asyncio.wait_for(vm.ask_guest(0.3), 2) is None
+
+
+async def test_a_binary_that_ends_at_once_is_told_with_its_words(bare: BareVm) -> None:
+    plan = bare.plan
+    wrong = LaunchPlan(plan.binary, (*plan.argv, "--no-such-option"))
+    adapter = bare.adapter
+    bare.adapter = _Planned(adapter, wrong)
+    with pytest.raises(VmmError, match=r"no-such-option|ended"):
+        await bare.start()
+    bare.adapter = adapter
+
+
+class _Planned:
+    """An adapter that plans something else."""
+
+    def __init__(self, adapter: Any, plan: LaunchPlan) -> None:
+        self._adapter = adapter
+        self._plan = plan
+
+    def plan(self, _: object) -> LaunchPlan:
+        return self._plan
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+
+def with_kvm(machine: Any, backend: Backend) -> Any:
+    """This machine as if its KVM ran guests, and with the given binary in its search path."""
+    capabilities = [
+        one.model_copy(update={"state": CapabilityState.SUPPORTED}) if one.name == KVM else one
+        for one in machine.facts.capabilities
+    ]
+    given = BackendFact(
+        name=backend,
+        path=binary_of(backend),
+        version="99.0.0",
+        version_line="99.0.0",
+        architecture=machine.facts.cpu.architecture,
+        accelerations=["KVM"],
+        features=["no-shutdown"],
+    )
+    changes = {"capabilities": capabilities, "backends": [given]}
+    return replace(machine, facts=machine.facts.model_copy(update=changes))
+
+
+def is_settled(record: LaunchRecord) -> bool:
+    return record.state in (S.RUNNING, S.FAILED)
+
+
+@pytest.mark.parametrize("backend", list(GIVEN), indirect=True)
+async def test_a_launch_with_an_agent_killed_anywhere_leaves_one_vm_and_its_end_leaves_none(
+    backend: Backend, new_world: Callable[..., Any]
+) -> None:
+    options = {
+        "backend": backend.value,
+        "acceleration": "KVM",
+        "runtimeClass": "MicroVM",
+        "kernel": {"artifact": "vmlinux" if backend is Backend.FIRECRACKER else "kernel"},
+    }
+    for moment in itertools.count(1):
+        world = new_world(**options)
+        world._machine = with_kvm(world._machine, backend)
+        was_killed = await world.agent(is_settled, kill_at=moment)
+        await world.agent(is_settled)
+        assert world.record.state is S.RUNNING, world.record.trace
+        assert world.vms() == [world.record.process.pid]
+        assert world.record.incarnation == 1
+        world.delete()
+        for later in itertools.count(1):
+            if not await world.agent(lambda found: found.ended is not None, kill_at=later):
+                break
+        assert (world.vms(), world.remains()) == ([], [])
+        if not was_killed:
+            break
+    assert moment > FEWEST_MOMENTS
+
+
+def test_every_vmm_that_a_launch_may_name_is_asked_here() -> None:
+    assert set(GIVEN) | {Backend.QEMU} == set(Backend)
