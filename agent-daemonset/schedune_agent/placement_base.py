@@ -20,6 +20,7 @@ from schedune.api.vmplacement import (
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
+from schedune.lifecycle.disks import DiskFate, disks_to_remove, fate_of_disks
 from schedune.lifecycle.observation import Observation, Standing
 from schedune.lifecycle.readiness import ReadinessPolicy
 from schedune.lifecycle.reconcile import Reconciled, reconcile
@@ -37,6 +38,7 @@ from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.markers import find_marked
+from schedune_agent.vmm.persistent import PersistentDisks, remove_disks
 from schedune_agent.vmm.port import GuestEnd, PlanError, Request, Vm, Vmm, VmmError
 from schedune_agent.vmm.process import clean, paths_of
 
@@ -83,6 +85,8 @@ class PlacementOnNode:
         """Why the record cannot be written; while it is set, nothing new is on disk."""
         self._node = node
         self._vm: Vm | None = None
+        self._persistent = PersistentDisks()
+        self._disks_are_settled = False
         self._paths = paths_of(node.settings, uid)
         self._group = uid if node.contained else None
         self._console = ConsoleLog(self._paths.kept)
@@ -101,10 +105,24 @@ class PlacementOnNode:
 
     @property
     def releasable(self) -> bool:
-        """Say whether the finalizer may go: deleted, and the end is proved and stored."""
+        """Say whether the finalizer may go: deleted, and the end is proved and stored.
+
+        The disks that go with the workload are gone by then, or are known to stay.
+        """
         wanted = self.placement.metadata.deletion_timestamp is not None
         told = self.placement.status.ended is not None and self.record.ended is not None
+        told = told and self._disks_are_settled
         return wanted and told and FINALIZER in self.placement.metadata.finalizers
+
+    def _settle_disks(self) -> None:
+        """Nothing of the VM runs: what goes with its workload goes now, if that is known."""
+        fate = fate_of_disks(self.placement)
+        if fate is DiskFate.REMOVE and self._persistent.is_idle:
+            names = [one.name for one in disks_to_remove(self.placement)]
+            folder = self._node.settings.state_directory
+            self._disks_are_settled = remove_disks(folder, self.placement, names)
+        else:
+            self._disks_are_settled = fate is DiskFate.KEEP
 
     def hold_claim(self) -> None:
         """Count what was admitted before: an earlier agent's word is kept."""
@@ -113,6 +131,7 @@ class PlacementOnNode:
 
     def let_go(self) -> None:
         """Leave the VM alone; it runs on."""
+        self._persistent.give_up()
         if self._vm is not None:
             self._vm.close()
             self._vm = None

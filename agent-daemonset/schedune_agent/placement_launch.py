@@ -18,12 +18,19 @@ from schedune_agent.guest_data import GuestDataError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.disk_files import DiskError, make_copy, make_overlay
+from schedune_agent.vmm.disk_files import (
+    DiskError,
+    check_source,
+    make_copy,
+    make_overlay,
+    make_variables,
+)
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 from schedune_agent.vmm.seed import make_seed
 
 _PREPARING: Final = Reason(codes.PREPARING)
+_MAKING_SECONDS: Final = 0.1
 
 
 class PlacementLaunch(PlacementRecovery):
@@ -132,6 +139,8 @@ class PlacementLaunch(PlacementRecovery):
             return self._ended(GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
         if not found and not self.record.argv:
             return self._write_plan()
+        if not found and (pause := await self._make_disks()) is not None:
+            return pause
         try:
             vm = self._vm or self._take_started(await self._start())
             self._keep(process=RecordedProcess.of(vm.handle.identity))
@@ -150,8 +159,6 @@ class PlacementLaunch(PlacementRecovery):
             if found:
                 return self._unproved(Sighting.UNRESPONSIVE, error)
             return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
-        except (DiskError, GuestDataError) as error:
-            return await self._fail(_unmade(error))
         return 0.0
 
     async def _begin(self, vm: Vm) -> None:
@@ -173,11 +180,29 @@ class PlacementLaunch(PlacementRecovery):
             self._keep(**_in_record(self._preparation().plan()))
         return 0.0
 
+    async def _make_disks(self) -> float | None:
+        """Make what is missing of the disks, a large one while others are served.
+
+        None: all are there; else after how many seconds to look again.
+        """
+        disks, namespace = self._preparation().disks(), self.placement.metadata.namespace
+        try:
+            for disk in disks:
+                check_source(disk, self._node.settings.image_roots)
+            if not self._persistent.are_ready(disks, namespace, self._paths.disks):
+                return _MAKING_SECONDS
+            make = make_overlay if TRAITS[self.record.backend].has_overlays else make_copy
+            for disk in disks:
+                await asyncio.to_thread(make, disk)
+            make_variables(self._preparation().firmware())
+            await self._make_seed()
+        except DiskError as error:
+            return await self._fail(Reason(error.row, str(error)))
+        except GuestDataError as error:
+            return await self._fail(error.reason)
+        return None
+
     async def _start(self) -> RecordedProcess:
-        make = make_overlay if TRAITS[self.record.backend].has_overlays else make_copy
-        for disk in self._preparation().disks():
-            await asyncio.to_thread(make, disk)
-        await self._make_seed()
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
         stale = self._vmm.sockets(paths)
@@ -196,12 +221,6 @@ class PlacementLaunch(PlacementRecovery):
         if self._vm is None:
             raise VmmError(f"the VMM ended at once: {last_words(self._paths)}")
         return self._vm
-
-
-def _unmade(error: DiskError | GuestDataError) -> Reason:
-    if isinstance(error, GuestDataError):
-        return error.reason
-    return Reason(codes.DISK_NOT_MADE, str(error))
 
 
 def _in_record(plan: LaunchPlan) -> dict[str, object]:

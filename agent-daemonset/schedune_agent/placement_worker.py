@@ -47,6 +47,7 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
     async def _next(self) -> float:
         if self.record.ended is not None:
             self._clean()
+            self._settle_disks()
             return HEARTBEAT_SECONDS
         if self.placement.spec.mode is not LaunchMode.EXECUTE:
             return await self._prepare_only()

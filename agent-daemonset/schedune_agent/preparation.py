@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schedune.api.nodetruth import NodeTruthStatus
-from schedune.api.vmplacement import VMPlacement
+from schedune.api.vmplacement import LaunchDisk, VMPlacement
+from schedune.api.vmworkload import DiskAccess
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
-from schedune.launch.validate import validate_launch
+from schedune.launch.validate import machine_of, validate_launch
 from schedune_agent.probes.security import LANDLOCK
 from schedune_agent.settings import AgentSettings
 from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.persistent import persistent_file
 from schedune_agent.vmm.port import (
     DiskFiles,
+    Firmware,
     LaunchFiles,
     LaunchInputs,
     LaunchPlan,
@@ -57,10 +60,11 @@ class Preparation:
         spec, backends = self.placement.spec, self.facts.backends if self.facts else []
         launch = spec.launch
         binary = next((one for one in backends if one.name is spec.backend), None)
-        if binary is None or launch.kernel is None:
-            raise LookupError("the launch names no kernel, or the node has no such backend")
+        booted = launch.kernel or launch.firmware
+        if binary is None or booted is None:
+            raise LookupError("the launch boots nothing, or the node has no such backend")
         initrd = self._file(launch.initrd.artifact) if launch.initrd else None
-        files = LaunchFiles(self._file(launch.kernel.artifact), initrd, self.disks())
+        files = LaunchFiles(self._file(booted.artifact), initrd, self.disks(), self.firmware())
         return adapter_of(spec.backend).plan(
             LaunchInputs(
                 binary.path,
@@ -72,6 +76,7 @@ class Preparation:
                 self.settings.port_forward_address,
                 frozenset(binary.features),
                 self._landlock_abi(),
+                machine=machine_of(launch, spec.backend, binary),
             )
         )
 
@@ -86,17 +91,45 @@ class Preparation:
         return Owner(placement.metadata.uid, placement.spec.workload.uid, self.settings.cluster_uid)
 
     def disks(self) -> tuple[DiskFiles, ...]:
-        """Return where the disks' bytes are, or will be once they are made; a seed comes last."""
-        kind = "qcow2" if TRAITS[self.placement.spec.backend].has_overlays else "raw"
+        """Return where the disks' bytes are, or will be once they are made; a seed comes last.
+
+        Raises:
+            PlanError: the placement does not say whose a Persistent disk is.
+        """
         own = tuple(
-            DiskFiles(
-                disk,
-                self._file(disk.artifact) if disk.artifact else None,
-                self.paths.disks / f"{disk.name}.{kind}",
-            )
+            DiskFiles(disk, self._source(disk), self._written(disk))
             for disk in self.placement.spec.launch.disks
         )
         return (*own, seed_disk(self.paths)) if self.placement.spec.launch.guest else own
+
+    def firmware(self) -> Firmware | None:
+        """Return the firmware, with variables of its own where the node has an empty store.
+
+        That goes by the names under which they come: OVMF_CODE.fd and OVMF_VARS.fd.
+        """
+        launch = self.placement.spec.launch
+        if launch.kernel is not None or launch.firmware is None:
+            return None
+        name = launch.firmware.artifact
+        store, code = name.replace("CODE", "VARS"), self._file(name)
+        listed = {one.name for one in self.facts.artifacts} if self.facts else set()
+        if store == name or store not in listed:
+            return Firmware(code)
+        return Firmware(code, self._file(store), self.paths.disks / "firmware-vars.fd")
+
+    def _source(self, disk: LaunchDisk) -> Path | None:
+        """Return the file that a disk comes from; a path was found right below an image root."""
+        if disk.host_path is not None:
+            return Path(disk.host_path)
+        return self._file(disk.artifact) if disk.artifact else None
+
+    def _written(self, disk: LaunchDisk) -> Path:
+        """Return where a disk's writes go: kept for the workload, or for this placement only."""
+        if disk.access is DiskAccess.PERSISTENT:
+            state = self.settings.state_directory
+            return persistent_file(state, self.placement, disk.name, disk.format)
+        kind = "qcow2" if TRAITS[self.placement.spec.backend].has_overlays else "raw"
+        return self.paths.disks / f"{disk.name}.{kind}"
 
     def _file(self, artifact: str) -> Path:
         """Return an artefact's path; a recorded node has only the name of its first root."""

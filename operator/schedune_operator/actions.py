@@ -5,11 +5,13 @@ from typing import Any
 from schedune.api.base import API_VERSION
 from schedune.api.vmplacement import FINALIZER, Evidence, VMPlacement, VMPlacementSpec, WorkloadRef
 from schedune.api.vmworkload import Architecture, LaunchMode, VMWorkload
+from schedune.codes.summary import WORKLOAD_GONE
 from schedune.decision.digest import digest_of
 from schedune.decision.evaluation import evaluation_of
 from schedune.decision.explanation import Explanation
 from schedune.decision.reservation import claim_for
 from schedune.launch.resolve import resolve_launch
+from schedune.lifecycle.disks import disks_to_remove
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ConflictError, NotFoundError
 from schedune_kube.resources import VMPLACEMENTS
@@ -34,6 +36,7 @@ def placement_body(
         node_uid=node.uid,
         workload=WorkloadRef(
             generation=workload.metadata.generation,
+            namespace_uid=decision.intent.namespace_uid or None,
             uid=workload.metadata.uid,
             restart_token=workload.spec.restart_token,
         ),
@@ -77,10 +80,21 @@ def _owner(workload: VMWorkload) -> Raw:
 
 
 async def order_stop(client: KubeClient, placement: VMPlacement, reason: str, grace_s: int) -> None:
-    """Order the end of a VM; an order that stands already is left alone."""
-    if placement.spec.stop is not None:
+    """Order the end of a VM; an order that stands already is left alone.
+
+    Not so where the workload is gone: that is news for the disks that go with it.
+    """
+    standing = placement.spec.stop
+    if standing is not None and (
+        reason != WORKLOAD_GONE.reason
+        or standing.reason == reason
+        or not disks_to_remove(placement)
+    ):
         return
-    metadata = placement.metadata
+    metadata, grace_s = (
+        placement.metadata,
+        min(grace_s, standing.grace_seconds if standing else grace_s),
+    )
     patch = {
         "metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version},
         "spec": {"stop": {"reason": reason, "graceSeconds": grace_s}},

@@ -23,6 +23,7 @@ from schedune.decision.sentence import headline
 from schedune.decision.why import why_lines
 from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune.launch.resolve import resolve_launch
+from schedune.lifecycle.disks import disks_to_remove
 from schedune.lifecycle.mirror import changed_fields, mirror
 from schedune.lifecycle.situation import Claim, Situation, deadline_of, is_overdue
 from schedune_kube.client import KubeClient, Raw
@@ -32,6 +33,7 @@ from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
 from schedune_operator import actions
 from schedune_operator.agenda import Agenda
+from schedune_operator.disks import say_what_becomes_of_disks, with_namespace
 from schedune_operator.history import failed_before_guest, next_attempt, remember
 from schedune_operator.replacement import (
     Order,
@@ -62,6 +64,8 @@ class Reconciler:
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
         placement = self.world.placement(key)
+        if placement is not None and placement.metadata.deletion_timestamp is not None:
+            await say_what_becomes_of_disks(self.client, placement)
         if raw is None:
             if placement is not None:
                 await self._end_orphan(placement)
@@ -170,6 +174,9 @@ class Reconciler:
         if placement.spec.mode is not LaunchMode.EXECUTE or placement.status.ended is not None:
             await actions.delete(self.client, placement)
             return
+        if disks_to_remove(placement):
+            await say_what_becomes_of_disks(self.client, placement)
+            return
         grace = placement.spec.launch.termination_grace_seconds
         await actions.order_stop(self.client, placement, codes.WORKLOAD_GONE.reason, grace)
 
@@ -186,6 +193,7 @@ class Reconciler:
                 Situation(ready=ready, scheduled=off, launched=off, settled=True, why=[told]),
                 None, None, held.history,
             )  # fmt: skip
+        intent = await with_namespace(self.client, intent)
         decision = decide(self.world.fleet(), intent, now=self.clock(), policy=self.policy)
         explanation = Explanation(decision)
         if decision.chosen is None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from schedune.api.evaluation import Evaluation
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, VMWorkloadStatus
+from schedune.lifecycle.disks import homes_of
 from schedune.lifecycle.situation import Situation, conditions_of
 from schedune_kube.client import Raw
 
@@ -37,7 +38,7 @@ def render_status(answer: Answer, held: VMWorkloadStatus, generation: int, now: 
         history=list(answer.history),
         node_name=placement.spec.node_name if placement else None,
         observed_generation=generation,
-        persistent_disks=held.persistent_disks,
+        persistent_disks=homes_of(held.persistent_disks, placement),
         placement_uid=placement.metadata.uid if placement else None,
         reason=answer.situation.ready.row.reason,
         why=list(answer.situation.why),

@@ -170,6 +170,33 @@ def test_a_stopped_vm_is_ready_as_stopped_and_runs_again_when_asked(lab: Lab) ->
     assert history[-1]["exitReason"] == "GuestPoweredOff"
 
 
+def test_a_disk_stays_when_its_placement_is_deleted_and_goes_with_its_workload(lab: Lab) -> None:
+    source = {"empty": {"size": "1Mi"}}
+    goes = {"name": "goes", "source": source, "format": "Raw", "access": "Persistent"}
+    stays = {**goes, "name": "stays", "format": "Qcow2"}
+    apply(lab, small_vm("kept", disks=[{**goes, "retention": "Delete"}, stays]))
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/kept", "--timeout=120s")
+    homes = get(lab, "vmw", "kept")["status"]["persistentDisks"]
+    assert [(one["disk"], one["nodeName"]) for one in homes] == [
+        ("goes", "this-machine"), ("stays", "this-machine"),
+    ]  # fmt: skip
+    assert _disks(lab) == ["goes.raw", "stays.qcow2"]
+    first = get(lab, "vmp", "kept")["metadata"]["uid"]
+    kubectl(lab, "delete", "vmp", "kept", "--timeout=90s")
+    until(lambda: get(lab, "vmp", "kept").get("metadata", {}).get("uid", first) != first)
+    kubectl(lab, "wait", "--for=condition=Ready", "vmw/kept", "--timeout=120s")
+    assert _disks(lab) == ["goes.raw", "stays.qcow2"]
+    kubectl(lab, "delete", "vmw", "kept", "--timeout=90s")
+    until(lambda: not get(lab, "vmp", "kept"), 90)
+    assert _disks(lab) == ["stays.qcow2"]
+
+
+def _disks(lab: Lab) -> list[str]:
+    namespace = json.loads(kubectl(lab, "get", "namespace", "default", "-o", "json"))
+    found = lab.state.glob(f"agents/*/disks/{namespace['metadata']['uid']}/kept/*")
+    return sorted(path.name for path in found)
+
+
 def test_a_new_restart_token_ends_the_vm_in_order_and_starts_another(lab: Lab) -> None:
     apply(lab, small_vm("anew", restartToken="1"))
     kubectl(lab, "wait", "--for=condition=Ready", "vmw/anew", "--timeout=120s")

@@ -21,3 +21,9 @@ def test_the_strong_probe_tells_a_kvm_that_runs_guests(inside: Inside) -> None:
 
 def test_qemu_under_kvm_boots_a_guest_that_outlives_its_agent(inside: Inside) -> None:
     assert_passed(inside, "test_a_guest_under_kvm_answers_outlives_its_agent_and_ends_in_order")
+
+
+def test_a_microvm_under_kvm_boots_a_guest_on_a_machine_without_pci(inside: Inside) -> None:
+    assert_passed(
+        inside, "test_a_microvm_under_kvm_runs_on_a_machine_without_pci_and_ends_in_order"
+    )

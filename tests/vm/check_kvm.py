@@ -50,3 +50,24 @@ async def test_a_guest_under_kvm_answers_outlives_its_agent_and_ends_in_order(
     assert ended.last_exit.reason == "GuestPoweredOff", ended.last_exit
     await world.agent(lambda found: found == ended)
     assert (world.vms(), world.remains()) == ([], [])
+
+
+async def test_a_microvm_under_kvm_runs_on_a_machine_without_pci_and_ends_in_order(
+    new_world: Callable[..., Any],
+) -> None:
+    disks = [{"name": "data", "artifact": "data", "format": "Raw", "access": "ReadOnly"}]
+    told = {**UNDER_KVM, "runtimeClass": "MicroVM", "disks": disks}
+    command_line = "console=ttyS0 quiet schedune.test=disks"
+    world = new_world(**told, commandLine=command_line, terminationGraceSeconds=30)
+    await world.agent(is_in(S.RUNNING, S.FAILED))
+    record = world.record
+    assert record.state is S.RUNNING, record.trace
+    assert record.readiness.rung == "R4"
+    machine = record.argv[record.argv.index("-machine") + 1]
+    assert machine.startswith("microvm,")
+    world.delete()
+    await world.agent(lambda found: found.ended is not None)
+    ended = world.record
+    assert ended.last_exit.reason == "GuestPoweredOff", ended.last_exit
+    await world.agent(lambda found: found == ended)
+    assert (world.vms(), world.remains()) == ([], [])

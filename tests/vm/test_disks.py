@@ -184,3 +184,31 @@ async def ask_nodes(monitor: Path) -> list[Any]:
         nodes = await client.execute("query-named-block-nodes")
         client.close()
         return [one for one in nodes if one["node-name"] == "disk"]
+
+
+async def test_a_disk_given_by_its_path_below_an_image_root_is_read(
+    new_world: NewWorld, machine: Any
+) -> None:
+    path = machine.settings.image_roots[0] / "data"
+    disk = {"name": "base", "hostPath": str(path), "format": "Raw", "access": "ReadOnly"}
+    world = new_world(
+        readiness=BOOTED, disks=[disk], commandLine="console=ttyS0 quiet schedune.test=disks"
+    )
+    worker = await boot(world)
+    assert "disk base holds 'from the base', 2048 sectors" in await console(worker)
+    await end(world, worker)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "{root}/../data", "{root}/sub/data", "{root}/gone"]
+)
+async def test_a_path_that_no_image_root_lists_is_refused(
+    new_world: NewWorld, machine: Any, path: str
+) -> None:
+    asked = path.format(root=machine.settings.image_roots[0])
+    disk = {"name": "base", "hostPath": asked, "format": "Raw", "access": "ReadOnly"}
+    world = new_world(disks=[disk])
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: record.ended is not None)
+    assert worker.record.refusal.code == "REJECT_ARTIFACT_UNKNOWN"
+    assert (world.vms(), world.remains()) == ([], [])

@@ -11,7 +11,7 @@ from typing import Any, Final
 from schedune.api.nodetruth import BackendFact
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import probes as codes
-from schedune.launch.traits import NETDEV
+from schedune.launch.traits import LEAN_DEVICES, MICROVM, NETDEV
 from schedune_agent.probes.binaries import (
     BinarySearch,
     Sighting,
@@ -29,7 +29,6 @@ BINARIES: Final = {
 }
 """Names of the QEMU for guests of the node's own architecture; Red Hat's has the second."""
 _TARGETS: Final = {"amd64": "x86_64", "arm64": "aarch64"}
-_MICROVM: Final = "microvm"
 _VERSION: Final = re.compile(
     r"QEMU emulator version (\d{1,5}\.\d{1,5}\.\d{1,5})(?: \(.*\))?\s*$", re.ASCII
 )
@@ -66,7 +65,8 @@ class QemuFamily(BinaryFamily):
             raise UnansweredError(f"{found.path} over QMP: {error}") from error
         if said.target != _TARGETS[self.architecture]:
             raise UnansweredError(f"{found.path} runs guests of {said.target[:32]!r}")
-        wanted = (self.traits.machines[self.architecture], _MICROVM)
+        wanted = (self.traits.machines[self.architecture], MICROVM)
+        devices = self.traits.all_devices | (LEAN_DEVICES if MICROVM in said.machines else set())
         return BackendFact(
             name=self.backend,
             path=found.path,
@@ -76,7 +76,7 @@ class QemuFamily(BinaryFamily):
             architecture=self.architecture,
             accelerations=[kind for kind, one in _ACCELERATIONS.items() if one in said.types],
             machine_types=[one for one in wanted if one in said.machines],
-            features=sorted(self.traits.all_devices.intersection(said.features)),
+            features=sorted(devices.intersection(said.features)),
         )
 
 

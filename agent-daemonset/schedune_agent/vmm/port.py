@@ -70,12 +70,26 @@ class DiskFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Firmware:
+    """What firmware boots from."""
+
+    code: Path
+    """The artefact; never written."""
+    template: Path | None = None
+    """The artefact that an empty store of its variables is."""
+    variables: Path | None = None
+    """This VM's own store, a copy of that; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchFiles:
     """The files that the launch's artefacts are on this node."""
 
     kernel: Path
+    """What is booted: the kernel, or the firmware where the launch names no kernel."""
     initrd: Path | None
     disks: tuple[DiskFiles, ...] = ()
+    firmware: Firmware | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,8 @@ class LaunchInputs:
     """What the binary offers, as the node's facts name it."""
     landlock_abi: int = 0
     """Version of the kernel's Landlock; 0: there is none, or nobody knows."""
+    machine: str = ""
+    """Machine type that the binary has; "": the usual one, or the VMM knows none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,8 @@ class LaunchDisk(ApiModel):
     """What becomes of writes."""
     retention: Literal["Retain", "Delete"] = "Retain"
     """What becomes of a Persistent disk."""
+    boot_order: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Rank among the disks that firmware tries."""
 
 
 class LaunchReadiness(ApiModel):
@@ -175,6 +177,8 @@ class WorkloadRef(ApiModel):
 
     generation: Annotated[int, Field(ge=0)]
     """Its generation when it was decided."""
+    namespace_uid: UID | None = None
+    """UID of its namespace, by which Persistent disks are kept; only set where it has any."""
     uid: UID
     """Its UID."""
     restart_token: Annotated[str, Field(max_length=128)] | None = None

@@ -153,8 +153,8 @@ ARTIFACT_MISSING: Final = _row(
 ARTIFACT_UNKNOWN: Final = _row(
     "REJECT_ARTIFACT_UNKNOWN", "ArtifactUnknown", Actor.ADMINISTRATOR, Precedence.NOT_YET_KNOWN,
     "nobody knows whether {subject} is on the node: {observed}",
-    "remove files from the node's image roots: 64 are listed",
-    "The inventory is truncated and the artefact is not among what is listed.",
+    "remove files from the node's image roots: 64 are listed; a hostPath must be a file right below one of them",
+    "The inventory is truncated and the artefact is not among what is listed, or it is a path that no image root lists.",
 )  # fmt: skip
 ARTIFACT_KIND_MISMATCH: Final = _row(
     "REJECT_ARTIFACT_KIND_MISMATCH", "ArtifactKindMismatch", Actor.USER, Precedence.MISCONFIGURED,

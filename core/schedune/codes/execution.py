@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schedune.codes import guest_data
+from schedune.codes import disks, guest_data
 from schedune.codes.row import Actor, Precedence, Row, Stage
 
 
@@ -129,14 +129,6 @@ SPAWN_FAILED: Final = _row(
     "read the message; the agent's log has more",
     Actor.ADMINISTRATOR,
 )
-DISK_NOT_MADE: Final = _row(
-    "ERR_EXEC_DISK_NOT_MADE",
-    "DiskNotMade",
-    "a disk could not be made: {observed}",
-    "The file for a disk's writes could not be made: no room, no right, or its artefact is gone.",
-    "read the message; make room under the agent's state directory",
-    Actor.ADMINISTRATOR,
-)
 EXITED_EARLY: Final = _row(
     "ERR_EXEC_RUNTIME_EXITED_EARLY",
     "ExitedEarly",
@@ -210,8 +202,10 @@ BEFORE_GUEST: Final = frozenset(
     row.code
     for row in (
         LEDGER_FULL, NODE_REPLACED, VALIDATION_REFUSED, PREPARATION_FAILED,
-        EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, DISK_NOT_MADE, EXITED_EARLY, READY_TIMEOUT, BOOT_STALLED,
+        EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, EXITED_EARLY, READY_TIMEOUT, BOOT_STALLED,
         guest_data.FORBIDDEN, guest_data.MISSING, guest_data.UNUSABLE,
+        disks.DISK_NOT_MADE, disks.DISK_OF_ANOTHER, disks.DISK_FORMAT_CHANGED,
+        disks.DISK_UNUSABLE, disks.DISK_IN_USE, disks.DISK_SOURCE_UNUSABLE,
     )
 )  # fmt: skip
 """Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

@@ -153,6 +153,12 @@ TOO_MANY_VCPUS: Final = _launch(
     "ask for fewer vCPUs, or prefer another backend",
     "spec.resources.vcpus is beyond what the backend can give.",
 )  # fmt: skip
+MEMORY_TOO_SMALL: Final = _launch(
+    "ERR_LAUNCH_MEMORY_TOO_SMALL", "MemoryTooSmall", Actor.USER, Precedence.IMPOSSIBLE,
+    "{subject} starts a kernel with at least {required} of memory, {observed} are asked for",
+    "raise spec.resources.memory, or prefer another backend",
+    "spec.resources.memory is below what the backend needs to load a kernel.",
+)  # fmt: skip
 HUGEPAGES_UNSUPPORTED: Final = _launch(
     "ERR_LAUNCH_HUGEPAGE_SIZE", "HugepageSizeUnsupported", Actor.USER, Precedence.IMPOSSIBLE,
     "{subject} cannot use huge pages of {observed} (needs {required})",

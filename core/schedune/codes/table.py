@@ -7,6 +7,7 @@ from typing import Final
 from schedune.codes import (
     alarms,
     device_probes,
+    disks,
     eligibility,
     execution,
     firecracker,
@@ -28,7 +29,7 @@ from schedune.codes.row import Row
 
 def _rows() -> dict[str, Row]:
     modules = (
-        intent, eligibility, placement, launch, summary, execution, recovery, probes, imported,
+        intent, eligibility, placement, launch, summary, execution, disks, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
         host_probes, alarms, firecracker, guest_data,
     )  # fmt: skip

@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 
-from schedune.api.vmworkload import DiskAccess
 from schedune.codes import placement
 from schedune.codes.row import Reason
 from schedune.eligibility.finding import Finding, Question
@@ -18,9 +17,8 @@ from schedune.launch.intent import Intent
 
 def check_persistent_disks(question: Question) -> Iterable[Finding]:
     """Object everywhere but where a disk is; everywhere, where nobody can know where it is."""
-    for disk in question.intent.spec.disks:
-        if disk.access is DiskAccess.PERSISTENT:
-            yield from _check_disk(question, disk.name)
+    for disk in question.intent.persistent_disks:
+        yield from _check_disk(question, disk)
 
 
 def _check_disk(question: Question, disk: str) -> Iterator[Finding]:
@@ -56,10 +54,28 @@ def _check_disk(question: Question, disk: str) -> Iterator[Finding]:
 
 
 def _holders(fleet: Fleet, intent: Intent, disk: str) -> set[str]:
-    wanted = (intent.namespace, intent.name, disk)
-    return {
-        node.name for node in fleet.nodes if node.facts and wanted in node.facts.persistent_disks
+    """Return the nodes that list the disk; else that where it was made, if it is still there.
+
+    A truth may be older than the disk. Whoever took the file away gets a fresh one there.
+    """
+    listed = {
+        node.name
+        for node in fleet.nodes
+        for held in (node.facts.persistent_disks if node.facts else ())
+        if _is_it(intent, disk, held)
     }
+    made = {one.node_uid for one in intent.homes if one.disk == disk}
+    return listed or {node.name for node in fleet.nodes if node.uid in made}
+
+
+def _is_it(intent: Intent, disk: str, held: tuple[str, str, str, str]) -> bool:
+    """Say whether a disk is this one; a namespace made anew under its old name has none."""
+    namespace, namespace_uid, workload, name = held
+    if (workload, name) != (intent.name, disk):
+        return False
+    if intent.namespace_uid:
+        return namespace_uid == intent.namespace_uid
+    return namespace == intent.namespace
 
 
 def _exists(fleet: Fleet, uid: str) -> bool:

@@ -68,7 +68,7 @@ def _smallest(acceleration: Acceleration) -> Intent:
             "runtimeClass": "MicroVM",
             "architecture": "Any",
             "acceleration": acceleration.value,
-            "resources": {"vcpus": 1, "memory": "16Mi"},
+            "resources": {"vcpus": 1, "memory": "64Mi"},
             "boot": {"kernel": {"artifact": _FILE}, "initrd": {"artifact": _FILE}},
             "backend": {"preference": [one.value for one in Backend]},
             "placement": {"maxTruthAgeSeconds": _LONGEST_AGE_S},

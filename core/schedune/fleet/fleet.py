@@ -227,7 +227,7 @@ def _offered(node: NodeProfile, read: Callable[[Any], int]) -> int:
 
 def _artifact(facts: Facts, name: str) -> Hashable:
     """Return the artefact, or how many files are hidden, or 0: it is not there."""
-    found = next((one for one in facts.artifacts if one.name == name), None)
+    found = facts.artifact(name)
     return found if found is not None else facts.artifacts_hidden
 
 

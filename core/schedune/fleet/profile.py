@@ -96,6 +96,8 @@ class Facts:
     backends: tuple[BackendProfile, ...] = ()
     artifacts: tuple[ArtifactProfile, ...] = ()
     artifacts_hidden: int = 0
+    image_roots: tuple[str, ...] = ()
+    """Folders whose files are artefacts; of equal names the first one's counts."""
     capabilities: Mapping[str, CapabilityProfile] = field(default_factory=dict)
     capability_ends: Mapping[str, int] = field(default_factory=dict)
     """Until when each capability may be believed, in microseconds; absent: as long as the truth."""
@@ -108,10 +110,20 @@ class Facts:
     """Code and severity."""
     bridges: frozenset[str] = frozenset()
     failed_probes: tuple[str, ...] = ()
-    persistent_disks: tuple[tuple[str, str, str], ...] = ()
-    """Namespace, workload and disk."""
+    persistent_disks: tuple[tuple[str, str, str, str], ...] = ()
+    """Namespace, its UID, workload and disk."""
     live: frozenset[str] = frozenset()
     """UIDs of the workloads of which a VM runs here."""
+
+    def artifact(self, name: str) -> ArtifactProfile | None:
+        """Return the file of that name, or at that path right below an image root."""
+        wanted = self._name_at(name) if name.startswith("/") else name
+        return next((one for one in self.artifacts if one.name == wanted), None)
+
+    def _name_at(self, path: str) -> str | None:
+        """Return the name under which the inventory lists a path, if it may."""
+        folder, _, name = path.rpartition("/")
+        return name if folder in self.image_roots else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +225,9 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
         backends=same(tuple(_backend(one) for one in status.backends)),
         artifacts=same(tuple(_artifact(one) for one in status.artifacts)),
         artifacts_hidden=status.artifacts_truncated or 0,
+        image_roots=same(
+            tuple(one.path.rstrip("/") for one in status.disks if one.purpose == "Images")
+        ),
         capabilities={same(one.name): same(_capability(one)) for one in status.capabilities},
         capability_ends=ends,
         capacity=_capacity(status),
@@ -225,7 +240,8 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
             tuple(sorted(one.name for one in status.probes if one.outcome != "Succeeded"))
         ),
         persistent_disks=tuple(
-            (one.namespace, one.workload, one.disk) for one in status.persistent_disks
+            (one.namespace, one.namespace_uid, one.workload, one.disk)
+            for one in status.persistent_disks
         ),
         live=frozenset(one.workload_uid for one in status.live_vms),
     )

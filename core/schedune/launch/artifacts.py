@@ -29,9 +29,14 @@ def judge_artifact(need: ArtifactNeed, found: Found, architecture: str) -> Reaso
 
 
 def _absent(need: ArtifactNeed, hidden: int) -> Reason:
-    wanted = f"an artefact named {need.name}"
     if need.is_path:
-        return Reason(codes.ARTIFACT_UNKNOWN, "paths are not inventoried", wanted, str(need))
+        return Reason(
+            codes.ARTIFACT_UNKNOWN,
+            "it is not listed",
+            "a file right below an image root",
+            str(need),
+        )
+    wanted = f"an artefact named {need.name}"
     if hidden:
         return Reason(codes.ARTIFACT_UNKNOWN, f"{hidden} files are not listed", wanted, str(need))
     return Reason(codes.ARTIFACT_MISSING, "absent", wanted, str(need))

@@ -30,6 +30,9 @@ def judge_request(need: BackendNeeds) -> Iterator[Reason]:
         yield Reason(codes.EMULATION_IMPOSSIBLE, "KVM only", "Emulated", traits.label)
     if traits.most_vcpus is not None and launch.vcpus > traits.most_vcpus:
         yield Reason(codes.TOO_MANY_VCPUS, str(launch.vcpus), str(traits.most_vcpus), traits.label)
+    if 0 < launch.memory_bytes < traits.least_memory:
+        asked, least = render_bytes(launch.memory_bytes), render_bytes(traits.least_memory)
+        yield Reason(codes.MEMORY_TOO_SMALL, asked, least, traits.label)
     yield from _judge_boot(need, traits)
     yield from _judge_devices(need, traits)
 
@@ -128,7 +131,8 @@ def _judge_features(
     if asked not in binary.accelerations and (traits.emulates or asked != "Emulated"):
         offered = ", ".join(sorted(binary.accelerations)) or "nothing"
         yield Reason(codes.ACCELERATION_UNAVAILABLE, offered, asked, traits.label)
-    machine = traits.machines.get(architecture)
+    offered_here = binary.machine_types | binary.features
+    machine = traits.machine_for(need.launch, architecture, offered_here)
     if machine is not None and machine not in binary.machine_types:
         offered = ", ".join(sorted(binary.machine_types)[:4]) or "none"
         yield Reason(codes.MACHINE_TYPE_MISSING, offered, machine, traits.label)

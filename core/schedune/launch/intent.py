@@ -53,6 +53,8 @@ class Intent:
     history: Sequence[Attempt] = field(default_factory=tuple)
     homes: Sequence[PersistentDiskHome] = field(default_factory=tuple)
     """Where the Persistent disks were last known to be."""
+    namespace_uid: str = ""
+    """UID of the namespace; "": not known, so that its name has to do."""
 
     @property
     def vcpus(self) -> int:
@@ -63,6 +65,12 @@ class Intent:
     def acceleration(self) -> Acceleration:
         """KVM or Emulated."""
         return self.spec.acceleration
+
+    @property
+    def persistent_disks(self) -> Sequence[str]:
+        """Names of the disks that outlive every placement."""
+        disks = self.spec.disks
+        return [one.name for one in disks if one.access is DiskAccess.PERSISTENT]
 
     @property
     def architecture(self) -> Architecture:
@@ -167,6 +175,7 @@ def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
         network_types=tuple(network.type for network in spec.networks),
         probe=_probe(spec),
         page_size=parse_bytes(pages) if pages else 0,
+        memory_bytes=parse_bytes(spec.resources.memory),
     )
 
 
@@ -195,6 +204,12 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
             "spec.backend.preference",
         )
     yield from _bad_pages(spec)
+    ranks = [one.boot_order for one in spec.disks if one.boot_order is not None]
+    if len(set(ranks)) != len(ranks):
+        told = ", ".join(map(str, ranks))
+        yield Reason(
+            codes.INVALID_FIELD, told, "must not give a rank twice", "spec.disks[].bootOrder"
+        )
     yield from _bad_probe(spec)
     yield from _bad_guest(spec)
     if spec.boot.command_line and not spec.boot.kernel:
@@ -258,17 +273,9 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     """List every field whose function is still missing, with what the user wrote."""
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
-        ("spec.boot.firmware", spec.boot.firmware and spec.boot.firmware.artifact),
-        ("spec.disks[].access", _persistent(spec)),
-        ("spec.disks[].source.hostPath", [one.name for one in spec.disks if one.source.host_path]),
-        ("spec.disks[].bootOrder", [one.name for one in spec.disks if one.boot_order]),
         ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
         ("spec.priorityClassName", spec.priority_class_name),
     )
-
-
-def _persistent(spec: VMWorkloadSpec) -> list[str]:
-    return [one.name for one in spec.disks if one.access is DiskAccess.PERSISTENT]
 
 
 def _short(value: object) -> str:

@@ -47,6 +47,8 @@ class LaunchNeeds:
     """How the guest is to be asked whether it is ready; None: by whatever the backend has."""
     page_size: int = 0
     """Bytes of a huge page; 0: ordinary pages."""
+    memory_bytes: int = 0
+    """Guest memory; 0: not asked about."""
 
     @property
     def kernel(self) -> ArtifactNeed | None:
@@ -94,4 +96,5 @@ def needs_of_launch(launch: Launch) -> LaunchNeeds:
         network_types=tuple(network.type for network in launch.networks),
         probe=launch.readiness.probe if launch.readiness.level == "Guest" else None,
         page_size=parse_bytes(launch.hugepages) if launch.hugepages else 0,
+        memory_bytes=parse_bytes(launch.memory),
     )

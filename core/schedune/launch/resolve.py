@@ -62,4 +62,5 @@ def _disk(disk: Disk) -> LaunchDisk:
         format=disk.format,
         access=disk.access,
         retention=disk.retention,
+        boot_order=disk.boot_order,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from schedune.api.vmworkload import Backend, DiskFormat, Probe, RuntimeClass
+from schedune.api.vmworkload import Acceleration, Backend, DiskFormat, Probe, RuntimeClass
 from schedune.codes import launch as codes
 from schedune.codes.row import Row
 from schedune.launch.needs import LaunchNeeds
@@ -17,9 +17,18 @@ _MEBI: Final = 2**20
 _BOTH: Final = frozenset(RuntimeClass)
 TUN: Final = "firecracker_tun_ready"
 CGROUPS: Final = "firecracker_cgroups_ready"
+MICROVM: Final = "microvm"
+"""QEMU's machine without PCI: quick to boot, a kernel only, and few devices."""
 NETDEV: Final = "netdev-"
 """Prefix of the features that are QEMU's network drivers: they are no devices."""
 """Capabilities, by the names of the original."""
+
+LEAN_DEVICES: Final = frozenset({
+    "virtio-serial-device", "virtio-blk-device", "virtio-net-device",
+})  # fmt: skip
+"""Devices of microvm; a binary that lacks one starts the usual machine."""
+MOST_LEAN_DEVICES: Final = 8
+"""Devices that its documentation promises (runtimes.md 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class Traits:
     """By architecture; none named: every format that our detectors know."""
     machines: Mapping[str, str] = field(default_factory=dict)
     """The machine type that we start, by architecture."""
+    lean_machine: str = ""
+    """The machine type of MicroVMs under KVM on amd64, where the binary has it; "": none."""
     devices: tuple[str, ...] = ()
     """Devices of every launch."""
     disk_devices: tuple[str, ...] = ()
@@ -52,6 +63,8 @@ class Traits:
     needs: Mapping[str, Row] = field(default_factory=dict)
     """Capabilities of the node without which nothing is launched."""
     most_vcpus: int | None = None
+    least_memory: int = 0
+    """Bytes with which it was seen to load a kernel; with less it fails (vmm-measured.md)."""
     page_sizes: frozenset[int] | None = None
     """Sizes of huge pages; None: all that the node has."""
     has_overlays: bool = True
@@ -64,6 +77,21 @@ class Traits:
         disks = self.disk_devices if needs.disk_formats else ()
         cards = [one for kind in needs.network_types for one in self.network_devices.get(kind, ())]
         return tuple(dict.fromkeys((*self.devices, *disks, *cards)))
+
+    def machine_for(
+        self, needs: LaunchNeeds, architecture: str, offered: frozenset[str]
+    ) -> str | None:
+        """Return the machine type that we start; None: the backend knows none.
+
+        ``offered`` is what the binary has: machine types, and devices.
+        """
+        if self.lean_machine and {self.lean_machine, *LEAN_DEVICES} <= offered:
+            is_lean = needs.runtime_class is RuntimeClass.MICRO_VM and needs.kernel is not None
+            is_lean = is_lean and needs.acceleration is Acceleration.KVM
+            count = 1 + len(needs.disk_formats) + len(needs.network_types)
+            if is_lean and architecture == "amd64" and count <= MOST_LEAN_DEVICES:
+                return self.lean_machine
+        return self.machines.get(architecture)
 
     @property
     def all_devices(self) -> frozenset[str]:
@@ -85,6 +113,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"BzImage", "ELF"})},
         machines={"amd64": "q35", "arm64": "virt"},
+        lean_machine=MICROVM,
         devices=("virtio-serial-pci", "virtserialport", "pvpanic-pci"),
         disk_devices=("virtio-blk-pci",),
         network_devices={
@@ -103,6 +132,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         probes=(Probe.VSOCK, Probe.CONSOLE),
         boots_firmware=True,
         kernel_formats={"amd64": frozenset({"ELF", "BzImage"}), "arm64": frozenset({"Image"})},
+        least_memory=64 * _MEBI,
         has_overlays=False,
     ),
     Backend.FIRECRACKER: Traits(
@@ -118,6 +148,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         kernel_formats={"amd64": frozenset({"ELF"}), "arm64": frozenset({"Image"})},
         needs={TUN: codes.FIRECRACKER_TUN_MISSING, CGROUPS: codes.FIRECRACKER_CGROUPS_MISSING},
         most_vcpus=32,
+        least_memory=64 * _MEBI,
         page_sizes=frozenset({2 * _MEBI}),
         has_overlays=False,
         needs_root=True,

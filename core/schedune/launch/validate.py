@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from schedune.api.nodetruth import ArtifactKind, NodeTruthStatus
+from schedune.api.nodetruth import ArtifactKind, BackendFact, NodeTruthStatus
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import eligibility as codes
@@ -30,12 +30,13 @@ def _objections(launch: Launch, backend: Backend, facts: Facts) -> Iterator[Reas
         reason = judge_capability(KVM, facts)
         if reason is not None:
             yield reason
-    yield from judge_request(needs)
-    yield from judge_pair(needs, facts)
+    # A file that is wrong comes before what only follows from it: the first one is told.
     for need in needs.launch.artifacts:
         reason = judge_artifact(need, find_artifact(need, facts), facts.architecture)
         if reason is not None:
             yield reason
+    yield from judge_request(needs)
+    yield from judge_pair(needs, facts)
 
 
 def judge_pair(needs: BackendNeeds, facts: Facts) -> Iterator[Reason]:
@@ -69,5 +70,12 @@ def judge_kernel(needs: BackendNeeds, found: Found, architecture: str) -> Reason
 
 def find_artifact(need: ArtifactNeed, facts: Facts) -> Found:
     """Return the file of that name, or how many are not listed."""
-    found = next((one for one in facts.artifacts if one.name == need.name), None)
+    found = facts.artifact(need.name)
     return found if found is not None else facts.artifacts_hidden
+
+
+def machine_of(launch: Launch, backend: Backend, binary: BackendFact) -> str:
+    """Return the machine type that this binary starts for a launch; "": it knows none."""
+    offered = frozenset((*binary.machine_types, *binary.features))
+    needs, architecture = needs_of_launch(launch), launch.architecture.value
+    return TRAITS[backend].machine_for(needs, architecture, offered) or ""

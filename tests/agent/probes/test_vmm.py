@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from schedune.api.nodetruth import BackendFact, CapabilityState
 from schedune.codes import probes as qemu_rows
 from schedune.codes import vmm_probes as rows
+from schedune.launch.traits import LEAN_DEVICES
 from schedune_agent.probes import binaries, vmm
 from schedune_agent.probes.binaries import BinarySearch
 from schedune_agent.probes.vmms import PROGRAMS, vmm_families
@@ -236,7 +237,7 @@ async def test_the_real_qemu_of_this_machine_says_what_it_can_do() -> None:
     assert fact.version_line.startswith(f"QEMU emulator version {fact.version}")
     assert set(fact.machine_types) == ({"q35", "microvm"} if is_x86 else {"virt"})
     assert "Emulated" in fact.accelerations
-    assert set(fact.features) == family.traits.all_devices
+    assert set(fact.features) == family.traits.all_devices | (LEAN_DEVICES if is_x86 else set())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from schedune.api.machine import Network
 from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import DiskAccess
 from schedune.launch.guest_identity import mac_address
-from schedune_agent.vmm.disk_files import DiskError, make_overlay
+from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay
 from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.disks import render_disks
 from schedune_agent.vmm.qemu.networks import render_networks
@@ -128,3 +128,26 @@ def test_an_artefact_that_is_no_qcow2_or_gone_is_named_with_its_disk(tmp_path: P
         with pytest.raises(DiskError, match=f"root: .*{why}"):
             make_overlay(DiskFiles(disk, source, tmp_path / "vm" / "root.qcow2"))
     assert not list((tmp_path).rglob("*.qcow2"))
+
+
+def test_a_source_is_looked_at_again_right_before_the_launch(tmp_path: Path) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        root.mkdir()
+    path = roots[1] / "image"
+    disk = files("ReadOnly", path)
+
+    def refusal() -> str:
+        with pytest.raises(DiskError) as refused:
+            check_source(disk, roots)
+        assert refused.value.row.code == "ERR_EXEC_DISK_SOURCE_UNUSABLE"
+        return str(refused.value)
+
+    assert refusal() == f"root: {path} is not there"
+    path.symlink_to("/etc/passwd")
+    assert refusal() == f"root: {path} is no regular file"
+    path.unlink()
+    path.write_bytes(b"bytes")
+    check_source(disk, roots)
+    (roots[0] / "image").write_bytes(b"of another root")
+    assert refusal() == f"root: {path} is hidden by {roots[0]}"

@@ -45,6 +45,7 @@ from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 from schedune_testing.given import FIRECRACKER
 from schedune_testing.guest_agent import build_agent_initrd
 from schedune_testing.tiny_guests import OFF_AT_ONCE, STILL
+from schedune_testing.vm_images import UNRECOGNISED, put_images
 from schedune_testing.vmlinux import unpack_vmlinux
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -124,6 +125,7 @@ def _put_images(images: Path, *, boots: bool) -> None:
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(OFF_AT_ONCE[platform.machine()])
     (images / "still").write_bytes(STILL[platform.machine()])
+    put_images(images)
 
 
 async def _settled(probes: Probes) -> NodeTruthStatus:
@@ -136,7 +138,8 @@ async def _settled(probes: Probes) -> NodeTruthStatus:
             for one in facts.capabilities
             if one.value == "timeout" or any(words in one.message for words in _UNANSWERED)
         ]
-        unseen = [one.refusal for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
+        unknown = [one for one in facts.artifacts if one.kind is ArtifactKind.UNKNOWN]
+        unseen = [one.refusal for one in unknown if one.name != UNRECOGNISED]
         if facts.backends and not (late or unseen or facts.artifacts_truncated):
             return facts
         assert time.monotonic() < deadline, (late, unseen, facts.probes)
@@ -361,7 +364,7 @@ def placement(
         "mode": "Execute",
         "nodeName": "node",
         "nodeUID": "node-uid",
-        "workload": {"generation": 1, "uid": "workload-uid"},
+        "workload": {"generation": 1, "uid": "workload-uid", "namespaceUID": "namespace-uid"},
     }
     metadata = {"name": "vm", "namespace": "default", "uid": uid}
     return VMPlacement.model_validate({"metadata": metadata, "spec": spec})

@@ -31,7 +31,8 @@ class Memory(_Closed):
 class Payload(_Closed):
     """What the guest starts from; none is found at the boot only, too late."""
 
-    kernel: str
+    kernel: str | None = None
+    firmware: str | None = None
     initramfs: str | None = None
     cmdline: str | None = None
 

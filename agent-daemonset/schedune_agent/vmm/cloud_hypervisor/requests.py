@@ -25,7 +25,14 @@ from schedune_agent.vmm.cloud_hypervisor.config import (
     Vsock,
 )
 from schedune_agent.vmm.markers import name_marker
-from schedune_agent.vmm.port import DiskFiles, LaunchInputs, PlanError, Request, VmPaths
+from schedune_agent.vmm.port import (
+    DiskFiles,
+    LaunchFiles,
+    LaunchInputs,
+    PlanError,
+    Request,
+    VmPaths,
+)
 from schedune_agent.vmm.vsock import GUEST_CID
 
 API: Final = "/api/v1"
@@ -96,11 +103,7 @@ def render_requests(inputs: LaunchInputs) -> tuple[Request, ...]:
     config = VmConfig(
         cpus=Cpus(boot_vcpus=launch.vcpus, max_vcpus=launch.vcpus),
         memory=_memory(launch),
-        payload=Payload(
-            kernel=str(files.kernel),
-            initramfs=str(files.initrd) if files.initrd else None,
-            cmdline=launch.command_line,
-        ),
+        payload=_payload(launch, files),
         disks=_disks(files.disks) or None,
         serial=Serial(socket=str(console_socket(paths))),
         vsock=Vsock(cid=GUEST_CID, socket=str(vsock_socket(paths))),
@@ -108,6 +111,16 @@ def render_requests(inputs: LaunchInputs) -> tuple[Request, ...]:
         landlock_enable=inputs.landlock_abi >= _LANDLOCK_ABI,
     )
     return Request.of("PUT", CREATE, config.render()), Request.of("PUT", BOOT)
+
+
+def _payload(launch: Launch, files: LaunchFiles) -> Payload:
+    if launch.kernel is None:
+        return Payload(firmware=str(files.kernel))
+    return Payload(
+        kernel=str(files.kernel),
+        initramfs=str(files.initrd) if files.initrd else None,
+        cmdline=launch.command_line,
+    )
 
 
 def _memory(launch: Launch) -> Memory:
@@ -139,4 +152,5 @@ def _file_of(files: DiskFiles) -> Path:
 
 
 def _image_type(files: DiskFiles) -> Literal["Raw", "Qcow2"]:
-    return "Qcow2" if files.disk.format is DiskFormat.QCOW2 and files.source else "Raw"
+    keeps_format = files.source is not None or files.disk.access is DiskAccess.PERSISTENT
+    return "Qcow2" if files.disk.format is DiskFormat.QCOW2 and keeps_format else "Raw"

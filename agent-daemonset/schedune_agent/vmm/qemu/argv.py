@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from schedune.api.quantity import parse_bytes, render_bytes
-from schedune.api.vmplacement import Claim, Launch
-from schedune.api.vmworkload import Acceleration, Architecture, Probe
+from schedune.api.vmplacement import Claim
+from schedune.api.vmworkload import Acceleration, Probe
 from schedune.launch.guest_identity import guest_uuid
 from schedune.launch.overhead import vmm_overhead
+from schedune.launch.traits import MICROVM
 from schedune_agent.system.sockets import LONGEST_PATH
 from schedune_agent.vmm.guest_agent import PORT_NAME, agent_socket
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.port import LaunchInputs, PlanError, VmPaths
 from schedune_agent.vmm.qemu.disks import render_disks
+from schedune_agent.vmm.qemu.machine import on_its_buses, render_machine
 from schedune_agent.vmm.qemu.networks import render_networks
 
 READY_PORT: Final = "io.schedune.ready.0"
@@ -84,10 +86,10 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
         "-no-user-config", "-nodefaults", "-display", "none", "-monitor", "none",
         "-msg", "timestamp=on", "-S",
         "-action", "reboot=reset,shutdown=pause,panic=pause",
-        *_machine(launch),
+        *render_machine(launch, inputs.machine, files.firmware),
         "-smp", str(launch.vcpus),
         "-m", f"{max(1, -(-parse_bytes(launch.memory) // 2**20))}M",
-        "-kernel", str(files.kernel),
+        *(["-kernel", str(files.kernel)] if files.firmware is None else []),
         *(["-initrd", str(files.initrd)] if files.initrd else []),
         *(["-append", launch.command_line] if launch.command_line else []),
         "-chardev", f"socket,id=mon0,path={monitor_socket(paths)},server=on,wait=off",
@@ -96,26 +98,18 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
         "-mon", "chardev=mon1,mode=control",
         "-chardev", f"ringbuf,id={CONSOLE},size={RING_BYTES}",
         "-serial", f"chardev:{CONSOLE}",
-        *_ready_port(paths),
-        *(_agent_port(paths) if launch.readiness.probe is Probe.GUEST_AGENT else []),
-        *render_disks(files.disks),
-        *render_networks(launch.networks, owner.workload_uid, inputs.forward_address),
-        "-device", json.dumps({"driver": "pvpanic-pci", "id": "panic0"}),
+        *on_its_buses(
+            [
+                *_ready_port(paths),
+                *(_agent_port(paths) if launch.readiness.probe is Probe.GUEST_AGENT else []),
+                *render_disks(files.disks),
+                *render_networks(launch.networks, owner.workload_uid, inputs.forward_address),
+            ],
+            inputs.machine,
+        ),
+        *_panic_device(inputs.machine),
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]  # fmt: skip
-
-
-def _machine(launch: Launch) -> list[str]:
-    accelerated = launch.acceleration is Acceleration.KVM
-    if launch.architecture is Architecture.ANY:
-        raise PlanError("a launch is for one architecture")
-    if launch.architecture is Architecture.AMD64:
-        kind, cpu = "q35,usb=off,vmport=off,smm=off", "host" if accelerated else "max"
-    else:
-        gic = "host" if accelerated else "3"
-        kind, cpu = f"virt,usb=off,gic-version={gic}", "host" if accelerated else "cortex-a57"
-    accelerator = "kvm" if accelerated else "tcg"
-    return ["-machine", f"{kind},accel={accelerator}", "-cpu", cpu]
 
 
 def _ready_port(paths: VmPaths) -> list[str]:
@@ -125,6 +119,12 @@ def _ready_port(paths: VmPaths) -> list[str]:
         "-chardev", f"socket,id=ready0,path={ready_socket(paths)},server=on,wait=off",
         "-device", json.dumps({**port, "chardev": "ready0", "name": READY_PORT}),
     ]  # fmt: skip
+
+
+def _panic_device(machine: str) -> list[str]:
+    """Return the device by which a guest tells of its panic; microvm's kernel finds none."""
+    device = {"driver": "pvpanic-pci", "id": "panic0"}
+    return [] if machine == MICROVM else ["-device", json.dumps(device)]
 
 
 def _agent_port(paths: VmPaths) -> list[str]:

@@ -19,7 +19,10 @@ def _disk(files: DiskFiles) -> Iterator[str]:
     node = f"disk-{files.disk.name}"
     yield "-blockdev"
     yield json.dumps({"node-name": node, **_node(files)})
-    device = {"driver": "virtio-blk-pci", "drive": node, "serial": files.disk.name}
+    device: dict[str, object] = {"driver": "virtio-blk-pci", "drive": node}
+    device["serial"] = files.disk.name
+    if files.disk.boot_order is not None:
+        device["bootindex"] = files.disk.boot_order
     yield "-device"
     yield json.dumps(device)
 
@@ -28,12 +31,22 @@ def _node(files: DiskFiles) -> dict[str, object]:
     source = _source(files)
     if files.disk.access is DiskAccess.READ_ONLY and source is not None:
         return source
+    if files.disk.access is DiskAccess.PERSISTENT:
+        return _own(files)
     return {
         "driver": "qcow2",
         "discard": "unmap",
         "file": {"driver": "file", "filename": str(files.overlay)},
         "backing": source,
     }
+
+
+def _own(files: DiskFiles) -> dict[str, object]:
+    """Return a file of the workload's own; nothing that its header names is followed."""
+    driver = _FORMATS[files.disk.format.value]
+    below = {"backing": None} if driver == "qcow2" else {}
+    file = {"driver": "file", "filename": str(files.overlay), "locking": "on"}
+    return {"driver": driver, "discard": "unmap", "file": file, **below}
 
 
 def _source(files: DiskFiles) -> dict[str, object] | None:

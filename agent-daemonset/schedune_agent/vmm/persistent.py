@@ -1,0 +1,204 @@
+"""Persistent disks: made once, found again by every later placement, removed by order only.
+
+Where they are, ``probes.persistent_disks`` says. A file that is there is never made anew,
+whatever the launch says of it: what does not fit is refused.
+"""
+
+import asyncio
+import json
+import os
+import re
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from schedune.api.vmplacement import VMPlacement
+from schedune.api.vmworkload import DiskAccess, DiskFormat
+from schedune.codes import disks as codes
+from schedune_agent.probes.persistent_disks import FOLDER
+from schedune_agent.system.child import run_child
+from schedune_agent.system.locks import is_locked
+from schedune_agent.system.whole_files import sync_folder, write_whole
+from schedune_agent.vmm.disk_files import DiskError, read_qcow2_size, size_seen
+from schedune_agent.vmm.port import DiskFiles, PlanError
+from schedune_agent.vmm.qemu.overlay import empty_image
+
+OWNER: Final = "owner.json"
+_CHILD: Final = Path(__file__).with_name("disk_copy_child.py")
+_SUFFIXES: Final = {DiskFormat.RAW: ".raw", DiskFormat.QCOW2: ".qcow2"}
+_DISK: Final = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", re.ASCII)
+_WORKLOAD: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", re.ASCII)
+_LEAST_S: Final = 60.0
+_SLOWEST: Final = 4 * 2**20
+"""Bytes a second: a copy that is slower is given up."""
+
+
+def persistent_file(state_directory: Path, placement: VMPlacement, disk: str, form: str) -> Path:
+    """Return where a workload's disk is, or will be.
+
+    Raises:
+        PlanError: the placement does not say whose it is, or by a name that is no file's.
+    """
+    namespace_uid, workload = placement.spec.workload.namespace_uid, placement.metadata.name
+    if namespace_uid is None:
+        raise PlanError("the placement does not say its namespace's UID (workload.namespaceUID)")
+    if not _DISK.fullmatch(disk) or not _WORKLOAD.fullmatch(workload):
+        raise PlanError(f"{workload!r} and {disk!r} name no file")
+    folder = state_directory / FOLDER / namespace_uid / workload
+    return folder / f"{disk}{_SUFFIXES[DiskFormat(form)]}"
+
+
+class PersistentDisks:
+    """One placement's Persistent disks, made while others are served."""
+
+    def __init__(self) -> None:
+        self._making: asyncio.Task[None] | None = None
+
+    def are_ready(self, disks: Sequence[DiskFiles], namespace: str, scratch: Path) -> bool:
+        """Say whether all are there, to be used by us; begin to make those that are not.
+
+        Raises:
+            DiskError: one cannot be made, or must not be used.
+        """
+        mine = [one for one in disks if one.disk.access is DiskAccess.PERSISTENT]
+        if self._making is not None:
+            if not self._making.done():
+                return False
+            making, self._making = self._making, None
+            if not making.cancelled():
+                making.result()
+        missing = [one for one in mine if not _is_there(one, namespace)]
+        if missing:
+            self._making = asyncio.create_task(_make_all(missing, namespace, scratch))
+        return not missing
+
+    def give_up(self) -> None:
+        """Make nothing more; what is half made goes, soon."""
+        if self._making is not None:
+            self._making.cancel()
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing is being made any more."""
+        return self._making is None or self._making.done()
+
+
+def remove_disks(state_directory: Path, placement: VMPlacement, names: Sequence[str]) -> bool:
+    """Remove disks whose workload is gone; say whether they are. One in use is left alone."""
+    try:
+        for disk, form in ((name, form) for name in names for form in DiskFormat):
+            path = persistent_file(state_directory, placement, disk, form)
+            if os.path.lexists(path):
+                if not path.is_symlink() and is_locked(path):
+                    return False
+                path.unlink()
+                sync_folder(path.parent)
+    except PlanError:
+        return True  # it never had any
+    except OSError:
+        return False
+    return True
+
+
+def _is_there(files: DiskFiles, namespace: str) -> bool:
+    """Say whether a disk is there, and is ours to write.
+
+    Raises:
+        DiskError: it is there and must not be used.
+    """
+    path, name = files.overlay, files.disk.name
+    for other in _SUFFIXES.values():
+        if path.suffix != other and os.path.lexists(path.with_suffix(other)):
+            told = f"{name}: {path.with_suffix(other)} is there, format: {files.disk.format.value}"
+            raise DiskError(told, codes.DISK_FORMAT_CHANGED)
+    if not os.path.lexists(path):
+        return False
+    _check_owner(path.parent.parent / OWNER, namespace, name)
+    if path.is_symlink() or not path.is_file():
+        raise DiskError(f"{name}: {path} is no regular file", codes.DISK_UNUSABLE)
+    try:
+        if files.disk.format is DiskFormat.QCOW2:
+            read_qcow2_size(path)
+        locked = is_locked(path)
+    except (OSError, ValueError) as error:
+        raise DiskError(f"{name}: {error}", codes.DISK_UNUSABLE) from error
+    if locked:
+        raise DiskError(f"{name}: another process has locked {path}", codes.DISK_IN_USE)
+    return True
+
+
+def _check_owner(path: Path, namespace: str, disk: str) -> None:
+    try:
+        said = json.loads(path.read_bytes()[:4096])["namespace"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DiskError(f"{disk}: {path} cannot be read", codes.DISK_OF_ANOTHER) from error
+    if said != namespace:
+        told = f"{disk}: {path} says namespace {str(said)[:64]!r}, the workload is in {namespace!r}"
+        raise DiskError(told, codes.DISK_OF_ANOTHER)
+
+
+async def _make_all(disks: Sequence[DiskFiles], namespace: str, scratch: Path) -> None:
+    for files in disks:
+        try:
+            _make_folders(files.overlay.parent, namespace, files.disk.name)
+            scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await _make(files, scratch / f"{uuid.uuid4()}.new")
+            sync_folder(files.overlay.parent)
+        except (OSError, ValueError) as error:
+            raise DiskError(f"{files.disk.name}: {error}") from error
+
+
+def _make_folders(folder: Path, namespace: str, disk: str) -> None:
+    """Make the folders down to a workload's disks, and say whose they are, before any disk."""
+    top = folder.parent.parent
+    for one in (top, folder.parent):
+        one.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sync_folder(one.parent)
+    owner = folder.parent / OWNER
+    if owner.exists():
+        _check_owner(owner, namespace, disk)
+    else:
+        write_whole(owner, json.dumps({"namespace": namespace}).encode())
+    folder.mkdir(exist_ok=True, mode=0o700)
+    sync_folder(folder.parent)
+
+
+async def _make(files: DiskFiles, scratch: Path) -> None:
+    size = size_seen(files)
+    if files.source is not None:
+        await _copy(files, scratch)
+        return
+    is_raw = files.disk.format is DiskFormat.RAW
+    write_whole(scratch, b"" if is_raw else empty_image(size))
+    try:
+        if is_raw:
+            os.truncate(scratch, size)
+        os.link(scratch, files.overlay)
+    finally:
+        scratch.unlink()
+
+
+async def _copy(files: DiskFiles, scratch: Path) -> None:
+    """Copy an artefact in a child: it may be large, and its disk may hang."""
+    if files.source is None:
+        return
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    source = os.open(files.source, flags)
+    try:
+        length = os.fstat(source).st_size
+        size = size_seen(files) if files.disk.format is DiskFormat.RAW else length
+        argv = [
+            sys.executable, "-I", "-S", str(_CHILD), str(source), str(scratch),
+            str(files.overlay), str(size), str(os.getpid()),
+        ]  # fmt: skip
+        limit_s = _LEAST_S + length / _SLOWEST
+        result = await run_child(argv, deadline_s=limit_s, pass_fds=[source])
+    finally:
+        os.close(source)
+        scratch.unlink(missing_ok=True)
+    if result.exit_code != 0:
+        words = result.stderr[-200:].decode(errors="replace").strip()
+        why = f"not done within {limit_s:.0f} s" if result.timed_out else words
+        raise OSError(f"{files.source} could not be copied: {why}")

@@ -1,0 +1,61 @@
+"""Firmware boots: its code is never written, its variables are the VM's own."""
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schedune.api.nodetruth import ArtifactKind
+from schedune.api.vmplacement import PlacementState
+from schedune_agent.vmm.disk_files import DiskError, make_variables
+from schedune_agent.vmm.port import Firmware
+
+S = PlacementState
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the firmware of this test is code of amd64"
+)
+DISKS = [
+    {"name": "data", "artifact": "data", "format": "Raw", "access": "ReadOnly", "bootOrder": 2},
+    {"name": "new", "emptySize": "1Mi", "format": "Raw", "access": "Ephemeral", "bootOrder": 1},
+]
+BOOT = {
+    "kernel": None, "initrd": None, "commandLine": None, "firmware": {"artifact": "tiny_CODE.fd"},
+    "disks": DISKS, "restartPolicy": "Never",
+}  # fmt: skip
+
+
+async def test_firmware_runs_from_its_artefact_with_variables_of_its_own(
+    new_world: Callable[..., Any], machine: Any
+) -> None:
+    kinds = {one.name: one.kind for one in machine.facts.artifacts}
+    assert kinds["tiny_CODE.fd"] is kinds["tiny_VARS.fd"] is ArtifactKind.FIRMWARE
+    world = new_world(**BOOT)
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: record.state is S.STARTING)
+    store = world.paths.disks / "firmware-vars.fd"
+    images = machine.settings.image_roots[0]
+    assert store.read_bytes() == (images / "tiny_VARS.fd").read_bytes()
+    await world.carry_on(worker, lambda record: record.ended is not None)
+    assert worker.record.last_exit.reason == "GuestPoweredOff"
+    assert worker.record.last_exit.console_tail == ["the firmware greets"]
+    await world.carry_on(worker, lambda _: not world.remains())
+
+
+def test_variables_are_kept_once_they_are_made_and_a_store_too_large_is_named(
+    tmp_path: Path,
+) -> None:
+    template, store = tmp_path / "VARS.fd", tmp_path / "vm/vars.fd"
+    template.write_bytes(b"empty")
+    firmware = Firmware(tmp_path / "CODE.fd", template, store)
+    make_variables(firmware)
+    store.write_bytes(b"what the firmware wrote")
+    make_variables(firmware)
+    assert store.read_bytes() == b"what the firmware wrote"
+    store.unlink()
+    with template.open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    with pytest.raises(DiskError, match=r"variables of CODE\.fd: .* is larger than"):
+        make_variables(firmware)
+    assert not store.exists()
