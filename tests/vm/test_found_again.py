@@ -4,6 +4,8 @@ import os
 import select
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,8 +13,11 @@ from typing import Any
 import pytest
 
 from schedune.api.vmplacement import PlacementState
-from schedune_agent.record import LaunchRecord
+from schedune_agent.record import LaunchRecord, RecordedProcess
+from schedune_agent.system import processes
+from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.qemu.argv import monitor_socket
+from schedune_testing.vms import BOOT_ID
 
 S = PlacementState
 NewWorld = Callable[..., Any]
@@ -33,6 +38,12 @@ def kill(world: Any) -> None:
     os.kill(pid, signal.SIGKILL)
     assert select.select([descriptor], [], [], 10)[0], "it does not end"
     os.close(descriptor)
+
+
+def lookalike(world: Any) -> "subprocess.Popen[bytes]":
+    """Start a process that carries the VM's marker, and is none."""
+    mark = option_marker(world.uid, world.settings.cluster_uid)
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", mark])
 
 
 @pytest.fixture
@@ -140,3 +151,22 @@ async def test_a_node_that_gets_another_name_keeps_its_vm(world: Any) -> None:
     await world.agent(is_running)
     assert codes_after(world.record, told) == ["RECOVERY_CONFIRMED"]
     assert world.vms() == [pid]
+
+
+async def test_of_several_that_carry_its_marker_the_one_is_taken_that_an_administrator_chose(
+    world: Any,
+) -> None:
+    (pid,) = world.vms()
+    shutil.rmtree(world.settings.state_directory / "placements" / world.uid)
+    with lookalike(world) as other:
+        worker = world.new_agent()
+        await world.carry_on(worker, lambda record: record.state is S.UNKNOWN)
+        assert worker.record.trace[-1].code == "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"
+        chosen = processes.read_identity(pid, BOOT_ID)
+        assert chosen is not None
+        worker.choose(RecordedProcess.of(chosen))
+        await world.carry_on(worker, is_running)
+        assert worker.record.process.pid == pid
+        worker.let_go()
+        assert other.poll() is None
+        other.kill()
