@@ -29,7 +29,7 @@ def held(**parts: Any) -> Any:
 
 def body(now: datetime = NOON, known: Any = None, **status: Any) -> dict[str, Any]:
     read = NodeTruthStatus.model_validate(facts("n", **status))
-    return status_body("n", read, "sha256:d", known or held(), now, live=[], orphans=[])
+    return status_body("n", read, "sha256:d", known or held(), now, live=[], orphans=[], orders=[])
 
 
 def test_what_is_written_is_bound_to_the_object_as_it_was_looked_at() -> None:

@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,8 @@ class OrderListing(ApiModel):
 class OrphanReport(ApiModel):
     """All orphans of the fleet."""
 
+    api_version: Literal["schedune.io/v1alpha1"] = "schedune.io/v1alpha1"
+    kind: Literal["OrphanReport"] = "OrphanReport"
     orphans: list[OrphanListing] = Field(default_factory=list)
     """By node, the most urgent of each first."""
     orders: list[OrderListing] = Field(default_factory=list)

@@ -65,12 +65,13 @@ def full_workloads() -> list[Object]:
         "restartPolicy": "OnFailure",
         "restartToken": "1",
         "updateStrategy": "OnRestart",
-        "readiness": {"level": "Guest", "probe": {"type": "VirtioSerial"}, "timeoutSeconds": 60},
+        "readiness": {"level": "Guest", "probe": {"type": "TCP", "port": 22}, "timeoutSeconds": 60},
         "terminationGraceSeconds": 60,
         "schedulingDeadlineSeconds": 600,
     }
     secret = {"secretRef": {"name": "guest", "key": "data"}}
     other = deepcopy(spec)
+    other["readiness"]["probe"] = {"type": "Console", "marker": "login:"}
     other["boot"] = {"firmware": {"artifact": "ovmf", "sha256": _SHA256}}
     other["guest"] = {"userData": secret, "sshAuthorizedKeys": secret}
     return [workload(spec), workload(other)]

@@ -4,9 +4,9 @@ Only what we send is here; every member is in the API of each version that is la
 (51.2 and later).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Closed(BaseModel):
@@ -35,6 +35,12 @@ class Payload(_Closed):
     firmware: str | None = None
     initramfs: str | None = None
     cmdline: str | None = None
+
+    @model_validator(mode="after")
+    def _starts_from_something(self) -> Self:
+        if (self.kernel is None) is (self.firmware is None):
+            raise ValueError("a VM starts from a kernel or from firmware")
+        return self
 
 
 class Disk(_Closed):
