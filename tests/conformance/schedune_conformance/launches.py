@@ -19,7 +19,7 @@ from schedune_conformance.answer import Answers
 from schedune_conformance.corpus import Case, Document
 from schedune_conformance.decisions import POLICY
 from schedune_conformance.words import SECCOMP, TOKENS
-from schedune_conformance.world import ample_node, artifacts_of
+from schedune_conformance.world import ample_node, artifacts_of, image_roots_of
 
 _ALL: Final = "*"
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,6 +135,7 @@ def _host(
             {"name": one, "state": "Supported", "reasonCode": "CAP_STATED", "observedTime": _NOW}
             for one in _CAPABILITIES
         ],
+        "disks": image_roots_of(workload),
         "artifacts": [
             one
             for one in artifacts_of(workload, architecture)

@@ -6,6 +6,7 @@ intent names nothing to boot (README 8). None of that is under test, so all of i
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from schedune.api.nodetruth import NodeTruth
@@ -54,7 +55,7 @@ def ample_node(
         "identity": _IDENTITY,
         "backends": [engine.complete_backend(one) for one in status.get("backends", [])],
         "networks": [{"name": one} for one in _bridges(workload)],
-        "disks": [_room(one) for one in ("Images", "Run", "State")],
+        "disks": [*image_roots_of(workload), *(_room("/", one) for one in ("Run", "State"))],
         "capacity": {"vcpus": 4096, "memory": "1Pi", "disk": "1Pi", "basis": "Configured"},
     }
     truth = NodeTruth.model_validate({"metadata": {"name": name}, "status": told})
@@ -76,9 +77,16 @@ def artifacts_of(workload: VMWorkload, architecture: str) -> list[dict[str, Any]
     }
     for disk in workload.spec.disks:
         source = disk.source
-        name = source.artifact or source.host_path or ""
+        name = source.artifact or PurePosixPath(source.host_path or "").name
         found[name] = _artifact(name, "Disk", disk.format.value, "Unknown")
     return list(found.values())
+
+
+def image_roots_of(workload: VMWorkload | None) -> list[dict[str, Any]]:
+    """Let every folder that a workload names be an image root: the original has none."""
+    disks = workload.spec.disks if workload else []
+    paths = (PurePosixPath(one.source.host_path) for one in disks if one.source.host_path)
+    return [_room(one, "Images") for one in sorted({str(path.parent) for path in paths} | {"/"})]
 
 
 def _artifact(name: str, kind: str, form: str, architecture: str) -> dict[str, Any]:
@@ -104,9 +112,9 @@ def _bridges(workload: VMWorkload | None) -> Iterable[str]:
     return sorted({one.tap.bridge for one in networks if one.tap is not None})
 
 
-def _room(purpose: str) -> dict[str, Any]:
+def _room(path: str, purpose: str) -> dict[str, Any]:
     return {
-        "path": "/", "purpose": purpose, "access": "ReadWrite",
+        "path": path, "purpose": purpose, "access": "ReadWrite",
         "totalBytes": _ROOM, "availableBytes": _ROOM,
     }  # fmt: skip
 
