@@ -21,7 +21,7 @@ def given_binary(variable: str) -> Path:
     """Return the binary that somebody gave; skips the test where nobody did."""
     path = os.environ.get(variable)
     if not path:
-        pytest.skip(f"no {_NAMES[variable]} is given: set {variable} to the path of a release")
+        pytest.skip(f"not given: {_NAMES[variable]}; set {variable} to the path of a release")
     return Path(path).resolve()
 
 

@@ -25,7 +25,7 @@ OURS: Final = tuple(
 )
 """Where our own code will be."""
 _NEEDED: Final = (
-    "pydantic", "numpy", "pyyaml", "psutil", "aiohttp", "pytest", "pytest-asyncio",
+    "pydantic", "numpy", "pyyaml", "psutil", "aiohttp", "pycdlib", "pytest", "pytest-asyncio",
     "pytest-timeout", "cryptography", "click", "rich", "zstandard", "lz4",
 )  # fmt: skip
 _LEFT_OUT: Final = shutil.ignore_patterns(
