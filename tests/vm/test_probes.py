@@ -81,7 +81,7 @@ async def test_a_port_that_greets_makes_a_guest_ready_and_an_open_one_does_not(
 
 async def test_a_port_on_which_nobody_listens_makes_no_guest_ready(new_world: NewWorld) -> None:
     port, networks = a_forward()
-    world = new_world(**a_probe("TCP", seconds=8, port=PORT_OF_GUEST), networks=networks)
+    world = new_world(**a_probe("TCP", seconds=25, port=PORT_OF_GUEST), networks=networks)
     await world.agent(has_booted(world))
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
