@@ -37,7 +37,7 @@ def world(new_world: Callable[..., Any], capsys: pytest.CaptureFixture[str], req
         options = {
             "acceleration": "KVM",
             "commandLine": f"console=ttyS0 reboot=t panic=-1 quiet {command_line}",
-            "readiness": {"level": "Guest", "timeoutSeconds": 200},
+            "readiness": {"level": "Guest", "probe": "Vsock", "timeoutSeconds": 200},
             "terminationGraceSeconds": 30,
             **launch,
         }
