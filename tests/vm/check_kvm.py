@@ -8,6 +8,7 @@ from typing import Any
 
 from schedune.api.nodetruth import CapabilityState
 from schedune.api.vmplacement import PlacementState
+from schedune.api.vmworkload import Backend
 from schedune.codes import device_probes
 from schedune_agent.probes.kvm import KvmFamily
 from schedune_agent.record import LaunchRecord
@@ -29,7 +30,7 @@ async def test_the_strong_probe_says_that_guests_run(machine: Any) -> None:
     assert machine.facts.compatibility_reasons == ["CLASS_X86_HOLDING_READY"]
     assert not machine.facts.constraints
     told = [one.message for one in machine.facts.capabilities]
-    (qemu,) = machine.facts.backends
+    (qemu,) = [one for one in machine.facts.backends if one.name is Backend.QEMU]
     assert set(qemu.accelerations) == {"KVM", "Emulated"}, told
 
 
