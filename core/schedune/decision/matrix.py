@@ -75,8 +75,20 @@ class Matrix:
 
     @cached_property
     def shown(self) -> Column:
-        """For each node, which backend a reader is told of: the one with the fewest atoms."""
-        return np.asarray(self._distances.argmin(axis=0), np.int64)
+        """For each node, which backend a reader is told of: the one with the fewest atoms.
+
+        Of several as near as each other it is one that comes nearer by itself.
+        """
+        return np.asarray((2 * self._distances - self._passing).argmin(axis=0), np.int64)
+
+    @property
+    def _passing(self) -> Column:
+        """For each pair 1 where something of its own stands in the way that nobody needs to do."""
+        passing = np.zeros((len(self.backends), self.size), np.int64)
+        for one in self.findings:
+            if one.atom.backend is not None and one.finding.row.actor is Actor.NOBODY:
+                passing[self.backends.index(one.atom.backend)] |= one.objects
+        return passing
 
     @cached_property
     def _distances(self) -> Column:

@@ -119,3 +119,8 @@ def test_when_all_failed_the_one_whose_back_off_is_over_is_tried_again() -> None
     both = [failure(CH, codes.SPAWN_FAILED, LONG_AGO_S), failure(QEMU, codes.EXITED_EARLY, 0)]
     assert judge_both(*both).backend_on(0) is CH
     assert judge_both(both[1], failure(CH, codes.SPAWN_FAILED, 0)).chosen is None
+
+
+def test_a_backend_that_only_waits_is_what_is_told_of_and_not_one_that_is_missing() -> None:
+    story = Story(node("n"), status={"history": [failure(QEMU, codes.SPAWN_FAILED, 0)]})
+    assert story.codes() == ["REJECT_RECENT_FAILURE"]
