@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from schedune.api.nodetruth import OrphanAction, OrphanOrder
@@ -11,7 +11,7 @@ from schedune.codes import recovery
 from schedune.codes.row import Reason
 from schedune.lifecycle.orphan_orders import Deed, OrderJudgement, judge_order, subject_of
 from schedune_agent.orphans import Sweep
-from schedune_agent.record import RecordedProcess
+from schedune_agent.record import RecordedProcess, RecordError
 from schedune_agent.system import processes
 from schedune_agent.system.processes import ProcessHandle
 
@@ -19,7 +19,9 @@ _STEP_SECONDS: Final = 2.0
 _MOST: Final = 64
 _LOG: Final = logging.getLogger(__name__)
 
-Adopt = Callable[[str, RecordedProcess], Awaitable[bool]]
+Look = Callable[[], Sweep]
+"""Sweep now, and return what was found."""
+Adopt = Callable[[str, RecordedProcess], bool]
 """Record a process as a placement's VM; say whether the placement is there to take it."""
 
 
@@ -32,22 +34,22 @@ class OrphanOrders:
         self._boot_id = boot_id
         self._done: dict[OrphanAction, Reason] = {}
 
-    async def carry_out(self, sweep: Sweep, adopt: Adopt) -> bool:
-        """Judge every order on what a sweep found, and do what is due; say whether anything was."""
+    async def carry_out(self, look: Look, adopt: Adopt) -> None:
+        """Judge every order, and do what is due; what was done is looked at before the next."""
+        sweep = look()
         orders = list(dict.fromkeys(self._orders()))[:_MOST]
         self._done = {one: reason for one, reason in self._done.items() if one in orders}
-        told, acted = [], False
+        told = []
         for order in orders:
             reason = self._done.get(order)
             if reason is None:
                 judged = judge_order(order, sweep.found, sweep.verdicts, sweep.current)
                 reason = await self._do(judged, adopt)
                 if judged.deed is not Deed.NOTHING:
-                    acted = True
                     self._log(order, reason)
+                    sweep = look()
             told.append(_describe(order, reason))
         self.told = told
-        return acted
 
     async def _do(self, judged: OrderJudgement, adopt: Adopt) -> Reason:
         if judged.deed is Deed.NOTHING:
@@ -61,7 +63,7 @@ class OrphanOrders:
             return Reason(recovery.ORPHAN_ORDER_STALE, "it has just ended", subject=subject)
         try:
             if judged.deed is Deed.ADOPT:
-                return await self._adopt(judged, handle, adopt)
+                return self._adopt(judged, handle, adopt)
             return await self._terminate(judged, handle)
         finally:
             handle.close()
@@ -80,12 +82,16 @@ class OrphanOrders:
             return None
         return processes.prove(found, self._boot_id)
 
-    async def _adopt(self, judged: OrderJudgement, handle: ProcessHandle, adopt: Adopt) -> Reason:
-        if await adopt(judged.placement_uid, RecordedProcess.of(handle.identity)):
-            self._done[judged.order] = judged.reason
-            return judged.reason
-        told, subject = f"placement {judged.placement_uid} is gone", subject_of(judged.order)
-        return Reason(recovery.ORPHAN_ORDER_REFUSED, told, subject=subject)
+    def _adopt(self, judged: OrderJudgement, handle: ProcessHandle, adopt: Adopt) -> Reason:
+        uid = judged.placement_uid
+        try:
+            if adopt(uid, RecordedProcess.of(handle.identity)):
+                self._done[judged.order] = judged.reason
+                return judged.reason
+            told = f"placement {uid} is gone, or has found its VM"
+        except RecordError as error:
+            told = str(error)
+        return Reason(recovery.ORPHAN_ORDER_REFUSED, told, subject=subject_of(judged.order))
 
     async def _terminate(self, judged: OrderJudgement, handle: ProcessHandle) -> Reason:
         subject = subject_of(judged.order)

@@ -28,9 +28,9 @@ class PlacementRecovery(PlacementEnd):
         try:
             await self._vm.verify()
             await self._vm.begin(self._requests())
-        except VmmRefusalError as error:
-            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
         except VmmError as error:
+            if isinstance(error, VmmRefusalError) and not self.record.was_ready:
+                return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
             return self._unproved(Sighting.UNRESPONSIVE, error)
         process, version = RecordedProcess.of(self._vm.handle.identity), self._vm.version
         if not self._is_proved:
@@ -39,16 +39,19 @@ class PlacementRecovery(PlacementEnd):
             self._keep(process=process, version=version)
         return None
 
-    def choose(self, process: RecordedProcess) -> None:
+    def choose(self, process: RecordedProcess) -> bool:
         """Take one of several that claim to be this VM, as an administrator ordered.
+
+        Say whether it is taken: a VM that was found already is not given up for another.
 
         Raises:
             RecordError: it cannot be written down.
         """
-        self.let_go()
-        self._is_proved = False
+        if self._vm is not None:
+            return False
         self._keep(process=process, lost_process=None)
         self._has_record = True
+        return True
 
     def _see_proved(self, process: RecordedProcess, **changes: object) -> None:
         """This very process is the VM: from now on it is watched, no longer looked for."""

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schedune.api.nodetruth import LiveVM, Orphan, OrphanAction, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
 from schedune_agent.orphan_orders import OrphanOrders
-from schedune_agent.orphans import Orphans
+from schedune_agent.orphans import Orphans, Sweep
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
 from schedune_agent.record import RecordedProcess
@@ -99,23 +99,24 @@ class PlacementRunner:
     async def _sweep_for_ever(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            self._sweep()
-            await self._carry_out_orders()
+            told = self._orders.told
+            await self._orders.carry_out(self._look, self._adopt)
+            if self._orders.told != told:
+                self._on_live_change()
 
-    async def _carry_out_orders(self) -> None:
-        """Do what administrators order about orphans; what is then, the next sweep tells."""
-        told = self._orders.told
-        if await self._orders.carry_out(self._orphans.last, self._adopt):
-            self._sweep()
-        if self._orders.told != told:
-            self._on_live_change()
+    def _look(self) -> Sweep:
+        self._sweep()
+        return self._orphans.last
 
-    async def _adopt(self, uid: str, process: RecordedProcess) -> bool:
-        """Record a process as the VM of a placement; say whether there is one to take it."""
+    def _adopt(self, uid: str, process: RecordedProcess) -> bool:
+        """Record a process as the VM of a placement; say whether there is one to take it.
+
+        Raises:
+            RecordError: it cannot be written down.
+        """
         worker = self._workers.get(uid)
-        if worker is None:
+        if worker is None or not worker.choose(process):
             return False
-        worker.choose(process)
         self._wakes[uid].set()
         return True
 

@@ -164,7 +164,7 @@ async def test_of_several_that_carry_its_marker_the_one_is_taken_that_an_adminis
         assert worker.record.trace[-1].code == "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"
         chosen = processes.read_identity(pid, BOOT_ID)
         assert chosen is not None
-        worker.choose(RecordedProcess.of(chosen))
+        assert worker.choose(RecordedProcess.of(chosen))
         await world.carry_on(worker, is_running)
         assert worker.record.process.pid == pid
         worker.let_go()

@@ -152,7 +152,6 @@ class CloudHypervisorVm:
             VmmError: the VMM did not answer.
         """
         state, history = await self._state(), self._events.look()
-        await self.keep_console()  # with the VM goes what is left of it
         row = _end_of(history)
         if row is None and state in _CREATED:
             if history.is_over:
@@ -188,8 +187,9 @@ class CloudHypervisorVm:
         Raises:
             VmmError: even SIGKILL did not end it.
         """
-        await self.keep_console()
+        await self.keep_console()  # who listens before the end has what comes until then
         end = await self._ask_to_power_down(grace_s)
+        await self.keep_console()
         try:
             await self._ask("PUT", f"{API}/vmm.shutdown")
         except VmmError as error:

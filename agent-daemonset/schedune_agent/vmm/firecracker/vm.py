@@ -30,6 +30,7 @@ _NOT_STARTED: Final = "Not started"
 _RUNNING: Final = "Running"
 _HAS_KEYBOARD: Final = "x86_64"
 """Where it has a keyboard on which Ctrl-Alt-Del can be pressed."""
+_WHO: Final = Request("GET", "/")
 _PANIC: Final = b"Kernel panic - not syncing"
 
 
@@ -78,7 +79,7 @@ class FirecrackerVm:
             if not self.handle.is_alive:
                 raise VmmError(f"Firecracker ended at once: {last_words(self._paths)}")
             with contextlib.suppress(VmmError):
-                await self._ask("GET", "/")
+                await self._ask(_WHO)
                 return
             if time.monotonic() > deadline:
                 raise VmmError(f"no answer at {self._api.path} after {_SOCKET_SECONDS:.0f} s")
@@ -90,7 +91,7 @@ class FirecrackerVm:
         Raises:
             VmmError: nobody answers, or somebody else does.
         """
-        told = (await self._ask("GET", "/")).fields()
+        told = (await self._ask(_WHO)).fields()
         if told.get("id") != self._uid:
             raise VmmError(f"{self._api.path} answers as {str(told.get('id'))[:80]!r}")
         self.version = str(told.get("vmm_version", ""))[:40]
@@ -112,7 +113,9 @@ class FirecrackerVm:
         except OSError as error:
             raise VmmError(f"no place for what it writes: {error}") from error
         for one in requests:
-            await self._ask(one.method, one.path, one.body, timeout_s=_CONFIGURE_SECONDS)
+            answer = await self._answer(one, _CONFIGURE_SECONDS)
+            if not answer.is_done:
+                raise VmmRefusalError(f"{one.path}: {answer.complaint()}")
 
     async def is_running(self) -> bool:
         """Say whether Firecracker says that the guest runs.
@@ -176,30 +179,36 @@ class FirecrackerVm:
         try:
             if await self._state() != _RUNNING:
                 return False
-            await self._ask(press.method, press.path, press.body)
+            await self._ask(press)
         except VmmError:
             return not self.handle.is_alive
         return await self.handle.wait_gone(max(0.0, deadline - time.monotonic()))
 
     async def _state(self) -> str:
-        return str((await self._ask("GET", "/")).fields().get("state", ""))
+        return str((await self._ask(_WHO)).fields().get("state", ""))
 
-    async def _ask(
-        self, method: str, path: str, body: str = "", *, timeout_s: float = _ASK_SECONDS
-    ) -> Answer:
+    async def _ask(self, request: Request) -> Answer:
         """Ask, and return the answer to what was done.
 
         Raises:
-            VmmRefusalError: Firecracker refused; with its own words.
-            VmmError: there was no answer.
+            VmmError: there was no answer, or it was not done: of a guest that proves nothing.
         """
+        answer = await self._answer(request, _ASK_SECONDS)
+        if not answer.is_done:
+            raise VmmError(f"{request.path}: {answer.complaint()}")
+        return answer
+
+    async def _answer(self, request: Request, timeout_s: float) -> Answer:
+        """Return the answer, whatever it is.
+
+        Raises:
+            VmmError: there was none.
+        """
+        method, path, body = request.method, request.path, request.body
         try:
-            answer = await self._api.request(method, path, body, timeout_s=timeout_s)
+            return await self._api.request(method, path, body, timeout_s=timeout_s)
         except HttpSocketError as error:
             raise VmmError(str(error)) from error
-        if not answer.is_done:
-            raise VmmRefusalError(f"{path}: {answer.complaint()}")
-        return answer
 
     def close(self) -> None:
         """Let go; the VM runs on."""
