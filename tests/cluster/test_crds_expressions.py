@@ -84,8 +84,8 @@ AT_CREATION: dict[tuple[str, str], tuple[Change, ...]] = {
     ),
     ("spec.networks.[]", "`user` goes with type 'User'"): (having(user={}),),
     ("spec.readiness.probe", "`port` is for type TCP, which needs it"): (
-        having(type="TCP"),
-        having(port=22),
+        without("port"),
+        having(type="VirtioSerial"),
     ),
     ("spec.readiness.probe", "`marker` is for type Console, which needs it"): (
         having(type="Console"),
