@@ -28,6 +28,7 @@ from schedune_agent.orphans import Orphans
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.system import processes
+from schedune_agent.system.launcher import Given
 from schedune_agent.vmm.markers import find_marked, placement_of
 from schedune_testing.vms import World, new_node
 
@@ -157,12 +158,12 @@ class _Agent:
         """Refuse to be surprised: no VMM is started beside a live one."""
         inner = processes.spawn
 
-        def spawn(argv: Sequence[str], **options: Any) -> int:
+        def spawn(argv: Sequence[str], given: Given) -> int:
             uid = placement_of(argv, self._cluster) or ""
             alive = list(find_marked(uid, self._cluster))
             if alive:
                 raise SystemExit(f"a second VMM of {uid} is started, {alive} is alive")
-            return inner(argv, **options)
+            return inner(argv, given)
 
         processes.spawn = spawn
 

@@ -18,6 +18,7 @@ from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import Backend
 from schedune.codes import execution as codes
 from schedune_agent.system import processes
+from schedune_agent.system.launcher import Given
 from schedune_agent.vmm.cloud_hypervisor.requests import API, CREATE, events_file
 from schedune_agent.vmm.http_socket import HttpSocket
 from schedune_agent.vmm.port import (
@@ -199,7 +200,8 @@ async def test_a_second_one_on_the_same_socket_leaves_the_first_alone(bare: Bare
     vm = await bare.run()
     plan = bare.plan
     log = bare.paths.run / "second.log"
-    pid = processes.spawn(plan.argv, program=plan.binary, folder=bare.paths.run, log=log, groups=[])
+    with log.open("wb") as file:
+        pid = processes.spawn(plan.argv, Given(plan.binary, bare.paths.run, file.fileno()))
     found = processes.read_identity(pid, vm.handle.identity.boot_id)
     second = processes.prove(found, vm.handle.identity.boot_id) if found else None
     if second is not None:

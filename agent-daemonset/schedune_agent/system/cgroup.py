@@ -5,7 +5,6 @@ one forgotten is enough for the container runtime to find and kill it.
 """
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Final
 
@@ -66,9 +65,3 @@ def remove_groups(name: str, root: Path = ROOT) -> bool:
         with contextlib.suppress(OSError):
             group.rmdir()
     return not any(group.exists() for group in groups)
-
-
-def enter(doors: list[int]) -> None:
-    """Move the calling process into groups; runs between fork and exec."""
-    for door in doors:
-        os.write(door, b"0")

@@ -3,20 +3,17 @@
 import asyncio
 import contextlib
 import fcntl
-import functools
 import hashlib
 import os
 import select
 import signal
 import struct
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from schedune_agent.system import cgroup
-from schedune_agent.system.child import CLEAN_ENVIRONMENT
+from schedune_agent.system.launcher import LAUNCHER, Given
 
 _PROC: Final = Path("/proc")
 _ZOMBIE: Final = "Z"
@@ -164,41 +161,15 @@ def _resolve(gone: "asyncio.Future[None]") -> None:
         gone.set_result(None)
 
 
-def spawn(
-    argv: Sequence[str], *, program: str, folder: Path, log: Path, groups: Sequence[Path]
-) -> int:
-    """Start a program that outlives us: own session, no pipes to us, its own control groups.
+def spawn(argv: Sequence[str], given: Given) -> int:
+    """Start a program that outlives us, with nothing but what it is given; return its pid.
 
-    ``argv[0]`` is the name under which it runs.
+    ``argv[0]`` is the name under which it runs. It is our child, and executed already.
 
     Raises:
-        OSError: it cannot be started, or may not enter its groups.
+        OSError: it cannot be started, or may not enter its groups; nothing of it is left.
     """
-    doors = [os.open(group, os.O_WRONLY | os.O_CLOEXEC) for group in groups]
-    try:
-        with log.open("ab") as errors:
-            process = subprocess.Popen(
-                list(argv),
-                executable=program,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                cwd=folder,
-                env=CLEAN_ENVIRONMENT,
-                start_new_session=True,
-                close_fds=True,
-                umask=0o077,
-                # Before exec, so that no child of it can stay behind in our groups.
-                preexec_fn=functools.partial(cgroup.enter, doors),  # noqa: PLW1509
-            )
-    except subprocess.SubprocessError as error:
-        raise OSError(f"the new process could not enter its control groups: {error}") from error
-    finally:
-        for door in doors:
-            os.close(door)
-    # The handle reaps through its pidfd; Popen must not warn about a child it still sees.
-    process.returncode = 0
-    return process.pid
+    return LAUNCHER.launch(argv, given)
 
 
 def threads_without_seccomp(pid: int) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Final
 from schedune_agent.record import RecordedProcess
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
+from schedune_agent.system.launcher import Given
 from schedune_agent.vmm.port import LaunchPlan, VmmError, VmPaths
 
 _STEP_SECONDS: Final = 2.0
@@ -31,9 +32,9 @@ async def start(
         for one in stale:
             one.unlink(missing_ok=True)
         groups = cgroup.make_groups(group) if group else []
-        pid = processes.spawn(
-            plan.argv, program=plan.binary, folder=paths.run, log=paths.log, groups=groups
-        )
+        with paths.log.open("ab") as log:
+            given = Given(plan.binary, paths.run, log.fileno(), groups)
+            pid = processes.spawn(plan.argv, given)
     except OSError as error:
         raise VmmError(f"{plan.binary} could not be started: {error}") from error
     return await _await_exec(pid, plan, paths, boot_id)

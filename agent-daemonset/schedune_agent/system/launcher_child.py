@@ -1,0 +1,131 @@
+"""Start programs that outlive the agent, each with nothing but what it is given.
+
+Runs as a child (standard library only) of the agent, small and with one thread: a copy of
+it is made in a millisecond, and in that copy Python code may run safely. Usage:
+``launcher_child.py SOCKET PARENT``: each message at SOCKET is one program, as
+``system/launcher.py`` writes it, with its descriptors; the answer is its pid, or the
+negative number of an error. The new process is the *agent's* child, not ours
+(CLONE_PARENT), so that the agent learns how it ends. Why one cannot be executed is written
+into the pipe that came with it, which closes when it is executed.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import platform
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+_LARGEST = 2**17
+_MOST_DESCRIPTORS = 250
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_CLONE_PARENT = 0x8000
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 24, 38, 47, 4
+_CAPABILITY_VERSION = 0x20080522
+_MOST_CAPABILITIES = 64
+# PyDLL keeps the interpreter's lock: a copy must not find it let go of.
+_LIBC = ctypes.PyDLL(None, use_errno=True)
+
+
+def main() -> int:
+    """Serve until the agent is gone."""
+    door = socket.socket(fileno=int(sys.argv[1]))
+    door.set_inheritable(False)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(
+            door, _LARGEST, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
+        if not message:
+            return 0
+        pid = _clone()
+        if pid == 0:
+            _become(json.loads(message), descriptors, int(sys.argv[2]))
+        for one in descriptors:
+            os.close(one)
+        door.send(str(pid).encode())
+
+
+def _clone() -> int:
+    """Make a copy of this process that is our parent's child; 0: we are the copy."""
+    number = _CLONE[platform.machine()]
+    pid = int(_LIBC.syscall(number, _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
+    return pid if pid >= 0 else -ctypes.get_errno()
+
+
+def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int) -> NoReturn:
+    """Turn into the program that was asked for, or tell why not and end."""
+    report, log, *rest = descriptors
+    doors, passed = rest[: given["doors"]], rest[given["doors"] :]
+    try:
+        os.setsid()
+        for one in doors:
+            os.write(one, b"0")
+        with contextlib.suppress(PermissionError):
+            # The agent's own may be 1000 or -997. Whether it was changed is looked at later.
+            Path("/proc/self/oom_score_adj").write_text("0")
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        report = _arrange(report, log, dict(zip(given["numbers"], passed, strict=True)))
+        _give_up_rights(given["user"])
+        os.umask(0o077)
+        os.chdir(given["folder"])
+        if os.getppid() == agent:  # else nobody would know of the program
+            os.execve(given["program"], given["argv"], given["environment"])  # noqa: S606
+    except BaseException as error:  # noqa: BLE001 - a copy of the launcher must not go on
+        os.write(report, str(error).encode())
+    os._exit(127)
+
+
+def _arrange(report: int, log: int, passed: "Mapping[int, int]") -> int:
+    """Put descriptors where they are wanted, and close all others but the report's.
+
+    Returns where the report now is; it closes by itself when the program is executed.
+    """
+    above = max((2, *passed)) + 1
+    report, log = (fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above) for one in (report, log))
+    wanted = {number: fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above)
+              for number, one in passed.items()}  # fmt: skip
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    nothing = fcntl.fcntl(nothing, fcntl.F_DUPFD_CLOEXEC, above)
+    for number, one in {0: nothing, 1: nothing, 2: log, **wanted}.items():
+        os.dup2(one, number)
+    for one in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - numbers, not paths
+        if one not in (0, 1, 2, report, *wanted):
+            with contextlib.suppress(OSError):
+                os.close(one)
+    return report
+
+
+def _give_up_rights(user: "Mapping[str, Any] | None") -> None:
+    """Keep no capability, gain none ever again, and be the user that was asked for."""
+    for capability in range(_MOST_CAPABILITIES):
+        # Refused to an agent without CAP_SETPCAP. What is in this set could only be gained
+        # by executing a program, and that is ruled out below.
+        if _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0):
+            break
+    _check(_LIBC.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0), "ambient capabilities")
+    if user is not None:
+        os.setgroups(user["groups"])
+        os.setresgid(user["gid"], user["gid"], user["gid"])
+        os.setresuid(user["uid"], user["uid"], user["uid"])
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    _check(_LIBC.capset(header, (ctypes.c_uint32 * 6)()), "capabilities")
+    _check(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+
+
+def _check(result: int, what: str) -> None:
+    if result:
+        raise OSError(ctypes.get_errno(), f"cannot set {what}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
