@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from schedune_agent import vm_users
 from schedune_agent.facts import FactSource, Probes
 from schedune_agent.guest_data import secrets_of
 from schedune_agent.identity import (
@@ -25,6 +26,7 @@ from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup
+from schedune_agent.system.launcher import LAUNCHER
 from schedune_agent.system.watching import watch
 from schedune_agent.truth import TruthPublisher
 from schedune_agent.watched import watched_folders
@@ -96,6 +98,8 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             KubeClient(credentials, field_manager="schedune-agent", shared=shared)
         )
         contained = settings.containment == "Auto" and cgroup.can_contain()
+        if settings.facts_file is None:
+            LAUNCHER.begin()  # else the first VM would wait for it
         node = Node(
             settings=settings,
             identity=identity,
@@ -105,6 +109,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             clock=clock,
             launches=settings.facts_file is None,
             contained=contained,
+            vm_users=vm_users.usable(settings),
             read_secret=secrets_of(client),
         )
         runner = PlacementRunner(

@@ -14,6 +14,8 @@ class Ledger:
     """Claims by placement UID; what is held does not depend on who asks again."""
 
     held: dict[str, Claim] = field(default_factory=dict)
+    users: dict[str, int] = field(default_factory=dict)
+    """Who each VM runs as."""
 
     def reserve(
         self, placement_uid: str, claim: Claim, capacity: NodeCapacity | None
@@ -35,9 +37,15 @@ class Ledger:
         """Count what runs already, whether it fits or not: it is there."""
         self.held[placement_uid] = claim
 
+    def hold_user(self, placement_uid: str, number: int | None) -> None:
+        """Count who a VM runs as; None: as we do."""
+        if number is not None:
+            self.users[placement_uid] = number
+
     def release(self, placement_uid: str) -> None:
-        """Give a claim back; idempotent."""
+        """Give a claim back, and the user; idempotent."""
         self.held.pop(placement_uid, None)
+        self.users.pop(placement_uid, None)
 
 
 def memory_of(claim: Claim) -> int:

@@ -68,6 +68,7 @@ class Orphans:
             claim = record.claim or read_claim(record.argv)
             if record.holds_claim and claim is not None:
                 self._node.ledger.hold(uid, claim)
+                self._node.ledger.hold_user(uid, record.user)
 
     def sweep(self, known: Mapping[str, LaunchRecord | None]) -> None:
         """Look for every VM that is not of a known placement; None: it has no worker yet.

@@ -26,21 +26,23 @@ from schedune.lifecycle.readiness import ReadinessPolicy
 from schedune.lifecycle.reconcile import Reconciled, reconcile
 from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
+from schedune_agent import vm_users
 from schedune_agent.guest_data import GuestData, ReadSecret, no_secrets, read_guest_data
 from schedune_agent.identity import NodeIdentity
-from schedune_agent.ledger import Ledger
+from schedune_agent.ledger import Ledger, memory_of
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import MOST_TRACE, LaunchRecord, RecordError, RecordStore
 from schedune_agent.report import project
-from schedune_agent.settings import AgentSettings
+from schedune_agent.settings import AgentSettings, VmUsersSettings
 from schedune_agent.system import processes
+from schedune_agent.system.cgroup_limits import Limits
 from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.persistent import PersistentDisks, remove_disks
 from schedune_agent.vmm.port import GuestEnd, PlanError, Request, Vm, Vmm, VmmError
-from schedune_agent.vmm.process import clean, paths_of
+from schedune_agent.vmm.process import Confinement, clean, paths_of
 
 S = PlacementState
 Move = tuple[PlacementState, Reason]
@@ -69,6 +71,8 @@ class Node:
     """False on a recorded node: validate and prepare only."""
     contained: bool
     """Whether VMs get control groups of their own."""
+    vm_users: VmUsersSettings | None = None
+    """Whom VMs run as; None: they run as we do."""
     read_secret: ReadSecret = no_secrets
     """How the Secrets are read that a guest's data come from."""
 
@@ -128,6 +132,7 @@ class PlacementOnNode:
         """Count what was admitted before: an earlier agent's word is kept."""
         if self.record.holds_claim and self.record.claim is not None:
             self._node.ledger.hold(self.record.placement_uid, self.record.claim)
+            self._node.ledger.hold_user(self.record.placement_uid, self.record.user)
 
     def let_go(self) -> None:
         """Leave the VM alone; it runs on."""
@@ -275,7 +280,30 @@ class PlacementOnNode:
     def _clean(self) -> None:
         if not self._is_clean:
             self.let_go()
-            self._is_clean = clean(self._paths, self._group)
+            self._is_clean = self._take_disks_back() and clean(self._paths, self._group)
+
+    def _take_disks_back(self) -> bool:
+        """Make what outlives the VM ours again, if it was given to a user; say whether it is."""
+        try:
+            if self.record.user is not None:
+                vm_users.take_back(self._preparation().disks())
+        except PlanError:
+            return True  # it never had any
+        except OSError as error:
+            _LOG.warning(
+                "disks.not-taken-back",
+                extra={"uid": self.record.placement_uid, "error": str(error)},
+            )
+            return False
+        return True
+
+    @property
+    def _confinement(self) -> Confinement:
+        """Within what its VMM is held here."""
+        spec = self.placement.spec
+        claim = self.record.claim or spec.claim
+        user = vm_users.user_of(self.record.user, spec.launch)
+        return Confinement(self._group, Limits(memory_of(claim), claim.vcpus), user)
 
     # --- the process ---------------------------------------------------------------
 

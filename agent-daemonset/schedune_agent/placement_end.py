@@ -6,9 +6,11 @@ still to be ended, or an end with all that follows from it.
 
 import contextlib
 import logging
+import signal
 from dataclasses import replace
 from typing import Final
 
+from schedune.codes import confinement
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting, Standing
@@ -17,6 +19,7 @@ from schedune.lifecycle.restart import restarts
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.placement_base import WATCH_SECONDS, Move, PlacementOnNode, S
 from schedune_agent.record import RecordError
+from schedune_agent.system.cgroup_limits import memory_kills
 from schedune_agent.vmm.port import GuestEnd, Vm, VmmError
 from schedune_agent.vmm.process import last_words
 
@@ -53,13 +56,17 @@ class PlacementEnd(PlacementOnNode):
     def _ended(self, end: GuestEnd, told: str, code: int | None = None) -> float:
         """An incarnation is proved over: another one, or the end of the placement."""
         code = self._reap() if code is None else code
+        if end.row in _UNSEEN and (why := self._out_of_memory(code)) is not None:
+            end, told = GuestEnd(why.row), why.observed if self.record.was_ready else why.message
         if not told and code is not None:
             told = f"exit code {code}"
-        cause = None if end.row is codes.VMM_KILLED else end.row
+        is_early = not self.record.was_ready and end.row in (*_UNSEEN, confinement.OUT_OF_MEMORY)
+        told_early = is_early and end.row is confinement.OUT_OF_MEMORY
+        cause = None if told_early or end.row is codes.VMM_KILLED else end.row
         moves = self._moves_to_end(Observation(Sighting.GONE, exit_cause=cause, detail=told))
         gone = self._gone(end, code)
         policy, reason = self.placement.spec.launch.restart_policy, end.row.reason
-        if not self.record.was_ready and end.row in _UNSEEN:
+        if is_early:
             self._end(codes.EXITED_EARLY, *moves, **gone)
         elif restarts(policy, reason):
             quick_ends = self.record.count_quick_end(reason, self._node.clock())
@@ -70,6 +77,15 @@ class PlacementEnd(PlacementOnNode):
             self._end(end.row, *moves, **gone)
         self._is_proved = False
         return 0.0
+
+    def _out_of_memory(self, code: int | None) -> Reason | None:
+        """Say it if the kernel killed the VMM for want of memory in its own control group."""
+        killed = code is None or code == -signal.SIGKILL
+        if not killed or self._group is None or not memory_kills(self._group):
+            return None
+        claim = self.record.claim or self.placement.spec.claim
+        held = f"{claim.memory} for the guest and {claim.overhead_memory} for its VMM"
+        return Reason(confinement.OUT_OF_MEMORY, held)
 
     def _moves_to_end(self, gone: Observation, standing: Standing | None = None) -> list[Move]:
         """Return the moves by the rules: what ended unwatched is first told as found so."""

@@ -4,20 +4,27 @@ The record is written before each effect, so that whatever exists can be found a
 """
 
 import asyncio
+import os
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from schedune.api.vmplacement import Prepared, Refusal
 from schedune.api.vmworkload import LaunchMode
+from schedune.codes import confinement
+from schedune.codes import disks as disk_codes
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
 from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
+from schedune_agent import vm_users
 from schedune_agent.guest_data import GuestDataError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
+from schedune_agent.system import processes
+from schedune_agent.system.cgroup_limits import missing_limits
 from schedune_agent.vmm.disk_files import (
     DiskError,
     check_source,
@@ -51,7 +58,8 @@ class PlacementLaunch(PlacementRecovery):
         if refused is not None:
             self._refuse(*moves, (S.TERMINATED, refused))
             return 0.0
-        self._walk(*moves, (S.PREPARING, Reason(codes.ADMITTED, self._claim_text())))
+        admitted = Reason(codes.ADMITTED, self._claim_text())
+        self._walk(*moves, (S.PREPARING, admitted), user=self._held_user)
         return 0.0
 
     def _refusal(self) -> Reason | None:
@@ -63,10 +71,27 @@ class PlacementLaunch(PlacementRecovery):
         return self._reserve()
 
     def _reserve(self) -> Reason | None:
-        facts = self._node.facts()
-        return self._node.ledger.reserve(
-            self.record.placement_uid, self.placement.spec.claim, facts.capacity if facts else None
-        )
+        """Hold what the placement claims, and a user for it, or say why the node cannot."""
+        facts, uid = self._node.facts(), self.record.placement_uid
+        capacity = facts.capacity if facts else None
+        full = self._node.ledger.reserve(uid, self.placement.spec.claim, capacity)
+        return full or self._reserve_user()
+
+    def _reserve_user(self) -> Reason | None:
+        users, uid = self._node.vm_users, self.record.placement_uid
+        if users is None or self.record.user is not None:
+            return None
+        number = vm_users.choose(users, uid, self._node.ledger)
+        if number is None:
+            self._node.ledger.release(uid)
+            return Reason(confinement.NO_VM_USER, required=str(users.count))
+        self._node.ledger.hold_user(uid, number)
+        return None
+
+    @property
+    def _held_user(self) -> int | None:
+        """Who the VM is to run as; None: as we do."""
+        return self._node.ledger.users.get(self.record.placement_uid)
 
     def _claim_text(self) -> str:
         claim = self.placement.spec.claim
@@ -86,7 +111,7 @@ class PlacementLaunch(PlacementRecovery):
         Raises:
             GuestDataLaterError: whether the data can be read is not known now.
         """
-        objection = self._preparation().objection()
+        objection = self._local_objection()
         if objection is not None:
             return objection
         try:
@@ -94,6 +119,13 @@ class PlacementLaunch(PlacementRecovery):
         except GuestDataError as error:
             return error.reason
         return None
+
+    def _local_objection(self) -> Reason | None:
+        """Return the first thing on this node that stands against the launch."""
+        users, number = self._node.vm_users, self._held_user
+        if users is not None and number is None:
+            number = users.first  # of a dry run; what one may open all may
+        return self._preparation().objection(number)
 
     async def _prepare_only(self) -> float:
         """Validate, and for a dry run leave what would be run; nothing is executed."""
@@ -128,7 +160,8 @@ class PlacementLaunch(PlacementRecovery):
         if self.record.state is S.PREPARING:
             moves.append((S.VALIDATED, Reason(codes.LAUNCH_VALIDATED)))
         plan = _in_record(self._preparation().plan())
-        self._walk(*moves, (S.LAUNCHING, Reason(codes.LAUNCH_RECORDED)), **plan)
+        recorded = Reason(codes.LAUNCH_RECORDED)
+        self._walk(*moves, (S.LAUNCHING, recorded), user=self._held_user, **plan)
         return 0.0
 
     async def _start_or_find(self) -> float:
@@ -168,16 +201,27 @@ class PlacementLaunch(PlacementRecovery):
             VmmError: the VMM refused, or did not answer.
         """
         await vm.begin(self._requests())
-        for remark in vm.remarks():
+        for remark in (*vm.remarks(), *self._left_open(vm)):
             self._note(remark)
+
+    def _left_open(self, vm: Vm) -> Iterator[Reason]:
+        """Give what this VM is not held to here: looked at, since the kernel may refuse it."""
+        user = processes.user_of(vm.handle.identity.pid)
+        if user == os.geteuid():
+            yield Reason(confinement.SHARED_USER, str(user))
+        held = self._confinement
+        if held.group is None:
+            yield Reason(confinement.UNBOUNDED, "it has no control group of its own")
+        elif held.limits and (missing := missing_limits(held.group, held.limits)):
+            yield Reason(confinement.UNBOUNDED, ", ".join(missing)[:400])
 
     def _write_plan(self) -> float:
         """Put together again what a lost record held; nothing of it runs."""
-        objection = self._preparation().objection()
+        objection = self._reserve() or self._local_objection()
         if objection is not None:
             self._refuse((S.FAILED, objection))
         else:
-            self._keep(**_in_record(self._preparation().plan()))
+            self._keep(user=self._held_user, **_in_record(self._preparation().plan()))
         return 0.0
 
     async def _make_disks(self) -> float | None:
@@ -196,18 +240,33 @@ class PlacementLaunch(PlacementRecovery):
                 await asyncio.to_thread(make, disk)
             make_variables(self._preparation().firmware())
             await self._make_seed()
+            self._hand_over()
         except DiskError as error:
             return await self._fail(Reason(error.row, str(error)))
         except GuestDataError as error:
             return await self._fail(error.reason)
         return None
 
+    def _hand_over(self) -> None:
+        """Give the VM's user what was made for it; what is shared stays ours.
+
+        Raises:
+            DiskError: something cannot be given: what is there is not what was made.
+        """
+        user, preparation = self._confinement.user, self._preparation()
+        if user is None:
+            return
+        try:
+            top = self._node.settings.state_directory
+            vm_users.hand_over(top, preparation.disks(), preparation.firmware(), user)
+        except OSError as error:
+            raise DiskError(str(error), disk_codes.DISK_UNUSABLE) from error
+
     async def _start(self) -> RecordedProcess:
         argv, paths = self.record.argv, self._paths
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
-        stale = self._vmm.sockets(paths)
         self._console.begin(self.record.incarnation)
-        return await start(plan, paths, stale, self._node.identity.boot_id, self._group)
+        return await start(plan, paths, self._node.identity.boot_id, self._confinement)
 
     async def _make_seed(self) -> None:
         """Make the disk that tells the guest who it is, anew for each incarnation."""

@@ -5,6 +5,8 @@ it is looked for and looked at; what a look means is said by ``schedune.lifecycl
 ``recover`` until the process is proved, ``reconcile`` from then on.
 """
 
+import os
+
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
@@ -12,6 +14,7 @@ from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.placement_base import WATCH_SECONDS
 from schedune_agent.placement_end import PlacementEnd
 from schedune_agent.record import RecordedProcess
+from schedune_agent.system import processes
 from schedune_agent.vmm.port import GuestEnd, VmmError, VmmRefusalError
 
 
@@ -99,8 +102,11 @@ class PlacementRecovery(PlacementEnd):
     def _take_over(self, process: RecordedProcess) -> None:
         """A VM of ours runs: write down what is seen of it, and count what it holds."""
         self._node.ledger.hold(self.record.placement_uid, self.placement.spec.claim)
+        user = processes.user_of(process.pid)
+        user = None if user == os.geteuid() else user
+        self._node.ledger.hold_user(self.record.placement_uid, user)
         seen = Observation(Sighting.ALIVE, detail=f"pid {process.pid} carries its marker")
-        self._see(seen, process=process, lost_process=None)
+        self._see(seen, process=process, lost_process=None, user=user)
         self._has_record = True
 
     def _still_runs(self, pid: int, start_time: int, boot_id: str) -> bool:

@@ -6,12 +6,15 @@ from pathlib import Path
 from schedune.api.nodetruth import NodeTruthStatus
 from schedune.api.vmplacement import LaunchDisk, VMPlacement
 from schedune.api.vmworkload import DiskAccess
+from schedune.codes import confinement
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import machine_of, validate_launch
+from schedune_agent import vm_users
 from schedune_agent.probes.security import LANDLOCK
 from schedune_agent.settings import AgentSettings
+from schedune_agent.system.ownership import first_denied
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.persistent import persistent_file
 from schedune_agent.vmm.port import (
@@ -36,8 +39,8 @@ class Preparation:
     paths: VmPaths
     facts: NodeTruthStatus | None
 
-    def objection(self) -> Reason | None:
-        """Return the first thing that stands against the launch."""
+    def objection(self, user: int | None = None) -> Reason | None:
+        """Return the first thing that stands against the launch, as this user of its own."""
         spec = self.placement.spec
         if self.facts is None:
             return Reason(codes.PREPARATION_FAILED, "the node has no facts yet", "facts")
@@ -48,7 +51,33 @@ class Preparation:
             self.plan()
         except (PlanError, LookupError) as error:
             return Reason(codes.PREPARATION_FAILED, str(error), "a launch that can be written down")
-        return None
+        return self._denial(user)
+
+    def _denial(self, number: int | None) -> Reason | None:
+        """Return what the VM's own user may not open, which it has to."""
+        launch = self.placement.spec.launch
+        user = vm_users.user_of(number, launch)
+        if user is None:
+            return None
+        try:
+            vm_users.open_ways(self.settings)
+            denied = first_denied(user, self._read_by_vmm(), vm_users.devices_of(launch))
+        except OSError as error:
+            return Reason(codes.PREPARATION_FAILED, str(error), "folders that VMs can pass")
+        return Reason(confinement.DENIED_TO_VM_USER, str(denied), str(number)) if denied else None
+
+    def _read_by_vmm(self) -> list[Path]:
+        """Return the artefacts that the VMM opens itself: the others are copied for it."""
+        launch, backend = self.placement.spec.launch, self.placement.spec.backend
+        has_overlays = TRAITS[backend].has_overlays
+        booted = (launch.kernel or launch.firmware, launch.initrd)
+        opened = [self._file(one.artifact) for one in booted if one]
+        for disk in launch.disks:
+            copied = disk.access is DiskAccess.EPHEMERAL and not has_overlays
+            source = self._source(disk)
+            if source is not None and not copied and disk.access is not DiskAccess.PERSISTENT:
+                opened.append(source)
+        return opened
 
     def plan(self) -> LaunchPlan:
         """Return exactly what would be run.

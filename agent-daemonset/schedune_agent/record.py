@@ -82,6 +82,8 @@ class LaunchRecord(StatusModel):
     name: str
     claim: Claim | None = None
     """What it holds of the node; None: nothing, or an older agent wrote this."""
+    user: int | None = None
+    """Who its VM runs as; None: as the agent does."""
     state: PlacementState | None = None
     incarnation: int = 1
     quick_ends: int = 0
@@ -194,7 +196,8 @@ class RecordStore:
         folder = self._root / record.placement_uid
         try:
             if not folder.is_dir():
-                folder.mkdir(parents=True, mode=0o700)
+                self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+                folder.mkdir(mode=0o700)
                 sync_folder(self._root)
             write_whole(folder / _FILE, record.model_dump_json(by_alias=True).encode())
         except OSError as error:

@@ -41,6 +41,15 @@ class ReserveSettings(Settings):
     a kubelet keeps back is where it starts to evict pods."""
 
 
+class VmUsersSettings(Settings):
+    """Users of the node that are set aside for VMs: numbers that no account and no pod has."""
+
+    first: Annotated[int, Field(ge=1000, lt=2**31)]
+    """The first of them."""
+    count: Annotated[int, Field(ge=1, le=65536)] = 1024
+    """How many: as many VMs can be on the node at once."""
+
+
 class AgentSettings(Settings):
     """Everything that one agent is told."""
 
@@ -87,6 +96,8 @@ class AgentSettings(Settings):
     """What the system keeps of what a kubelet leaves outside of pods' reach."""
     containment: Literal["Auto", "Session"] = "Auto"
     """Auto: a cgroup where the agent may make one; Session: never."""
+    vm_users: VmUsersSettings | None = None
+    """Each VM runs as one of these users; unset, or the agent is not root: as the agent's own."""
     facts_file: Path | None = None
     """Replay only: recorded facts, a NodeTruth manifest."""
 

@@ -8,8 +8,9 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +20,18 @@ from schedune.api.vmplacement import PlacementState
 from schedune.api.vmworkload import Backend
 from schedune.codes import execution as codes
 from schedune.launch.capabilities import KVM
+from schedune_agent import vm_users
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import processes
+from schedune_agent.system.launcher import VmUser
+from schedune_agent.system.ownership import first_denied
 from schedune_agent.vmm.markers import backend_of, placement_of
 from schedune_agent.vmm.port import LaunchPlan, Request, VmmError
+from schedune_agent.vmm.process import Confinement
 from schedune_testing.bare_vms import GIVEN, BareVm, binary_of, short_folder
 
 S = PlacementState
+SOMEBODY = VmUser(64099, 64099)
 FEWEST_MOMENTS = 12
 
 
@@ -57,7 +63,6 @@ def test_a_plan_names_whose_vm_it_is_and_where_its_sockets_are(bare: BareVm) -> 
     argv = bare.plan.argv
     assert placement_of(argv, bare.cluster) == bare.uid
     assert backend_of(argv) is bare.adapter.backend
-    assert bare.adapter.control_socket(bare.paths) in bare.adapter.sockets(bare.paths)
     assert any(str(bare.adapter.control_socket(bare.paths)) in part for part in argv)
 
 
@@ -175,6 +180,41 @@ async def test_a_guest_that_does_not_answer_is_no_proof_in_time(bare: BareVm) ->
     assert await asyncio.wait_for(vm.ask_guest(0.3), 2) is None
 
 
+def status_of(pid: int) -> Mapping[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+async def test_one_that_runs_has_no_right_and_can_gain_none(bare: BareVm) -> None:
+    vm = await bare.run()
+    told = status_of(vm.handle.identity.pid)
+    for one in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(told[one], 16) == 0 or os.geteuid() != 0, one
+    assert told["NoNewPrivs"] == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not given: root")
+async def test_as_a_user_of_its_own_it_can_be_asked_found_again_and_ended_as_any(
+    bare: BareVm,
+) -> None:
+    user = vm_users.user_of(SOMEBODY.uid, bare.inputs.launch)
+    assert user is not None
+    if first_denied(user, [], vm_users.devices_of(bare.inputs.launch)):
+        pytest.skip("not given: a /dev/kvm that is open to its group")
+    bare.confinement = Confinement(user=user)
+    identity = (await bare.run()).handle.identity
+    told = status_of(identity.pid)
+    assert told["Uid"].split() == told["Gid"].split() == [str(user.uid)] * 4
+    assert told["Groups"].split() == [str(one) for one in user.groups]
+    assert {one.stat().st_uid for one in bare.paths.run.iterdir()} == {user.uid}
+    await bare.forget()
+    again = await bare.take(identity)
+    assert await again.is_running()
+    await again.keep_console()
+    assert (await again.stop(0.0)).row is codes.HOST_STOPPED
+    assert bare.pids() == []
+
+
 async def test_a_binary_that_ends_at_once_is_told_with_its_words(bare: BareVm) -> None:
     plan = bare.plan
     wrong = LaunchPlan(plan.binary, (*plan.argv, "--no-such-option"))
@@ -215,7 +255,11 @@ def with_kvm(machine: Any, backend: Backend) -> Any:
         features=["no-shutdown"],
     )
     changes = {"capabilities": capabilities, "backends": [given]}
-    return replace(machine, facts=machine.facts.model_copy(update=changes))
+    settings = machine.settings
+    if os.geteuid() == 0 and first_denied(SOMEBODY, [], [vm_users.KVM]):
+        settings = settings.model_copy(update={"vm_users": None})
+    facts = machine.facts.model_copy(update=changes)
+    return replace(machine, facts=facts, settings=settings)
 
 
 def is_settled(record: LaunchRecord) -> bool:

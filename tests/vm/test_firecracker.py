@@ -38,7 +38,7 @@ from schedune_agent.vmm.port import (
     VmmRefusalError,
     VmPaths,
 )
-from schedune_agent.vmm.process import start
+from schedune_agent.vmm.process import Confinement, start
 from schedune_lab.machine import ensure_kernel
 from schedune_testing.given import FIRECRACKER, given_binary
 from schedune_testing.vmlinux import unpack_vmlinux
@@ -96,8 +96,7 @@ class Bare:
 
     async def start(self) -> FirecrackerVm:
         """Start it, and wait until it is proved."""
-        stale = Firecracker().sockets(self.paths)
-        process = await start(self.plan, self.paths, stale, BOOT_ID, None)
+        process = await start(self.plan, self.paths, BOOT_ID, Confinement())
         return await self.take(process.identity())
 
     async def take(self, identity: processes.ProcessIdentity) -> FirecrackerVm:
@@ -277,7 +276,8 @@ async def test_console_and_log_go_into_pipes_and_never_into_files(bare: Bare) ->
     targets = {str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()}
     assert str(console_pipe(bare.paths)) in targets
     inside = {Path(one) for one in targets if one.startswith(str(bare.paths.run))}
-    assert {one.name for one in inside if one.is_file()} == {"vmm.log"}
+    assert [one for one in inside if one.is_file()] == []
+    assert str(bare.paths.log) in targets
 
 
 async def test_a_build_without_seccomp_says_so_and_one_with_it_does_not(bare: Bare) -> None:

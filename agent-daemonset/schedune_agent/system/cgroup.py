@@ -10,6 +10,7 @@ from typing import Final
 
 ROOT: Final = Path("/sys/fs/cgroup")
 PARENT: Final = "schedune"
+_LIMITED: Final = ("memory", "pids", "cpu")
 _CPUSET: Final = ("cpuset.cpus", "cpuset.mems")
 
 
@@ -44,6 +45,8 @@ def make_groups(name: str, root: Path = ROOT) -> list[Path]:
     doors = []
     for hierarchy in hierarchies(root):
         _make(hierarchy / PARENT)
+        _let_limit(hierarchy)
+        _let_limit(hierarchy / PARENT)
         _make(hierarchy / PARENT / name)
         doors.append(hierarchy / PARENT / name / "cgroup.procs")
     return doors
@@ -56,6 +59,16 @@ def _make(group: Path) -> None:
         own, parent = group / name, group.parent / name
         if own.exists() and parent.exists() and not own.read_text().strip():
             own.write_text(parent.read_text())
+
+
+def _let_limit(group: Path) -> None:
+    """Let the groups below have limits (v2); what is refused is seen when limits are read."""
+    switch = group / "cgroup.subtree_control"
+    with contextlib.suppress(OSError):
+        there, on = (group / "cgroup.controllers").read_text().split(), switch.read_text().split()
+        for one in _LIMITED:
+            if one in there and one not in on:
+                switch.write_text(f"+{one}")
 
 
 def remove_groups(name: str, root: Path = ROOT) -> bool:

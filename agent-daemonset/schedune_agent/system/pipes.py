@@ -32,7 +32,7 @@ class NamedPipe:
         with contextlib.suppress(FileExistsError):
             os.mkfifo(self._path, 0o600)
             owner = self._path.parent.stat()
-            os.chown(self._path, owner.st_uid, owner.st_gid)
+            os.chown(self._path, owner.st_uid, owner.st_gid, follow_symlinks=False)
         self.open()
 
     def open(self) -> None:

@@ -186,6 +186,29 @@ def threads_without_seccomp(pid: int) -> list[str]:
     return sorted(found)
 
 
+def user_of(pid: int) -> int | None:
+    """Return as which user a process runs; None: it is gone."""
+    try:
+        return _users_in(_PROC / str(pid))[1]
+    except (OSError, LookupError, ValueError):
+        return None
+
+
+def living_users() -> set[int]:
+    """Return every user as whom a process runs, really, effectively, or as it may again."""
+    found = set[int]()
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                found.update(_users_in(entry))
+    return found
+
+
+def _users_in(process: Path) -> list[int]:
+    lines = (process / "status").read_text().splitlines()
+    return [int(one) for line in lines if line.startswith("Uid:") for one in line.split()[1:]]
+
+
 def executable_of(pid: int) -> str:
     """Return the path of what a process executes, also when the file was replaced since.
 

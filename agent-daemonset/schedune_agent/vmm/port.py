@@ -45,8 +45,8 @@ class VmPaths:
 
     @property
     def log(self) -> Path:
-        """What the VMM itself complains of."""
-        return self.run / "vmm.log"
+        """What the VMM itself complains of; where it can put nothing else in its place."""
+        return self.kept / "vmm.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +235,6 @@ class Vmm(Protocol):
 
     def control_socket(self, paths: VmPaths) -> Path:
         """Return where the VMM is asked."""
-
-    def sockets(self, paths: VmPaths) -> tuple[Path, ...]:
-        """Return every socket of a VM; what an ended one left is in the next one's way."""
 
     def plan(self, inputs: LaunchInputs) -> LaunchPlan:
         """Write a launch down, without effect.

@@ -1,43 +1,84 @@
 """A VMM's process and folders, the same for every VMM: started, cleaned away."""
 
 import asyncio
+import contextlib
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from schedune_agent.record import RecordedProcess
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
-from schedune_agent.system.launcher import Given
+from schedune_agent.system.cgroup_limits import Limits, set_limits
+from schedune_agent.system.launcher import Given, VmUser
 from schedune_agent.vmm.port import LaunchPlan, VmmError, VmPaths
 
+VMS: Final = "vms"
+"""Folder in the state directory: what guests write, one folder for each VM."""
 _STEP_SECONDS: Final = 2.0
 _EXEC_SECONDS: Final = 0.002
+_LOG_FLAGS: Final = (
+    os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """Within what a VMM is held on its node."""
+
+    group: str | None = None
+    """Name of its control groups; None: it has none of its own."""
+    limits: Limits | None = None
+    user: VmUser | None = None
+    """Who it runs as; None: as we do."""
 
 
 async def start(
-    plan: LaunchPlan, paths: VmPaths, stale: Sequence[Path], boot_id: str, group: str | None
+    plan: LaunchPlan, paths: VmPaths, boot_id: str, confinement: Confinement
 ) -> RecordedProcess:
     """Start a VMM and return who it is.
-
-    ``stale`` are the sockets that an ended one may have left in its way.
 
     Raises:
         VmmError: it could not be started, or ended at once; with its own words.
     """
     try:
-        paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for one in stale:
-            one.unlink(missing_ok=True)
-        groups = cgroup.make_groups(group) if group else []
-        with paths.log.open("ab") as log:
-            given = Given(plan.binary, paths.run, log.fileno(), groups)
+        _make_run_folder(paths, confinement.user)
+        with os.fdopen(_open_log(paths), "wb") as log:
+            doors = _make_groups(confinement)
+            given = Given(plan.binary, paths.run, log.fileno(), doors, confinement.user)
             pid = processes.spawn(plan.argv, given)
     except OSError as error:
         raise VmmError(f"{plan.binary} could not be started: {error}") from error
     return await _await_exec(pid, plan, paths, boot_id)
+
+
+def _make_run_folder(paths: VmPaths, user: VmUser | None) -> None:
+    """Make the folder of its sockets, empty: an ended VMM may have left anything there."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(paths.run)
+    paths.run.mkdir(parents=True, mode=0o700)
+    if user is not None:
+        os.chown(paths.run, user.uid, user.gid)
+
+
+def _open_log(paths: VmPaths) -> int:
+    """Open its log, empty: what an earlier one complained of is told already."""
+    paths.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(paths.log, _LOG_FLAGS, 0o600)
+
+
+def _make_groups(confinement: Confinement) -> list[Path]:
+    """Make its control groups anew, so that they count from nothing, and limit them."""
+    if confinement.group is None:
+        return []
+    cgroup.remove_groups(confinement.group)
+    doors = cgroup.make_groups(confinement.group)
+    if confinement.limits is not None:
+        set_limits(confinement.group, confinement.limits)
+    return doors
 
 
 async def _await_exec(pid: int, plan: LaunchPlan, paths: VmPaths, boot_id: str) -> RecordedProcess:
@@ -76,5 +117,5 @@ def clean(paths: VmPaths, group: str | None) -> bool:
 def paths_of(settings: AgentSettings, placement_uid: str) -> VmPaths:
     """Return where a placement's VM is."""
     return VmPaths(
-        settings.run_directory / placement_uid, settings.state_directory / "vms" / placement_uid
+        settings.run_directory / placement_uid, settings.state_directory / VMS / placement_uid
     )

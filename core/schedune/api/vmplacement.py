@@ -240,7 +240,8 @@ class Exit(StatusModel):
     exit_code: int | None = None
     """Exit code of the VMM, where it was seen."""
     reason: Annotated[str, Field(max_length=64)]
-    """GuestPoweredOff, GuestRebooted, GuestPanicked, HostStopped, Killed, Unknown."""
+    """GuestPoweredOff, GuestPanicked, GuestReset, GuestRebootLoop, HostStopped, VMMKilled,
+    OutOfMemory, ExitUnknown, or why it could not be started."""
     signal: int | None = None
     """Signal that ended the VMM, where it was seen."""
     time: Time

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schedune.codes import disks, guest_data
+from schedune.codes import confinement, disks, guest_data
 from schedune.codes.row import Actor, Precedence, Row, Stage
 
 
@@ -203,6 +203,7 @@ BEFORE_GUEST: Final = frozenset(
     for row in (
         LEDGER_FULL, NODE_REPLACED, VALIDATION_REFUSED, PREPARATION_FAILED,
         EXECUTION_REFUSED_RECORDED_NODE, SPAWN_FAILED, EXITED_EARLY, READY_TIMEOUT, BOOT_STALLED,
+        confinement.NO_VM_USER, confinement.DENIED_TO_VM_USER,
         guest_data.FORBIDDEN, guest_data.MISSING, guest_data.UNUSABLE,
         disks.DISK_NOT_MADE, disks.DISK_OF_ANOTHER, disks.DISK_FORMAT_CHANGED,
         disks.DISK_UNUSABLE, disks.DISK_IN_USE, disks.DISK_SOURCE_UNUSABLE,

@@ -6,6 +6,7 @@ from typing import Final
 
 from schedune.codes import (
     alarms,
+    confinement,
     device_probes,
     disks,
     eligibility,
@@ -31,7 +32,7 @@ def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, disks, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
-        host_probes, alarms, firecracker, guest_data,
+        host_probes, alarms, firecracker, guest_data, confinement,
     )  # fmt: skip
     return {
         value.code: value

@@ -17,7 +17,7 @@ from schedune_agent.system import processes
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, LaunchPlan, Owner, Vm, VmPaths
-from schedune_agent.vmm.process import start
+from schedune_agent.vmm.process import Confinement, start
 from schedune_lab.machine import ensure_kernel, ensure_qemu
 from schedune_testing.given import CLOUD_HYPERVISOR, FIRECRACKER, given_binary
 from schedune_testing.vmlinux import unpack_vmlinux
@@ -43,7 +43,9 @@ class BareVm:
 
     def __init__(self, backend: Backend, folder: Path, **launch: object) -> None:
         self.uid, self.cluster = str(uuid.uuid4()), str(uuid.uuid4())
-        self.paths = VmPaths(folder / "run", folder / "vms")
+        self.paths = VmPaths(folder / "run", folder / "state" / "vms" / self.uid)
+        self.confinement = Confinement()
+        folder.chmod(0o711)  # for one that is a user of its own
         self.adapter = adapter_of(backend)
         said = {
             "runtimeClass": "MicroVM",
@@ -82,8 +84,7 @@ class BareVm:
 
     async def start(self) -> Vm:
         """Start it, and wait until it is proved."""
-        stale = self.adapter.sockets(self.paths)
-        process = await start(self.plan, self.paths, stale, BOOT_ID, None)
+        process = await start(self.plan, self.paths, BOOT_ID, self.confinement)
         return await self.take(process.identity())
 
     async def run(self) -> Vm:

@@ -37,6 +37,7 @@ from schedune_agent.probes import (
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
+from schedune_agent.vm_users import usable
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.process import clean, paths_of
@@ -61,6 +62,8 @@ _LIMITS = (
 _UNANSWERED = ("no answer within", "opening it did not come back within")
 """How a probe tells that it was not answered in time: on a busy machine that is no fact."""
 SPAWN = processes.spawn
+VM_USERS = {"first": 64100, "count": 1024}
+"""Where tests run as root, VMs run as these users; elsewhere as whoever tests."""
 DATA = b"from the base"
 """What the artefact ``data``, a raw disk of 1Mi, begins with."""
 
@@ -84,6 +87,7 @@ def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
     ensure_qemu()
     with tempfile.TemporaryDirectory(prefix="schedune-vm-") as name:
         folder = Path(name)
+        folder.chmod(0o755)  # artefacts are read by VMs' own users
         images = folder / "images"
         images.mkdir()
         _put_images(images, boots=boots)
@@ -100,6 +104,7 @@ def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
                 "imageRoots": [str(images)],
                 "portForwardAddress": "127.0.0.1",
                 "capacity": {"vcpus": 4, "memory": "4Gi"},
+                "vmUsers": VM_USERS,
             }
         )
         identity = NodeIdentity("node", "node-uid", "machine", BOOT_ID)
@@ -204,6 +209,7 @@ def new_node(
         clock=clock,
         launches=True,
         contained=machine.contained,
+        vm_users=usable(machine.settings),
         read_secret=read_secret,
     )
 

@@ -6,10 +6,8 @@ from schedune.api.vmworkload import Backend
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm.cloud_hypervisor.requests import (
     api_socket,
-    console_socket,
     render_argv,
     render_requests,
-    vsock_socket,
 )
 from schedune_agent.vmm.cloud_hypervisor.vm import CloudHypervisorVm
 from schedune_agent.vmm.port import LaunchInputs, LaunchPlan, VmPaths
@@ -23,10 +21,6 @@ class CloudHypervisor:
     def control_socket(self, paths: VmPaths) -> Path:
         """Return the API's socket."""
         return api_socket(paths)
-
-    def sockets(self, paths: VmPaths) -> tuple[Path, ...]:
-        """Return the sockets of the API, the console and vsock: each may be left behind."""
-        return api_socket(paths), console_socket(paths), vsock_socket(paths)
 
     def plan(self, inputs: LaunchInputs) -> LaunchPlan:
         """Write a launch down: sockets on the command line, everything else in requests.

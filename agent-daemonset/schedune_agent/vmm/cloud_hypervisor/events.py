@@ -17,6 +17,8 @@ LOOP_SECONDS: Final = 300.0
 _PIECE: Final = 65536
 _LONGEST: Final = 65536
 _END: Final = b"\n\n"
+_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""The VMM may put anything in the file's place; it is not followed, nor waited for."""
 
 
 class EventDecoder:
@@ -108,7 +110,7 @@ class EventFile:
     def look(self) -> History:
         """Return what is told up to now; a file that is gone tells no more."""
         try:
-            with self._path.open("rb") as file:
+            with os.fdopen(os.open(self._path, _FLAGS), "rb") as file:
                 if os.fstat(file.fileno()).st_size < self._at:
                     return self._history
                 file.seek(self._at)

@@ -8,7 +8,6 @@ from schedune_agent.vmm.firecracker.requests import (
     api_socket,
     render_argv,
     render_requests,
-    vsock_socket,
 )
 from schedune_agent.vmm.firecracker.vm import FirecrackerVm
 from schedune_agent.vmm.port import LaunchInputs, LaunchPlan, VmPaths
@@ -22,10 +21,6 @@ class Firecracker:
     def control_socket(self, paths: VmPaths) -> Path:
         """Return the socket of its API."""
         return api_socket(paths)
-
-    def sockets(self, paths: VmPaths) -> tuple[Path, ...]:
-        """Return its API's socket and the guest's vsock: it removes neither itself."""
-        return api_socket(paths), vsock_socket(paths)
 
     def plan(self, inputs: LaunchInputs) -> LaunchPlan:
         """Write a launch down: a bare command line, and all of the VM as requests.
