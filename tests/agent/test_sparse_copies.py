@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schedune_agent.system import sparse_copies
+from schedune_agent.system import sparse_copy_child
 from schedune_agent.system.sparse_copies import copy_whole
 
 MEBI = 2**20
@@ -52,8 +52,8 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sparse_copies.os, "sendfile", full)
-    monkeypatch.setattr(sparse_copies.fcntl, "ioctl", full)
+    monkeypatch.setattr(sparse_copy_child.os, "sendfile", full)
+    monkeypatch.setattr(sparse_copy_child.fcntl, "ioctl", full)
     with pytest.raises(OSError, match="No space left"):
         copy_whole(tmp_path / "source", tmp_path / "target", 512)
     assert [one.name for one in tmp_path.iterdir()] == ["source"]

@@ -18,6 +18,7 @@ from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import DiskAccess, DiskFormat
 from schedune.codes import disks as codes
 from schedune_agent.probes.persistent_disks import FOLDER
+from schedune_agent.system import sparse_copy_child
 from schedune_agent.system.child import run_child
 from schedune_agent.system.locks import is_locked
 from schedune_agent.system.whole_files import sync_folder, write_whole
@@ -26,7 +27,7 @@ from schedune_agent.vmm.port import DiskFiles, PlanError
 from schedune_agent.vmm.qemu.overlay import empty_image
 
 OWNER: Final = "owner.json"
-_CHILD: Final = Path(__file__).with_name("disk_copy_child.py")
+_CHILD: Final = Path(sparse_copy_child.__file__)
 _SUFFIXES: Final = {DiskFormat.RAW: ".raw", DiskFormat.QCOW2: ".qcow2"}
 _DISK: Final = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", re.ASCII)
 _WORKLOAD: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", re.ASCII)
