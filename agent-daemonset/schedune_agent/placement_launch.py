@@ -15,6 +15,7 @@ from schedune.launch.traits import TRAITS
 from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent.guest_data import GuestDataError
+from schedune_agent.live_networks import objection_to_networks
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
@@ -63,10 +64,14 @@ class PlacementLaunch(PlacementRecovery):
         return self._reserve()
 
     def _reserve(self) -> Reason | None:
-        facts = self._node.facts()
-        return self._node.ledger.reserve(
-            self.record.placement_uid, self.placement.spec.claim, facts.capacity if facts else None
+        """Hold what it needs of the node: of the ledger, and ports that nobody else has."""
+        facts, launch = self._node.facts(), self.placement.spec.launch
+        uid, claim = self.record.placement_uid, self.placement.spec.claim
+        refused = self._node.ledger.reserve(
+            uid, claim, facts.capacity if facts else None, self._ports
         )
+        address = self._node.settings.port_forward_address
+        return refused or objection_to_networks(launch, address)
 
     def _claim_text(self) -> str:
         claim = self.placement.spec.claim
@@ -154,7 +159,7 @@ class PlacementLaunch(PlacementRecovery):
             self._started_at = time.monotonic()
             await self._begin(vm)
         except VmmRefusalError as error:
-            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+            return await self._fail(error.reason)
         except VmmError as error:
             if found:
                 return self._unproved(Sighting.UNRESPONSIVE, error)
@@ -204,7 +209,8 @@ class PlacementLaunch(PlacementRecovery):
 
     async def _start(self) -> RecordedProcess:
         argv, paths = self.record.argv, self._paths
-        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
+        taps = tuple(self._preparation().taps().values())
+        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv), taps=taps)
         stale = self._vmm.sockets(paths)
         self._console.begin(self.record.incarnation)
         return await start(plan, paths, stale, self._node.identity.boot_id, self._group)

@@ -6,7 +6,6 @@ it is looked for and looked at; what a look means is said by ``schedune.lifecycl
 """
 
 from schedune.codes import execution as codes
-from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.placement_base import WATCH_SECONDS
@@ -30,7 +29,7 @@ class PlacementRecovery(PlacementEnd):
             await self._vm.begin(self._requests())
         except VmmError as error:
             if isinstance(error, VmmRefusalError) and not self.record.was_ready:
-                return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+                return await self._fail(error.reason)
             return self._unproved(Sighting.UNRESPONSIVE, error)
         process, version = RecordedProcess.of(self._vm.handle.identity), self._vm.version
         if not self._is_proved:
@@ -98,7 +97,8 @@ class PlacementRecovery(PlacementEnd):
 
     def _take_over(self, process: RecordedProcess) -> None:
         """A VM of ours runs: write down what is seen of it, and count what it holds."""
-        self._node.ledger.hold(self.record.placement_uid, self.placement.spec.claim)
+        claim = self.placement.spec.claim
+        self._node.ledger.hold(self.record.placement_uid, claim, self._ports)
         seen = Observation(Sighting.ALIVE, detail=f"pid {process.pid} carries its marker")
         self._see(seen, process=process, lost_process=None)
         self._has_record = True

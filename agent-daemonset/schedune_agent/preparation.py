@@ -22,9 +22,11 @@ from schedune_agent.vmm.port import (
     LaunchPlan,
     Owner,
     PlanError,
+    Tap,
     VmPaths,
 )
 from schedune_agent.vmm.seed import seed_disk
+from schedune_agent.vmm.taps import taps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Preparation:
                 frozenset(binary.features),
                 self._landlock_abi(),
                 machine=machine_of(launch, spec.backend, binary),
+                taps=self.taps(),
             )
         )
 
@@ -85,6 +88,11 @@ class Preparation:
         told = self.facts.capabilities if self.facts else []
         found = next((one.value for one in told if one.name == LANDLOCK), None)
         return int(found) if found and found.isdecimal() else 0
+
+    def taps(self) -> dict[str, Tap]:
+        """Return the taps that are made before the start, by network."""
+        spec = self.placement.spec
+        return taps_of(self.settings, self.placement.metadata.uid, spec.launch, spec.backend)
 
     def _owner(self) -> Owner:
         placement = self.placement

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import functools
 import hashlib
@@ -10,9 +11,11 @@ import select
 import signal
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from schedune_agent.system import cgroup
@@ -164,16 +167,54 @@ def _resolve(gone: "asyncio.Future[None]") -> None:
         gone.set_result(None)
 
 
+_NOTHING_PASSED: Final[Mapping[int, int]] = MappingProxyType({})
+
+
 def spawn(
-    argv: Sequence[str], *, program: str, folder: Path, log: Path, groups: Sequence[Path]
+    argv: Sequence[str],
+    *,
+    program: str,
+    folder: Path,
+    log: Path,
+    groups: Sequence[Path],
+    descriptors: Mapping[int, int] = _NOTHING_PASSED,
 ) -> int:
     """Start a program that outlives us: own session, no pipes to us, its own control groups.
 
-    ``argv[0]`` is the name under which it runs.
+    ``argv[0]`` is the name under which it runs. ``descriptors`` says which of ours it gets,
+    by the number under which it finds each.
 
     Raises:
         OSError: it cannot be started, or may not enter its groups.
     """
+    with _numbered(descriptors) as passed:
+        return _spawn(argv, program, folder, log, groups, passed)
+
+
+@contextlib.contextmanager
+def _numbered(descriptors: Mapping[int, int]) -> Iterator[Sequence[int]]:
+    """Give our descriptors the numbers that a new process finds them under, for a moment.
+
+    Raises:
+        OSError: a number is in use, or beyond what we may open.
+    """
+    with ExitStack() as stack:
+        for number, descriptor in descriptors.items():
+            copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, number)
+            stack.callback(os.close, copy)
+            if copy != number:
+                raise OSError(errno.EBUSY, f"descriptor {number} is in use")
+        yield tuple(descriptors)
+
+
+def _spawn(
+    argv: Sequence[str],
+    program: str,
+    folder: Path,
+    log: Path,
+    groups: Sequence[Path],
+    passed: Sequence[int],
+) -> int:
     doors = [os.open(group, os.O_WRONLY | os.O_CLOEXEC) for group in groups]
     try:
         with log.open("ab") as errors:
@@ -187,6 +228,7 @@ def spawn(
                 env=CLEAN_ENVIRONMENT,
                 start_new_session=True,
                 close_fds=True,
+                pass_fds=passed,
                 umask=0o077,
                 # Before exec, so that no child of it can stay behind in our groups.
                 preexec_fn=functools.partial(cgroup.enter, doors),  # noqa: PLW1509

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ from schedune_agent.record import RecordedProcess
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.port import LaunchPlan, VmmError, VmPaths
+from schedune_agent.vmm.taps import made_taps, remove_taps
 
 _STEP_SECONDS: Final = 2.0
 _EXEC_SECONDS: Final = 0.002
@@ -19,20 +20,38 @@ _EXEC_SECONDS: Final = 0.002
 async def start(
     plan: LaunchPlan, paths: VmPaths, stale: Sequence[Path], boot_id: str, group: str | None
 ) -> RecordedProcess:
-    """Start a VMM and return who it is.
+    """Start a VMM, with its taps, and return who it is.
 
     ``stale`` are the sockets that an ended one may have left in its way.
 
     Raises:
+        TapError: a tap could not be made.
         VmmError: it could not be started, or ended at once; with its own words.
     """
+    with made_taps(plan.taps) as descriptors:
+        return await _start(plan, paths, stale, boot_id, group, descriptors)
+
+
+async def _start(
+    plan: LaunchPlan,
+    paths: VmPaths,
+    stale: Sequence[Path],
+    boot_id: str,
+    group: str | None,
+    descriptors: Mapping[int, int],
+) -> RecordedProcess:
     try:
         paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         for one in stale:
             one.unlink(missing_ok=True)
         groups = cgroup.make_groups(group) if group else []
         pid = processes.spawn(
-            plan.argv, program=plan.binary, folder=paths.run, log=paths.log, groups=groups
+            plan.argv,
+            program=plan.binary,
+            folder=paths.run,
+            log=paths.log,
+            groups=groups,
+            descriptors=descriptors,
         )
     except OSError as error:
         raise VmmError(f"{plan.binary} could not be started: {error}") from error
@@ -63,13 +82,14 @@ def last_words(paths: VmPaths) -> str:
     return tail.decode(errors="replace").strip().replace("\n", "; ") or "it said nothing"
 
 
-def clean(paths: VmPaths, group: str | None) -> bool:
-    """Remove what an ended VM left, its folders and its control groups; say whether."""
+def clean(paths: VmPaths, group: str | None, taps: Iterable[str] = ()) -> bool:
+    """Remove what an ended VM left: folders, control groups and taps; say whether it is gone."""
     folders = (paths.run, paths.disks)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     groups_gone = cgroup.remove_groups(group) if group else True
-    return groups_gone and not any(folder.exists() for folder in folders)
+    taps_gone = remove_taps(taps)
+    return groups_gone and taps_gone and not any(folder.exists() for folder in folders)
 
 
 def paths_of(settings: AgentSettings, placement_uid: str) -> VmPaths:
