@@ -86,7 +86,7 @@ def exists(name: str) -> bool:
     """Say whether there is a network device of that name."""
     try:
         socket.if_nametoindex(name)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 
@@ -123,7 +123,7 @@ def _open(name: str) -> int:
         fcntl.ioctl(descriptor, _SET_INTERFACE, request)
     except OSError as error:
         os.close(descriptor)
-        if error.errno in (errno.EBUSY, errno.EINVAL):
+        if error.errno in (errno.EBUSY, errno.EINVAL) and exists(name):
             raise TapHeldError(error.errno, f"network device {name} is in use") from error
         raise
     return descriptor
