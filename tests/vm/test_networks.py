@@ -11,6 +11,7 @@ import pytest
 
 from schedune.api.nodetruth import Capability, NetworkFact, NodeTruthStatus
 from schedune.api.vmplacement import PlacementState
+from schedune.api.vmworkload import LaunchMode
 from schedune.launch.guest_identity import mac_address
 from schedune.launch.traits import TUN
 from schedune_agent.record import LaunchRecord
@@ -262,7 +263,7 @@ async def test_a_port_that_another_vm_of_the_node_has_is_refused_until_that_one_
 
 async def test_a_dry_run_shows_the_tap_that_would_be_given_and_makes_none(new_vm: NewWorld) -> None:
     world = new_vm()
-    spec = world.placement.spec.model_copy(update={"mode": "DryRun"})
+    spec = world.placement.spec.model_copy(update={"mode": LaunchMode.DRY_RUN})
     world.placement = world.placement.model_copy(update={"spec": spec})
     worker = world.new_agent()
     await world.carry_on(worker, lambda record: record.state in (S.VALIDATED, S.FAILED))
