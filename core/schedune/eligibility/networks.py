@@ -13,15 +13,21 @@ from schedune.fleet.view import View
 def check_bridges(question: Question) -> Iterable[Finding]:
     """Object where a bridge that a network names is not there."""
     view = question.view
+    seen = view.known & ~view.ask("failed_probes", _are_unseen)
     bridges = {one.tap.bridge for one in question.intent.spec.networks if one.tap is not None}
     for bridge in sorted(bridges):
         yield Finding(
             f"bridge/{bridge}",
             placement.BRIDGE_MISSING,
-            view.known & view.ask("bridges", partial(_lacks, bridge)),
+            seen & view.ask("bridges", partial(_lacks, bridge)),
             partial(_bridge, view, bridge),
             change=partial(_bridge_change, bridge),
         )
+
+
+def _are_unseen(failed_probes: tuple[str, ...]) -> bool:
+    """Say whether nobody knows the bridges: that is told of the probe, and none is not missing."""
+    return "networks" in failed_probes
 
 
 def _lacks(bridge: str, held: frozenset[str]) -> bool:

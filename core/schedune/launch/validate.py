@@ -48,7 +48,7 @@ def _judge_taps(launch: Launch, facts: Facts) -> Iterator[Reason]:
     if reason is not None:
         yield reason
     for bridge in bridges:
-        if bridge not in facts.bridges:
+        if bridge not in facts.bridges and "networks" not in facts.failed_probes:
             held = ", ".join(sorted(facts.bridges)) or "none"
             yield Reason(placement_codes.BRIDGE_MISSING, held, bridge, bridge)
 

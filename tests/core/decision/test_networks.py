@@ -60,6 +60,13 @@ def test_a_node_of_which_nobody_knows_whether_it_makes_taps_gets_none() -> None:
     assert why_not(fleet, TAP) == {"REJECT_CAPABILITY_UNKNOWN"}
 
 
+def test_bridges_that_nobody_could_list_are_not_told_as_missing() -> None:
+    status = host("a", "br0").truth.status.render()  # type: ignore[union-attr]
+    outcome = {"name": "networks", "outcome": "TimedOut", "durationMilliseconds": 2000}
+    blind = node("a", {**status, "networks": [], "probes": [outcome]})
+    assert why_not(Fleet.of([blind]), TAP) == {"REJECT_PROBE_FAILED"}
+
+
 def test_two_vms_that_want_one_port_go_to_two_nodes_and_a_third_is_told_why_it_waits() -> None:
     fleet = Fleet.of([host("a"), host("b")])
     for number in (1, 2):
