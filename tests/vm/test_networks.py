@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +16,13 @@ from schedune.launch.traits import TUN
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import taps
 from schedune_agent.vmm.taps import tap_names
-from schedune_testing.own_network import add_bridge, own_network, ports_of, remove_bridge
+from schedune_testing.own_network import (
+    add_bridge,
+    ask_guest,
+    own_network,
+    ports_of,
+    remove_bridge,
+)
 from schedune_testing.vms import PATIENCE_S, Machine
 
 S = PlacementState
@@ -63,20 +68,6 @@ def is_over(record: LaunchRecord) -> bool:
     return record.ended is not None
 
 
-def ask_guest(address: str = GUEST) -> str:
-    """Return what the guest says to whoever connects."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            with socket.create_connection((address, PORT), timeout=5) as connection:
-                told = connection.makefile().readline()
-                if told:
-                    return told.strip()
-        except OSError:
-            assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 async def end(world: Any) -> None:
     """Delete the placement, and wait until nothing of it is left."""
     world.delete()
@@ -96,9 +87,12 @@ async def test_a_guest_answers_over_its_tap_and_the_tap_goes_with_it(new_vm: New
     await world.agent(is_running)
     assert world.record.state is S.RUNNING, world.record.trace
     assert ports_of("br0") == [tap_of(world)]
-    assert ask_guest() == f"schedune-guest: {mac_address('workload-uid', 'lan')}"
+    assert (
+        ask_guest(GUEST, PORT, patience_s=PATIENCE_S)
+        == f"schedune-guest: {mac_address('workload-uid', 'lan')}"
+    )
     await world.agent(lambda record: record.trace[-1].code == "RECOVERY_CONFIRMED")
-    assert ask_guest()
+    assert ask_guest(GUEST, PORT, patience_s=PATIENCE_S)
     await end(world)
 
 

@@ -6,8 +6,9 @@ import ipaddress
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _NEW_NETWORK = 0x40000000
 _ADD_BRIDGE, _REMOVE_BRIDGE = 0x89A0, 0x89A1
@@ -56,6 +57,18 @@ def ports_of(bridge: str) -> list[str]:
     arguments = (ctypes.c_ulong * 4)(7, ctypes.addressof(indices), 64, 0)
     _ask(0x89F0, struct.pack("16sQ16x", bridge.encode(), ctypes.addressof(arguments)))
     return sorted(socket.if_indextoname(one) for one in indices if one)
+
+
+def ask_guest(address: str, port: int, *, patience_s: float) -> str:
+    """Return the line that a guest says to whoever connects."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        with suppress(OSError), socket.create_connection((address, port), timeout=5) as connection:
+            told = connection.makefile().readline().strip()
+            if told:
+                return told
+        assert time.monotonic() < deadline, f"nobody answers at {address}:{port}"
+        time.sleep(0.2)
 
 
 def _set_up(name: str) -> None:
