@@ -6,6 +6,7 @@ from schedune.api.nodetruth import NodeCapacity
 from schedune.api.quantity import parse_bytes, render_bytes
 from schedune.api.vmplacement import Claim
 from schedune.codes import execution as codes
+from schedune.codes.networks import NODE_PORT_TAKEN
 from schedune.codes.row import Reason
 
 
@@ -16,11 +17,17 @@ class Ledger:
     held: dict[str, Claim] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
     """Who each VM runs as."""
+    ports: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Ports of the node that lead into guests; one leads into one guest."""
 
     def reserve(
-        self, placement_uid: str, claim: Claim, capacity: NodeCapacity | None
+        self,
+        placement_uid: str,
+        claim: Claim,
+        capacity: NodeCapacity | None,
+        ports: frozenset[str] = frozenset(),
     ) -> Reason | None:
-        """Hold a claim, or say why the node cannot; holding twice is holding once."""
+        """Hold a claim and ports, or say why the node cannot; holding twice is holding once."""
         others = [one for uid, one in self.held.items() if uid != placement_uid]
         vcpus = (capacity.vcpus if capacity else 0) - sum(one.vcpus for one in others)
         memory = (parse_bytes(capacity.memory) if capacity else 0) - sum(map(memory_of, others))
@@ -30,12 +37,17 @@ class Ledger:
                 f"{max(0, vcpus)} vCPUs and {render_bytes(max(0, memory))}",
                 f"{claim.vcpus} vCPUs and {render_bytes(memory_of(claim))}",
             )
-        self.hold(placement_uid, claim)
+        for uid, taken in self.ports.items():
+            if uid != placement_uid and taken & ports:
+                return Reason(NODE_PORT_TAKEN, f"placement {uid}", min(taken & ports))
+        self.hold(placement_uid, claim, ports)
         return None
 
-    def hold(self, placement_uid: str, claim: Claim) -> None:
+    def hold(self, placement_uid: str, claim: Claim, ports: frozenset[str] = frozenset()) -> None:
         """Count what runs already, whether it fits or not: it is there."""
         self.held[placement_uid] = claim
+        if ports:
+            self.ports[placement_uid] = ports
 
     def hold_user(self, placement_uid: str, number: int | None) -> None:
         """Count who a VM runs as; None: as we do."""
@@ -46,6 +58,7 @@ class Ledger:
         """Give a claim back, and the user; idempotent."""
         self.held.pop(placement_uid, None)
         self.users.pop(placement_uid, None)
+        self.ports.pop(placement_uid, None)
 
 
 def memory_of(claim: Claim) -> int:

@@ -30,6 +30,7 @@ from schedune_agent.system import processes
 from schedune_agent.vmm.adapters import read_claim
 from schedune_agent.vmm.found import find_vmms
 from schedune_agent.vmm.process import clean, paths_of
+from schedune_agent.vmm.taps import remove_strays, tap_names
 
 _LOG: Final = logging.getLogger(__name__)
 _MOST_TOLD: Final = 64
@@ -89,6 +90,8 @@ class Orphans:
         for uid in self.records.keys() - known.keys() - seen:
             if not self._runs(self.records[uid]):
                 self._forget(uid)
+        if self._node.launches:
+            remove_strays(self._node.settings, self.records.keys() | known.keys() | seen)
 
     def _look(self) -> list[FoundProcess]:
         """Find the VMMs; one without a marker counts when the sweep before saw it too.
@@ -129,7 +132,9 @@ class Orphans:
     def _forget(self, uid: str) -> None:
         """Nothing of it runs and no placement is left: remove what it left, give back its claim."""
         _LOG.info("placement.forgotten", extra={"uid": uid})
-        clean(paths_of(self._node.settings, uid), uid if self._node.contained else None)
+        settings = self._node.settings
+        group = uid if self._node.contained else None
+        clean(paths_of(settings, uid), group, tap_names(settings, uid))
         self._node.ledger.release(uid)
         self._node.records.remove(uid)
         del self.records[uid]

@@ -20,6 +20,7 @@ from schedune.api.vmplacement import (
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
+from schedune.fleet.ports import node_ports
 from schedune.lifecycle.disks import DiskFate, disks_to_remove, fate_of_disks
 from schedune.lifecycle.observation import Observation, Standing
 from schedune.lifecycle.readiness import ReadinessPolicy
@@ -43,6 +44,7 @@ from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.persistent import PersistentDisks, remove_disks
 from schedune_agent.vmm.port import GuestEnd, PlanError, Request, Vm, Vmm, VmmError
 from schedune_agent.vmm.process import Confinement, clean, paths_of
+from schedune_agent.vmm.taps import tap_names
 
 S = PlacementState
 Move = tuple[PlacementState, Reason]
@@ -131,8 +133,13 @@ class PlacementOnNode:
     def hold_claim(self) -> None:
         """Count what was admitted before: an earlier agent's word is kept."""
         if self.record.holds_claim and self.record.claim is not None:
-            self._node.ledger.hold(self.record.placement_uid, self.record.claim)
+            self._node.ledger.hold(self.record.placement_uid, self.record.claim, self._ports)
             self._node.ledger.hold_user(self.record.placement_uid, self.record.user)
+
+    @property
+    def _ports(self) -> frozenset[str]:
+        """The ports of the node that lead into the guest."""
+        return node_ports(self.placement.spec.launch.networks)
 
     def let_go(self) -> None:
         """Leave the VM alone; it runs on."""
@@ -280,7 +287,9 @@ class PlacementOnNode:
     def _clean(self) -> None:
         if not self._is_clean:
             self.let_go()
-            self._is_clean = self._take_disks_back() and clean(self._paths, self._group)
+            taps = tap_names(self._node.settings, self.record.placement_uid)
+            back = self._take_disks_back()
+            self._is_clean = back and clean(self._paths, self._group, taps)
 
     def _take_disks_back(self) -> bool:
         """Make what outlives the VM ours again, if it was given to a user; say whether it is."""
@@ -302,7 +311,7 @@ class PlacementOnNode:
         """Within what its VMM is held here."""
         spec = self.placement.spec
         claim = self.record.claim or spec.claim
-        user = vm_users.user_of(self.record.user, spec.launch)
+        user = vm_users.user_of(self.record.user, spec.launch, self.record.backend)
         return Confinement(self._group, Limits(memory_of(claim), claim.vcpus), user)
 
     # --- the process ---------------------------------------------------------------

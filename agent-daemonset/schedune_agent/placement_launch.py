@@ -20,6 +20,7 @@ from schedune.lifecycle.observation import Sighting
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent import vm_users
 from schedune_agent.guest_data import GuestDataError
+from schedune_agent.live_networks import objection_to_networks
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
@@ -71,11 +72,14 @@ class PlacementLaunch(PlacementRecovery):
         return self._reserve()
 
     def _reserve(self) -> Reason | None:
-        """Hold what the placement claims, and a user for it, or say why the node cannot."""
-        facts, uid = self._node.facts(), self.record.placement_uid
-        capacity = facts.capacity if facts else None
-        full = self._node.ledger.reserve(uid, self.placement.spec.claim, capacity)
-        return full or self._reserve_user()
+        """Hold what it needs of the node, a user of its own too, or say why the node cannot."""
+        facts, launch = self._node.facts(), self.placement.spec.launch
+        uid, claim = self.record.placement_uid, self.placement.spec.claim
+        refused = self._node.ledger.reserve(
+            uid, claim, facts.capacity if facts else None, self._ports
+        )
+        address = self._node.settings.port_forward_address
+        return refused or objection_to_networks(launch, address) or self._reserve_user()
 
     def _reserve_user(self) -> Reason | None:
         users, uid = self._node.vm_users, self.record.placement_uid
@@ -187,7 +191,7 @@ class PlacementLaunch(PlacementRecovery):
             self._started_at = time.monotonic()
             await self._begin(vm)
         except VmmRefusalError as error:
-            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+            return await self._fail(error.reason)
         except VmmError as error:
             if found:
                 return self._unproved(Sighting.UNRESPONSIVE, error)
@@ -264,7 +268,8 @@ class PlacementLaunch(PlacementRecovery):
 
     async def _start(self) -> RecordedProcess:
         argv, paths = self.record.argv, self._paths
-        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv))
+        taps = tuple(self._preparation().taps().values())
+        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv), taps=taps)
         self._console.begin(self.record.incarnation)
         return await start(plan, paths, self._node.identity.boot_id, self._confinement)
 

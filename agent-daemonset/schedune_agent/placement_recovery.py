@@ -8,7 +8,6 @@ it is looked for and looked at; what a look means is said by ``schedune.lifecycl
 import os
 
 from schedune.codes import execution as codes
-from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.placement_base import WATCH_SECONDS
@@ -33,7 +32,7 @@ class PlacementRecovery(PlacementEnd):
             await self._vm.begin(self._requests())
         except VmmError as error:
             if isinstance(error, VmmRefusalError) and not self.record.was_ready:
-                return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+                return await self._fail(error.reason)
             return self._unproved(Sighting.UNRESPONSIVE, error)
         process, version = RecordedProcess.of(self._vm.handle.identity), self._vm.version
         if not self._is_proved:
@@ -101,7 +100,7 @@ class PlacementRecovery(PlacementEnd):
 
     def _take_over(self, process: RecordedProcess) -> None:
         """A VM of ours runs: write down what is seen of it, and count what it holds."""
-        self._node.ledger.hold(self.record.placement_uid, self.placement.spec.claim)
+        self._node.ledger.hold(self.record.placement_uid, self.placement.spec.claim, self._ports)
         user = processes.user_of(process.pid)
         user = None if user == os.geteuid() else user
         self._node.ledger.hold_user(self.record.placement_uid, user)

@@ -25,9 +25,11 @@ from schedune_agent.vmm.port import (
     LaunchPlan,
     Owner,
     PlanError,
+    Tap,
     VmPaths,
 )
 from schedune_agent.vmm.seed import seed_disk
+from schedune_agent.vmm.taps import taps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,14 @@ class Preparation:
 
     def _denial(self, number: int | None) -> Reason | None:
         """Return what the VM's own user may not open, which it has to."""
-        launch = self.placement.spec.launch
-        user = vm_users.user_of(number, launch)
+        launch, backend = self.placement.spec.launch, self.placement.spec.backend
+        user = vm_users.user_of(number, launch, backend)
         if user is None:
             return None
         try:
             vm_users.open_ways(self.settings)
-            denied = first_denied(user, self._read_by_vmm(), vm_users.devices_of(launch))
+            devices = vm_users.devices_of(launch, backend)
+            denied = first_denied(user, self._read_by_vmm(), devices)
         except OSError as error:
             return Reason(codes.PREPARATION_FAILED, str(error), "folders that VMs can pass")
         return Reason(confinement.DENIED_TO_VM_USER, str(denied), str(number)) if denied else None
@@ -106,6 +109,7 @@ class Preparation:
                 frozenset(binary.features),
                 self._landlock_abi(),
                 machine=machine_of(launch, spec.backend, binary),
+                taps=self.taps(),
             )
         )
 
@@ -114,6 +118,11 @@ class Preparation:
         told = self.facts.capabilities if self.facts else []
         found = next((one.value for one in told if one.name == LANDLOCK), None)
         return int(found) if found and found.isdecimal() else 0
+
+    def taps(self) -> dict[str, Tap]:
+        """Return the taps that are made before the start, by network."""
+        spec = self.placement.spec
+        return taps_of(self.settings, self.placement.metadata.uid, spec.launch, spec.backend)
 
     def _owner(self) -> Owner:
         placement = self.placement

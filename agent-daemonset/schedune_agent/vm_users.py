@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from schedune.api.vmplacement import Launch
-from schedune.api.vmworkload import Acceleration, DiskAccess
+from schedune.api.vmworkload import Acceleration, Backend, DiskAccess
+from schedune.launch.traits import TRAITS
 from schedune.launch.vm_users import choose_user
 from schedune_agent.ledger import Ledger
 from schedune_agent.settings import AgentSettings, VmUsersSettings
@@ -16,6 +17,7 @@ from schedune_agent.vmm.port import DiskFiles, Firmware
 from schedune_agent.vmm.process import VMS
 
 KVM: Final = Path("/dev/kvm")
+TUN: Final = Path("/dev/net/tun")
 
 
 def usable(settings: AgentSettings) -> VmUsersSettings | None:
@@ -30,12 +32,12 @@ def choose(users: VmUsersSettings, placement_uid: str, ledger: Ledger) -> int | 
     return choose_user(placement_uid, first=users.first, count=users.count, taken=taken)
 
 
-def user_of(number: int | None, launch: Launch) -> VmUser | None:
+def user_of(number: int | None, launch: Launch, backend: Backend) -> VmUser | None:
     """Return who a VM is: in no group but that of the devices it needs."""
     if number is None:
         return None
-    groups = _group_of(KVM) if launch.acceleration is Acceleration.KVM else ()
-    return VmUser(number, number, groups)
+    groups = {one for device in devices_of(launch, backend) for one in _group_of(device)}
+    return VmUser(number, number, tuple(sorted(groups)))
 
 
 def _group_of(device: Path) -> tuple[int, ...]:
@@ -47,9 +49,11 @@ def _group_of(device: Path) -> tuple[int, ...]:
     return (group,) if group else ()
 
 
-def devices_of(launch: Launch) -> tuple[Path, ...]:
+def devices_of(launch: Launch, backend: Backend) -> tuple[Path, ...]:
     """Return the devices that a VM opens itself."""
-    return (KVM,) if launch.acceleration is Acceleration.KVM else ()
+    kvm = (KVM,) if launch.acceleration is Acceleration.KVM else ()
+    opens_taps = any(one.tap for one in launch.networks) and not TRAITS[backend].takes_open_taps
+    return (*kvm, TUN) if opens_taps else kvm
 
 
 def open_ways(settings: AgentSettings) -> None:

@@ -4,16 +4,19 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from schedune.api.machine import Network
 from schedune.api.quantity import QuantityError
 from schedune.api.vmplacement import Claim
 from schedune.api.vmworkload import LaunchMode
 from schedune.fleet.amounts import EVERYTHING, amounts_of
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.ports import node_ports
 from schedune_kube.client import Raw
 
 _LOG: Final = logging.getLogger(__name__)
+_NETWORKS: Final = TypeAdapter(list[Network])
 
 
 def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
@@ -35,5 +38,17 @@ def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
         namespace=metadata["namespace"],
         workload_uid=spec["workload"]["uid"],
         labels=labels,
+        node_ports=_ports(spec),
         **amounts,
     )
+
+
+def _ports(spec: Raw) -> frozenset[str]:
+    """Return the ports of the node that lead into the guest.
+
+    Of networks that cannot be read none are known: the agent asks for each before it starts.
+    """
+    try:
+        return node_ports(_NETWORKS.validate_python(spec["launch"].get("networks") or []))
+    except (KeyError, ValidationError):
+        return frozenset()

@@ -71,5 +71,32 @@ class LedgerMachine(RuleBasedStateMachine):
         assert sum(map(memory_of, held)) <= parse_bytes(self.capacity.memory)
 
 
+OFFERED = NodeCapacity(vcpus=8, memory="8Gi", basis="Declared")
+SMALL = Claim(vcpus=1, memory="16Mi", overhead_memory="16Mi")
+WEB, DNS = frozenset({"TCP 8080"}), frozenset({"UDP 53", "TCP 8080"})
+
+
+def test_a_port_of_the_node_leads_into_one_guest_until_that_one_gives_it_back() -> None:
+    ledger = Ledger()
+    assert ledger.reserve("a", SMALL, OFFERED, WEB) is None
+    assert ledger.reserve("a", SMALL, OFFERED, WEB) is None
+    refused = ledger.reserve("b", SMALL, OFFERED, DNS)
+    assert refused is not None
+    assert refused.row.code == "REFUSED_NODE_PORT_TAKEN"
+    assert refused.message == "port TCP 8080 of the node is in use by placement a"
+    assert (set(ledger.held), set(ledger.ports)) == ({"a"}, {"a"})
+    assert ledger.reserve("b", SMALL, OFFERED, frozenset({"UDP 8080"})) is None
+    ledger.release("a")
+    ledger.release("b")
+    assert ledger.reserve("b", SMALL, OFFERED, DNS) is None
+
+
+def test_what_runs_already_keeps_its_ports_however_often_it_is_found() -> None:
+    ledger = Ledger()
+    ledger.hold("a", SMALL, WEB)
+    ledger.hold("a", SMALL)
+    assert ledger.reserve("b", SMALL, OFFERED, WEB) is not None
+
+
 TestNothingIsGivenAwayTwice = LedgerMachine.TestCase
 TestNothingIsGivenAwayTwice.settings = settings(max_examples=60, deadline=None)

@@ -3,6 +3,7 @@
 Processes stand in for VMMs here.
 """
 
+import os
 import platform
 import subprocess
 import time
@@ -20,11 +21,13 @@ from schedune_agent.orphans import Orphans
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordedProcess
-from schedune_agent.system import processes
+from schedune_agent.system import processes, taps
 from schedune_agent.vmm.found import backend_of
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.process import paths_of
+from schedune_agent.vmm.taps import tap_names
 from schedune_lab.machine import ensure_qemu
+from schedune_testing.own_network import add_bridge, own_network, ports_of
 
 S = PlacementState
 UID = "11111111-2222-3333-4444-555555555555"
@@ -110,6 +113,44 @@ def test_a_record_without_a_placement_is_forgotten_once_its_vm_is_proved_gone(
     assert (ours(orphans), orphans.records, node.ledger.held) == ([], {}, {})
     assert node.records.load_all() == {}
     assert not run.exists()
+
+
+def test_taps_that_a_lost_vm_left_go_and_those_of_known_placements_stay(
+    node: Node, marked: "subprocess.Popen[bytes]"
+) -> None:
+    lost, known, running = "lost", "known", UID
+    with own_network():
+        add_bridge("br0")
+        names = [tap_names(node.settings, uid)[0] for uid in (lost, known, running)]
+        for name in names:
+            os.close(taps.make(name, "br0", owner=0))
+        orphans = Orphans(node)
+        orphans.sweep({known: None})
+        assert ports_of("br0") == sorted(names[1:])
+        marked.kill()
+        marked.wait()
+        orphans.sweep({known: None})
+        assert ports_of("br0") == names[1:2]
+
+
+def test_a_forgotten_placement_leaves_no_tap(node: Node) -> None:
+    with own_network():
+        add_bridge("br0")
+        os.close(taps.make(tap_names(node.settings, UID)[7], "br0", owner=0))
+        node.records.save(record(S.RUNNING))
+        orphans = Orphans(node)
+        orphans.load()
+        orphans.sweep({})
+        assert (orphans.records, ports_of("br0")) == ({}, [])
+
+
+def test_an_agent_of_a_recorded_node_touches_nothing_of_the_machine_it_runs_on(node: Node) -> None:
+    with own_network():
+        add_bridge("br0")
+        name = tap_names(node.settings, "lost")[0]
+        os.close(taps.make(name, "br0", owner=0))
+        Orphans(replace(node, launches=False)).sweep({})
+        assert ports_of("br0") == [name]
 
 
 def test_a_launch_without_a_recorded_process_is_looked_for_before_it_is_forgotten(

@@ -32,6 +32,7 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Inside:
         "test_a_guest_that_powers_off_is_not_started_again",
         "test_a_guest_that_powered_off_while_no_agent_ran_is_told_so_all_the_same",
         "test_a_killed_vmm_is_told_and_the_next_incarnation_keeps_the_disk",
+        "test_a_guest_is_reached_over_its_tap_and_the_tap_goes_with_its_placement",
     ],
 )
 def test_inside(inside: Inside, name: str) -> None:

@@ -25,6 +25,7 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Inside:
         "test_what_ended_a_guest_is_told_and_the_next_incarnation_follows[reboot-GuestReset]",
         "test_what_ended_a_guest_is_told_and_the_next_incarnation_follows[panic-GuestPanicked]",
         "test_a_guest_that_powers_off_is_not_seen_to_end_and_its_console_tells",
+        "test_a_guest_is_reached_over_its_tap_and_the_tap_goes_with_its_placement",
     ],
 )
 def test_inside(inside: Inside, name: str) -> None:

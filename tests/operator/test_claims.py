@@ -50,6 +50,28 @@ def test_a_claim_that_cannot_be_read_holds_everything(claim: Any) -> None:
     assert held.disk_bytes == EVERYTHING["disk_bytes"]
 
 
+def test_a_port_of_the_node_that_leads_into_the_guest_is_held() -> None:
+    forward = {"name": "web", "protocol": "TCP", "nodePort": 8080, "guestPort": 80}
+    cards = [
+        {"name": "lan", "type": "Tap", "tap": {"bridge": "br0"}},
+        {"name": "nat", "type": "User", "user": {"portForwards": [forward]}},
+    ]
+    whole = placement(CLAIM)
+    whole["spec"]["launch"] = {"networks": cards}
+    held = claim_of(whole, {})
+    assert held is not None
+    assert held.node_ports == {"TCP 8080"}
+
+
+@pytest.mark.parametrize("networks", [None, "lots", [{"name": "lan"}], [7]])
+def test_networks_that_cannot_be_read_hold_no_port_and_stop_nothing(networks: Any) -> None:
+    whole = placement(CLAIM)
+    whole["spec"]["launch"] = {"networks": networks}
+    held = claim_of(whole, {})
+    assert held is not None
+    assert (held.node_ports, held.vcpus) == (frozenset(), 2)
+
+
 def test_what_has_ended_and_what_is_a_dry_run_hold_nothing() -> None:
     dry = placement(CLAIM)
     dry["spec"]["mode"] = "DryRun"

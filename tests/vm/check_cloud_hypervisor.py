@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 
+from schedune.api.nodetruth import NetworkFact
 from schedune.api.vmplacement import PlacementState
+from schedune.launch.guest_identity import mac_address
 from schedune_agent.record import LaunchRecord
 from schedune_agent.vmm.cloud_hypervisor.events import EventFile
 from schedune_agent.vmm.cloud_hypervisor.requests import events_file
+from schedune_agent.vmm.taps import tap_names
 from schedune_testing.given import CLOUD_HYPERVISOR, given_binary
+from schedune_testing.own_network import add_bridge, ask_guest, own_network, ports_of
+from schedune_testing.vms import PATIENCE_S, Machine
 
 S = PlacementState
 CLOCK_RUNS = 100
@@ -141,3 +146,22 @@ async def test_a_killed_vmm_is_told_and_the_next_incarnation_keeps_the_disk(worl
     assert second.last_exit.reason in ("VMMKilled", "ExitUnknown"), second.last_exit
     assert (one.paths.disks / "data.raw").read_bytes() != written
     assert one.vms() == [second.process.pid]
+
+
+async def test_a_guest_is_reached_over_its_tap_and_the_tap_goes_with_its_placement(
+    world: Callable[..., Any], machine: Machine
+) -> None:
+    with own_network():
+        add_bridge("br0", "10.0.2.2/24")
+        facts = machine.facts.model_copy(update={"networks": [NetworkFact(name="br0")]})
+        card = {"name": "lan", "type": "Tap", "tap": {"bridge": "br0"}}
+        one = world("schedune.test=network", networks=[card], facts=facts)
+        await one.agent(is_in(S.RUNNING, S.FAILED))
+        assert one.record.state is S.RUNNING, one.record.trace
+        (tap,) = ports_of("br0")
+        assert tap == tap_names(one.settings, one.uid)[0]
+        told = ask_guest("10.0.2.15", 7, patience_s=PATIENCE_S)
+        assert told == f"schedune-guest: {mac_address('workload-uid', 'lan')}"
+        one.delete()
+        await one.agent(lambda found: found.ended is not None and not ports_of("br0"))
+        assert (one.vms(), one.remains()) == ([], [])

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
+from schedune.api.nodetruth import NetworkFact
 from schedune.api.vmplacement import PlacementState
+from schedune.launch.guest_identity import mac_address
 from schedune_agent.record import LaunchRecord
 from schedune_agent.vmm.console_log import ConsoleLog
+from schedune_agent.vmm.taps import tap_names
 from schedune_testing.given import FIRECRACKER, given_binary
+from schedune_testing.own_network import add_bridge, ask_guest, own_network, ports_of
+from schedune_testing.vms import PATIENCE_S, Machine
 
 S = PlacementState
 
@@ -116,3 +121,22 @@ async def test_a_guest_that_powers_off_is_not_seen_to_end_and_its_console_tells(
     await one.agent(lambda found: found.ended is not None)
     assert one.record.last_exit.reason == "HostStopped"
     assert one.vms() == []
+
+
+async def test_a_guest_is_reached_over_its_tap_and_the_tap_goes_with_its_placement(
+    world: Callable[..., Any], machine: Machine
+) -> None:
+    with own_network():
+        add_bridge("br0", "10.0.2.2/24")
+        facts = machine.facts.model_copy(update={"networks": [NetworkFact(name="br0")]})
+        card = {"name": "lan", "type": "Tap", "tap": {"bridge": "br0"}}
+        one = world("schedune.test=network", networks=[card], facts=facts)
+        await one.agent(is_in(S.RUNNING, S.FAILED))
+        assert one.record.state is S.RUNNING, one.record.trace
+        (tap,) = ports_of("br0")
+        assert tap == tap_names(one.settings, one.uid)[0]
+        told = ask_guest("10.0.2.15", 7, patience_s=PATIENCE_S)
+        assert told == f"schedune-guest: {mac_address('workload-uid', 'lan')}"
+        one.delete()
+        await one.agent(lambda found: found.ended is not None and not ports_of("br0"))
+        assert (one.vms(), one.remains()) == ([], [])

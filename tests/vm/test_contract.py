@@ -197,9 +197,10 @@ async def test_one_that_runs_has_no_right_and_can_gain_none(bare: BareVm) -> Non
 async def test_as_a_user_of_its_own_it_can_be_asked_found_again_and_ended_as_any(
     bare: BareVm,
 ) -> None:
-    user = vm_users.user_of(SOMEBODY.uid, bare.inputs.launch)
+    user = vm_users.user_of(SOMEBODY.uid, bare.inputs.launch, bare.adapter.backend)
     assert user is not None
-    if first_denied(user, [], vm_users.devices_of(bare.inputs.launch)):
+    devices = vm_users.devices_of(bare.inputs.launch, bare.adapter.backend)
+    if first_denied(user, [], devices):
         pytest.skip("not given: a /dev/kvm that is open to its group")
     bare.confinement = Confinement(user=user)
     identity = (await bare.run()).handle.identity

@@ -5,13 +5,15 @@ A placement's worker speaks to this port only. What a VMM can do is asked of it 
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
+from schedune.api.machine import Network
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
 from schedune.api.vmworkload import Backend
+from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
 from schedune_agent.record import RECORDS
 from schedune_agent.system.processes import ProcessHandle
@@ -23,6 +25,11 @@ class VmmError(Exception):
 
 class VmmRefusalError(VmmError):
     """The VMM answered that it cannot run this VM: to ask again would not help."""
+
+    @property
+    def reason(self) -> Reason:
+        """The code that tells it."""
+        return Reason(codes.SPAWN_FAILED, str(self))
 
 
 class PlanError(ValueError):
@@ -93,6 +100,17 @@ class LaunchFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Tap:
+    """One network card's other end on this node."""
+
+    name: str
+    """Of the network device."""
+    bridge: str
+    descriptor: int | None = None
+    """The number under which the VMM finds it open; None: it opens it itself, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchInputs:
     """All that a launch is put together from."""
 
@@ -110,6 +128,19 @@ class LaunchInputs:
     """Version of the kernel's Landlock; 0: there is none, or nobody knows."""
     machine: str = ""
     """Machine type that the binary has; "": the usual one, or the VMM knows none."""
+    taps: Mapping[str, Tap] = field(default_factory=dict)
+    """By the name of the network."""
+
+    def tap_of(self, network: Network) -> Tap:
+        """Return the tap of a network card.
+
+        Raises:
+            PlanError: the network is of another type.
+        """
+        try:
+            return self.taps[network.name]
+        except KeyError as error:
+            raise PlanError(f"network {network.name}: type {network.type} has no tap") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +176,8 @@ class LaunchPlan:
     argv: tuple[str, ...]
     requests: tuple[Request, ...] = ()
     """What its API is asked once it answers, in this order; the last one starts the guest."""
+    taps: tuple[Tap, ...] = ()
+    """What is made before it starts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from schedune_agent.system import cgroup, processes
 from schedune_agent.system.cgroup_limits import Limits, set_limits
 from schedune_agent.system.launcher import Given, VmUser
 from schedune_agent.vmm.port import LaunchPlan, VmmError, VmPaths
+from schedune_agent.vmm.taps import made_taps, remove_taps
 
 VMS: Final = "vms"
 """Folder in the state directory: what guests write, one folder for each VM."""
@@ -39,20 +41,31 @@ class Confinement:
 async def start(
     plan: LaunchPlan, paths: VmPaths, boot_id: str, confinement: Confinement
 ) -> RecordedProcess:
-    """Start a VMM and return who it is.
+    """Start a VMM, with its taps, and return who it is.
 
     Raises:
+        TapError: a tap could not be made.
         VmmError: it could not be started, or ended at once; with its own words.
     """
+    user = confinement.user
+    with made_taps(plan.taps, user.uid if user else None) as descriptors:
+        pid = _spawn(plan, paths, confinement, descriptors)
+        return await _await_exec(pid, plan, paths, boot_id)
+
+
+def _spawn(
+    plan: LaunchPlan, paths: VmPaths, confinement: Confinement, descriptors: Mapping[int, int]
+) -> int:
     try:
         _make_run_folder(paths, confinement.user)
         with os.fdopen(_open_log(paths), "wb") as log:
             doors = _make_groups(confinement)
-            given = Given(plan.binary, paths.run, log.fileno(), doors, confinement.user)
-            pid = processes.spawn(plan.argv, given)
+            given = Given(
+                plan.binary, paths.run, log.fileno(), doors, confinement.user, descriptors
+            )
+            return processes.spawn(plan.argv, given)
     except OSError as error:
         raise VmmError(f"{plan.binary} could not be started: {error}") from error
-    return await _await_exec(pid, plan, paths, boot_id)
 
 
 def _make_run_folder(paths: VmPaths, user: VmUser | None) -> None:
@@ -105,13 +118,14 @@ def last_words(paths: VmPaths) -> str:
     return tail.decode(errors="replace").strip().replace("\n", "; ") or "it said nothing"
 
 
-def clean(paths: VmPaths, group: str | None) -> bool:
-    """Remove what an ended VM left, its folders and its control groups; say whether."""
+def clean(paths: VmPaths, group: str | None, taps: Iterable[str] = ()) -> bool:
+    """Remove what an ended VM left: folders, control groups and taps; say whether it is gone."""
     folders = (paths.run, paths.disks)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     groups_gone = cgroup.remove_groups(group) if group else True
-    return groups_gone and not any(folder.exists() for folder in folders)
+    taps_gone = remove_taps(taps)
+    return groups_gone and taps_gone and not any(folder.exists() for folder in folders)
 
 
 def paths_of(settings: AgentSettings, placement_uid: str) -> VmPaths:

@@ -26,6 +26,7 @@ _BY_HEAD: Final[Mapping[str, Callable[[str], str]]] = {
     "topologySpread": lambda rest: f"spec.placement.topologySpread.{rest.partition('/')[0]}",
     "persistentDisk": lambda _: "spec.disks",
     "bridge": lambda _: "spec.networks",
+    "nodePort": lambda _: "spec.networks",
 }
 
 

@@ -6,6 +6,7 @@ from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import LaunchMode
 from schedune.fleet.amounts import EVERYTHING, amounts_of
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.ports import node_ports
 from schedune_cli.problems import Problem
 from schedune_cli.reading.numbers import uncountable_amount
 from schedune_cli.reading.objects import Item
@@ -49,6 +50,7 @@ def claim_of(placement: VMPlacement, labels: Mapping[str, str]) -> ClaimRecord:
         namespace=metadata.namespace,
         workload_uid=spec.workload.uid,
         labels=labels,
+        node_ports=node_ports(spec.launch.networks),
         **amounts_of(spec.claim),
     )
 
@@ -67,5 +69,6 @@ def unreadable_claim(item: Item) -> ClaimRecord | None:
         namespace=namespace,
         workload_uid="",
         labels={},
+        node_ports=frozenset(),
         **EVERYTHING,
     )

@@ -125,9 +125,11 @@ class TapNetwork(ApiModel):
     ]
     """Name of the bridge."""
     mac_address: (
-        Annotated[str, Field(max_length=17, pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")] | None
+        Annotated[str, Field(max_length=17, pattern=r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$")]
+        | None
     ) = None
-    """Unset: derived from the workload's UID."""
+    """Address of the card, of one station (its first byte is even); unset: derived from the
+    workload's UID."""
 
 
 class UserNetwork(ApiModel):

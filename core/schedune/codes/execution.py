@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schedune.codes import confinement, disks, guest_data
+from schedune.codes import confinement, disks, guest_data, networks, placement
 from schedune.codes.row import Actor, Precedence, Row, Stage
 
 
@@ -207,6 +207,8 @@ BEFORE_GUEST: Final = frozenset(
         guest_data.FORBIDDEN, guest_data.MISSING, guest_data.UNUSABLE,
         disks.DISK_NOT_MADE, disks.DISK_OF_ANOTHER, disks.DISK_FORMAT_CHANGED,
         disks.DISK_UNUSABLE, disks.DISK_IN_USE, disks.DISK_SOURCE_UNUSABLE,
+        networks.TAP_NOT_MADE, networks.TAP_IN_USE, networks.TAP_GONE, networks.NODE_PORT_TAKEN,
+        placement.BRIDGE_MISSING,
     )
 )  # fmt: skip
 """Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

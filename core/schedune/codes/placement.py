@@ -103,6 +103,12 @@ BRIDGE_MISSING: Final = _row(
     "make the bridge on the node, or name one that is there in spec.networks",
     "A network of type Tap names a bridge that the node's truth does not list.",
 )  # fmt: skip
+NODE_PORT_TAKEN: Final = _row(
+    "REJECT_NODE_PORT_TAKEN", "NodePortTaken", Actor.USER, Precedence.NOT_NOW,
+    "port {required} of the node leads into {observed}",
+    "choose another nodePort in spec.networks, or wait until that VM has ended",
+    "A placement on the node has a port forward with this nodePort and protocol.",
+)  # fmt: skip
 PERSISTENT_DISK_ELSEWHERE: Final = _row(
     "REJECT_PERSISTENT_DISK_ELSEWHERE", "PersistentDiskElsewhere", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
     "the Persistent disk {subject} is on {observed}, and the VM must run where it is",

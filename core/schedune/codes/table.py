@@ -17,6 +17,7 @@ from schedune.codes import (
     imported,
     intent,
     launch,
+    networks,
     node_class,
     placement,
     probes,
@@ -32,7 +33,7 @@ def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, disks, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
-        host_probes, alarms, firecracker, guest_data, confinement,
+        host_probes, alarms, firecracker, guest_data, confinement, networks,
     )  # fmt: skip
     return {
         value.code: value

@@ -7,6 +7,7 @@ from schedune.api.vmplacement import Claim
 from schedune.decision.decide import Decision
 from schedune.eligibility.demand import disk_needed
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.ports import node_ports
 from schedune.fleet.view import View
 from schedune.launch.overhead import vmm_overhead
 
@@ -40,5 +41,6 @@ def record_for(decision: Decision, row: int, placement_uid: str) -> ClaimRecord:
         hugepage_bytes=intent.memory_bytes if size else 0,
         namespace=intent.namespace,
         workload_uid=intent.uid,
+        node_ports=node_ports(intent.spec.networks),
         labels=intent.labels,
     )

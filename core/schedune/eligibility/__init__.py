@@ -16,6 +16,7 @@ from schedune.eligibility import (
     freshness,
     labels,
     nature,
+    networks,
     state,
 )
 from schedune.eligibility.finding import Check
@@ -43,7 +44,8 @@ CHECKS: tuple[Check, ...] = (
     capacity.check_disk,
     capacity.check_count,
     artifacts.check_artifacts,
-    disks.check_bridges,
+    networks.check_bridges,
+    networks.check_node_ports,
     disks.check_persistent_disks,
     company.check_live,
     company.check_anti_affinity,

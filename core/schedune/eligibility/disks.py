@@ -1,7 +1,6 @@
-"""Persistent disks stay where they are; networks need their bridge."""
+"""Persistent disks stay where they are."""
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 import numpy as np
 
@@ -104,34 +103,3 @@ def _check_silent(question: Question, disk: str) -> Iterator[Finding]:
 
 def _silent(question: Question) -> Mask:
     return np.asarray(ages_seconds(question) > question.view.number("lease_seconds"), np.bool_)
-
-
-def check_bridges(question: Question) -> Iterable[Finding]:
-    """Object where a bridge that a network names is not there."""
-    view = question.view
-    bridges = {one.tap.bridge for one in question.intent.spec.networks if one.tap is not None}
-    for bridge in sorted(bridges):
-        yield Finding(
-            f"bridge/{bridge}",
-            placement.BRIDGE_MISSING,
-            view.known & view.ask("bridges", partial(_lacks, bridge)),
-            partial(_bridge, view, bridge),
-            change=partial(_bridge_change, bridge),
-        )
-
-
-def _lacks(bridge: str, held: frozenset[str]) -> bool:
-    return bridge not in held
-
-
-def _bridge(view: View, bridge: str, at: int) -> Reason:
-    return Reason(placement.BRIDGE_MISSING, _bridges(view, at), bridge, bridge)
-
-
-def _bridge_change(bridge: str, _at: int) -> str:
-    return f"it has a bridge {bridge}"
-
-
-def _bridges(view: View, at: int) -> str:
-    facts = view.node(at).facts
-    return ", ".join(sorted(facts.bridges)) if facts and facts.bridges else "none"

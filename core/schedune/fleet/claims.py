@@ -19,6 +19,8 @@ class Claims:
         self.sums: dict[str, Column] = {name: np.zeros(len(rows), np.int64) for name in AMOUNTS}
         self.pages: dict[int, Column] = {}
         """Bytes of huge pages in use, by the size of a page."""
+        self.ports: dict[str, Column] = {}
+        """How many VMs have each port of the node, of the ports that one has somewhere."""
         self._rows = rows
         for claim in claims:
             self.add(claim)
@@ -42,7 +44,15 @@ class Claims:
             self.sums[name][row] += sign * amount
         if claim.hugepage_size:
             self.used_pages(claim.hugepage_size)[row] += sign * claim.hugepage_bytes
+        for port in claim.node_ports:
+            self._used_port(port)[row] += sign
         return row
+
+    def _used_port(self, port: str) -> Column:
+        found = self.ports.get(port)
+        if found is None:
+            found = self.ports[port] = np.zeros(len(self._rows), np.int64)
+        return found
 
     def used_pages(self, size: int) -> Column:
         """Return the bytes in use of pages of this size, on every row."""

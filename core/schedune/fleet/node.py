@@ -56,5 +56,7 @@ class ClaimRecord:
     """Guest memory that is backed by huge pages of that size."""
     namespace: str = ""
     workload_uid: str = ""
+    node_ports: frozenset[str] = frozenset()
+    """Ports of the node that lead into the guest, as ``fleet.ports`` names them."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the workload: anti-affinity and spread count by them."""

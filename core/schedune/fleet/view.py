@@ -52,6 +52,11 @@ class View:
         """Return the bytes in use of huge pages of a size."""
         return self._pick(self.fleet.claims.used_pages(size))  # type: ignore[no-any-return]
 
+    def claimed_port(self, port: str) -> Mask:
+        """Return where a VM has this port of the node."""
+        column = self.fleet.claims.ports.get(port)
+        return self.none() if column is None else np.asarray(self._pick(column) > 0, np.bool_)
+
     def ask(self, name: str, question: Callable[[Any], bool]) -> Mask:
         """Ask every distinct value of a coded column; True where the answer is yes."""
         return self._ask(self.fleet.coded[name], question)

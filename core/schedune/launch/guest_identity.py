@@ -2,6 +2,8 @@
 
 import hashlib
 
+from schedune.api.machine import Network
+
 
 def guest_uuid(workload_uid: str) -> str:
     """Return the UUID that the guest's firmware tables (SMBIOS) give the machine.
@@ -23,3 +25,9 @@ def mac_address(workload_uid: str, network: str) -> str:
     digest = bytearray(hashlib.sha256(f"{workload_uid}/{network}".encode()).digest()[:6])
     digest[0] = digest[0] & 0xFC | 0x02
     return digest.hex(":")
+
+
+def card_address(workload_uid: str, network: Network) -> str:
+    """Return the address of a card: the one that the workload names, or its own."""
+    named = network.tap.mac_address if network.tap else None
+    return named or mac_address(workload_uid, network.name)

@@ -1,6 +1,7 @@
 """Parse, once, what a user wrote into what it means."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -212,6 +213,7 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
         )
     yield from _bad_probe(spec)
     yield from _bad_guest(spec)
+    yield from _bad_networks(spec)
     if spec.boot.command_line and not spec.boot.kernel:
         yield Reason(
             codes.INVALID_FIELD,
@@ -269,11 +271,26 @@ def _bad_guest(spec: VMWorkloadSpec) -> Iterator[Reason]:
         yield Reason(codes.INVALID_FIELD, SEED_DISK, advice, "spec.disks[].name")
 
 
+def _bad_networks(spec: VMWorkloadSpec) -> Iterator[Reason]:
+    """Two cards with one address, or two ways into the guest from one port, cannot both work."""
+    named = Counter(one.tap.mac_address for one in spec.networks if one.tap)
+    for address, count in named.items():
+        if address is not None and count > 1:
+            where = "spec.networks[].tap.macAddress"
+            yield Reason(codes.INVALID_FIELD, address, "must not be given to two cards", where)
+    forwards = (one for net in spec.networks if net.user for one in net.user.port_forwards)
+    ports = Counter((one.protocol, one.node_port) for one in forwards)
+    for (protocol, port), count in ports.items():
+        if count > 1:
+            where = "spec.networks[].user.portForwards[].nodePort"
+            advice = f"must not be given to two forwards of {protocol}"
+            yield Reason(codes.INVALID_FIELD, str(port), advice, where)
+
+
 def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     """List every field whose function is still missing, with what the user wrote."""
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
-        ("spec.networks[].type", [one.name for one in spec.networks if one.type == "Tap"]),
         ("spec.priorityClassName", spec.priority_class_name),
     )
 

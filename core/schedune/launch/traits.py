@@ -67,6 +67,8 @@ class Traits:
     """Bytes with which it was seen to load a kernel; with less it fails (vmm-measured.md)."""
     page_sizes: frozenset[int] | None = None
     """Sizes of huge pages; None: all that the node has."""
+    takes_open_taps: bool = False
+    """Whether it can be given a tap that is open; else it opens one by its name."""
     has_overlays: bool = True
     """Whether it keeps writes apart from a disk that it only reads; else the disk is copied."""
     needs_root: bool = False
@@ -120,6 +122,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
             "User": ("virtio-net-pci", f"{NETDEV}user"),
             "Tap": ("virtio-net-pci", f"{NETDEV}tap"),
         },
+        takes_open_taps=True,
     ),
     Backend.CLOUD_HYPERVISOR: Traits(
         label="Cloud Hypervisor",

@@ -7,13 +7,14 @@ from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import eligibility as codes
 from schedune.codes import launch as launch_codes
+from schedune.codes import placement as placement_codes
 from schedune.codes.row import Reason
 from schedune.fleet.profile import ArtifactProfile, Facts, Interner, reduce_facts
 from schedune.launch.artifacts import Found, judge_artifact
 from schedune.launch.backends import judge_binary, judge_request
 from schedune.launch.capabilities import KVM, judge_capability
 from schedune.launch.needs import ArtifactNeed, BackendNeeds, needs_of_launch
-from schedune.launch.traits import TRAITS
+from schedune.launch.traits import TRAITS, TUN
 
 
 def validate_launch(launch: Launch, backend: Backend, facts: NodeTruthStatus) -> tuple[Reason, ...]:
@@ -30,6 +31,7 @@ def _objections(launch: Launch, backend: Backend, facts: Facts) -> Iterator[Reas
         reason = judge_capability(KVM, facts)
         if reason is not None:
             yield reason
+    yield from _judge_taps(launch, facts)
     # A file that is wrong comes before what only follows from it: the first one is told.
     for need in needs.launch.artifacts:
         reason = judge_artifact(need, find_artifact(need, facts), facts.architecture)
@@ -37,6 +39,18 @@ def _objections(launch: Launch, backend: Backend, facts: Facts) -> Iterator[Reas
             yield reason
     yield from judge_request(needs)
     yield from judge_pair(needs, facts)
+
+
+def _judge_taps(launch: Launch, facts: Facts) -> Iterator[Reason]:
+    """Give what stands between a node and the taps of a launch."""
+    bridges = sorted({one.tap.bridge for one in launch.networks if one.tap is not None})
+    reason = judge_capability(TUN, facts) if bridges else None
+    if reason is not None:
+        yield reason
+    for bridge in bridges:
+        if bridge not in facts.bridges and "networks" not in facts.failed_probes:
+            held = ", ".join(sorted(facts.bridges)) or "none"
+            yield Reason(placement_codes.BRIDGE_MISSING, held, bridge, bridge)
 
 
 def judge_pair(needs: BackendNeeds, facts: Facts) -> Iterator[Reason]:

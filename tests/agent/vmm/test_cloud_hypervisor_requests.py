@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
+from schedune.launch.guest_identity import mac_address
 from schedune_agent.vmm.cloud_hypervisor.config import VmConfig
 from schedune_agent.vmm.cloud_hypervisor.requests import API, render_argv, render_requests
 from schedune_agent.vmm.markers import backend_of, claim_in_name, placement_of
@@ -21,6 +22,7 @@ from schedune_agent.vmm.port import (
     Owner,
     PlanError,
     Request,
+    Tap,
     VmPaths,
 )
 from schedune_testing.vmm_specs import ApiDescription, description_of
@@ -72,6 +74,7 @@ def inputs(
         "127.0.0.1",
         frozenset({"no-shutdown"}),
         landlock_abi,
+        taps=TAPS,
     )
 
 
@@ -81,12 +84,19 @@ def config(given: LaunchInputs) -> dict[str, Any]:
     return body
 
 
+TAPS = {"lan": Tap("schabcdefghijkl", "br0"), "wan": Tap("schabcdefghijk2", "br1")}
+CARDS: list[dict[str, Any]] = [
+    {"name": "lan", "type": "Tap", "tap": {"bridge": "br0"}},
+    {"name": "wan", "type": "Tap", "tap": {"bridge": "br1", "macAddress": "52:54:00:00:00:01"}},
+]
 FULL = inputs(
     (disk("ReadOnly"), disk("Ephemeral"), disk("Ephemeral", None), disk("ReadOnly", form="Qcow2")),
     Path("/images/initrd"),
     commandLine="console=ttyS0",
     hugepages="2Mi",
+    networks=CARDS,
 )
+NET = {"id": "a", "tap": "schabcdefghijkl", "mac": "52:54:00:00:00:01"}
 DISK = {"id": "a", "serial": "a", "path": "/x", "readonly": True, "image_type": "Raw"}
 
 
@@ -115,8 +125,21 @@ def test_a_misspelt_member_would_be_found(api: ApiDescription) -> None:
         {"disks": [{name: one for name, one in DISK.items() if name != "image_type"}]},
         {"payload": {}},
         {"disks": [{**DISK, "backing_files": True}]},
+        {"net": [{**NET, "ip": "10.0.0.1"}]},
+        {"net": [{**NET, "tap": "eth0"}]},
+        {"net": [{**NET, "tap": "schabcdefghijkl\n"}]},
     ],
-    ids=["misspelt", "misspelt inside", "blind", "format unsaid", "nothing to boot", "backing"],
+    ids=[
+        "misspelt",
+        "misspelt inside",
+        "blind",
+        "format unsaid",
+        "nothing to boot",
+        "backing",
+        "an address for the node",
+        "another device",
+        "a line more",
+    ],
 )
 def test_what_cloud_hypervisor_would_take_and_pass_over_is_refused_by_our_own_form(
     change: dict[str, object],
@@ -145,6 +168,18 @@ def test_a_disks_format_is_told_and_nothing_that_it_names_is_followed() -> None:
     disks = config(FULL)["disks"]
     assert [one["image_type"] for one in disks] == ["Raw", "Raw", "Raw", "Qcow2"]
     assert {one["backing_files"] for one in disks} == {False}
+
+
+def test_a_card_is_on_its_tap_and_has_its_own_address_unless_the_workload_names_one() -> None:
+    assert config(FULL)["net"] == [
+        {
+            "id": "net-lan",
+            "tap": "schabcdefghijkl",
+            "mac": mac_address("workload-uid", "lan"),
+        },
+        {"id": "net-wan", "tap": "schabcdefghijk2", "mac": "52:54:00:00:00:01"},
+    ]
+    assert "net" not in config(inputs())
 
 
 def test_an_artefact_is_only_read_and_a_copy_is_written() -> None:
@@ -181,7 +216,7 @@ def test_the_machine_keeps_its_identity_over_the_attempts_of_a_workload() -> Non
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (inputs(networks=[{"name": "n", "type": "User"}]), "network n"),
+        (inputs(networks=[{"name": "n", "type": "User"}]), "network n: type User has no tap"),
         (inputs(acceleration="Emulated"), "KVM only"),
     ],
 )

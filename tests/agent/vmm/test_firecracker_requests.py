@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
+from schedune.launch.guest_identity import mac_address
 from schedune_agent.system.processes import digest_argv
-from schedune_agent.vmm.firecracker.requests import render_argv, render_requests
+from schedune_agent.vmm.firecracker.requests import render_argv, render_requests, taps_in
 from schedune_agent.vmm.markers import backend_of, claim_in_name, placement_of
 from schedune_agent.vmm.port import (
     DiskFiles,
@@ -19,6 +20,7 @@ from schedune_agent.vmm.port import (
     Owner,
     PlanError,
     Request,
+    Tap,
     VmPaths,
 )
 from schedune_testing.vmm_specs import ApiDescription, description_of
@@ -66,6 +68,7 @@ def inputs(
         VmPaths(run, VMS),
         Owner(uid, "workload-uid", "cluster-uid"),
         "127.0.0.1",
+        taps=TAPS,
     )
 
 
@@ -74,11 +77,17 @@ def asked(given: LaunchInputs) -> dict[str, Any]:
     return {one.path: json.loads(one.body) for one in render_requests(given)}
 
 
+TAPS = {"lan": Tap("schabcdefghijkl", "br0"), "wan": Tap("schabcdefghijk2", "br1")}
+CARDS: list[dict[str, Any]] = [
+    {"name": "lan", "type": "Tap", "tap": {"bridge": "br0"}},
+    {"name": "wan", "type": "Tap", "tap": {"bridge": "br1", "macAddress": "52:54:00:00:00:01"}},
+]
 FULL = inputs(
     (disk("ReadOnly"), disk("Ephemeral")),
     Path("/images/initrd"),
     commandLine="console=ttyS0 reboot=k panic=1",
     hugepages="2Mi",
+    networks=CARDS,
 )
 
 
@@ -128,6 +137,22 @@ def test_no_disk_is_the_root_device_so_that_nothing_is_added_to_the_command_line
     assert [bodies[f"/drives/disk{one}"]["is_root_device"] for one in (0, 1)] == [False, False]
 
 
+def test_a_card_is_on_its_tap_and_has_its_own_address_unless_the_workload_names_one() -> None:
+    bodies = asked(FULL)
+    assert bodies["/network-interfaces/net0"] == {
+        "iface_id": "net0",
+        "host_dev_name": "schabcdefghijkl",
+        "guest_mac": mac_address("workload-uid", "lan"),
+    }
+    assert bodies["/network-interfaces/net1"] == {
+        "iface_id": "net1",
+        "host_dev_name": "schabcdefghijk2",
+        "guest_mac": "52:54:00:00:00:01",
+    }
+    assert taps_in(render_requests(FULL)) == ["schabcdefghijkl", "schabcdefghijk2"]
+    assert taps_in(render_requests(inputs())) == []
+
+
 def test_an_artefact_that_is_only_read_is_opened_for_reading_and_no_other_is() -> None:
     bodies = asked(FULL)
     read, written = bodies["/drives/disk0"], bodies["/drives/disk1"]
@@ -144,7 +169,7 @@ def test_any_number_of_vcpus_goes_since_no_threads_of_a_core_are_told() -> None:
     ("given", "told"),
     [
         (inputs((disk("ReadOnly", form="Qcow2"),)), "raw disks only"),
-        (inputs(networks=[{"name": "n", "type": "User"}]), "type User"),
+        (inputs(networks=[{"name": "n", "type": "User"}]), "network n: type User has no tap"),
         (inputs(hugepages="1Gi"), "2Mi only"),
         (inputs(acceleration="Emulated"), "KVM only"),
     ],

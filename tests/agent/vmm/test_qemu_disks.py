@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedune.api.machine import Network
 from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import DiskAccess
 from schedune.launch.guest_identity import mac_address
 from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay
 from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.disks import render_disks
-from schedune_agent.vmm.qemu.networks import render_networks
 from schedune_agent.vmm.qemu.overlay import MOST_BYTES, SECTOR, empty_image, whole_sectors
 
 IMAGE = Path("/images/root,img")
@@ -80,15 +78,6 @@ def test_the_address_of_a_card_is_always_a_local_one_and_always_the_same(
 def test_cards_of_one_workload_and_of_two_have_addresses_of_their_own() -> None:
     pairs = [("a", "lan"), ("a", "wan"), ("b", "lan")]
     assert len({mac_address(uid, name) for uid, name in pairs}) == 3
-
-
-def test_a_port_forward_leads_from_every_address_of_the_node() -> None:
-    forward = {"name": "dns", "protocol": "UDP", "nodePort": 5353, "guestPort": 53}
-    card = Network.model_validate(
-        {"name": "lan", "type": "User", "user": {"portForwards": [forward]}}
-    )
-    options = dict(pairwise(render_networks([card], "uid")))
-    assert json.loads(options["-netdev"])["hostfwd"] == [{"str": "udp:0.0.0.0:5353-:53"}]
 
 
 @given(st.integers(1, MOST_BYTES))

@@ -16,7 +16,7 @@ from schedune.api.vmworkload import Backend
 from schedune_agent.system import processes
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.markers import find_marked
-from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, LaunchPlan, Owner, Vm, VmPaths
+from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, LaunchPlan, Owner, Tap, Vm, VmPaths
 from schedune_agent.vmm.process import Confinement, start
 from schedune_lab.machine import ensure_kernel, ensure_qemu
 from schedune_testing.given import CLOUD_HYPERVISOR, FIRECRACKER, given_binary
@@ -28,6 +28,7 @@ GIVEN: Final[Mapping[Backend, str]] = {
     Backend.FIRECRACKER: FIRECRACKER,
 }
 """Which variable names the binary of what no distribution has."""
+NO_TAPS: Final[Mapping[str, Tap]] = {}
 
 
 def binary_of(backend: Backend) -> str:
@@ -41,7 +42,9 @@ def binary_of(backend: Backend) -> str:
 class BareVm:
     """One VM that is planned, and started when it is asked to."""
 
-    def __init__(self, backend: Backend, folder: Path, **launch: object) -> None:
+    def __init__(
+        self, backend: Backend, folder: Path, taps: Mapping[str, Tap] = NO_TAPS, **launch: object
+    ) -> None:
         self.uid, self.cluster = str(uuid.uuid4()), str(uuid.uuid4())
         self.paths = VmPaths(folder / "run", folder / "state" / "vms" / self.uid)
         self.confinement = Confinement()
@@ -74,6 +77,7 @@ class BareVm:
             Owner(self.uid, "workload-uid", self.cluster),
             "127.0.0.1",
             frozenset({"no-shutdown"}),
+            taps=taps,
         )
         self.vm: Vm | None = None
 

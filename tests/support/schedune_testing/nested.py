@@ -23,7 +23,8 @@ from schedune_testing.nested_root import OURS, make_image, root_image
 _INIT: Final = Path(__file__).with_name("nested_init.sh")
 _MODULES: Final = (
     "virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
-    "virtio_blk", "crc16", "mbcache", "jbd2", "ext4", "tun", "irqbypass", "kvm", "kvm-amd",
+    "virtio_blk", "crc16", "mbcache", "jbd2", "ext4", "tun", "llc", "stp", "bridge",
+    "irqbypass", "kvm", "kvm-amd",
 )  # fmt: skip
 _MACHINES: Final[Mapping[str, Sequence[str]]] = {
     "x86_64": ("qemu-system-x86_64", "q35,accel=tcg", "max,+svm"),

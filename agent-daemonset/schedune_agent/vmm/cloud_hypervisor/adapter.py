@@ -28,7 +28,8 @@ class CloudHypervisor:
         Raises:
             PlanError: it cannot be written down safely, or asks for what this VMM has not.
         """
-        return LaunchPlan(inputs.binary, render_argv(inputs), render_requests(inputs))
+        argv, requests = render_argv(inputs), render_requests(inputs)
+        return LaunchPlan(inputs.binary, argv, requests, tuple(inputs.taps.values()))
 
     def attach(
         self, handle: ProcessHandle, paths: VmPaths, placement_uid: str

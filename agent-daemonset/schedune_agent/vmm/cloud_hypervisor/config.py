@@ -54,6 +54,14 @@ class Disk(_Closed):
     backing_files: Literal[False] = False
 
 
+class Net(_Closed):
+    """One network card on a tap of this name, which is there: only then is it left as it is."""
+
+    id: str
+    tap: Annotated[str, Field(pattern=r"^sch[a-z2-7]{12}$")]
+    mac: str
+
+
 class Serial(_Closed):
     """The console; at a socket it is held in a ring of 1 MiB until somebody reads it."""
 
@@ -93,6 +101,7 @@ class VmConfig(_Closed):
     memory: Memory
     payload: Payload
     disks: list[Disk] | None = None
+    net: list[Net] | None = None
     serial: Serial
     console: Console = Console()
     rng: Rng = Rng()

@@ -12,12 +12,13 @@ from typing import Final, Literal
 from schedune.api.quantity import parse_bytes
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend, DiskAccess, DiskFormat
-from schedune.launch.guest_identity import guest_uuid
+from schedune.launch.guest_identity import card_address, guest_uuid
 from schedune_agent.system.sockets import LONGEST_PATH
 from schedune_agent.vmm.cloud_hypervisor.config import (
     Cpus,
     Disk,
     Memory,
+    Net,
     Payload,
     Platform,
     Serial,
@@ -98,13 +99,12 @@ def render_requests(inputs: LaunchInputs) -> tuple[Request, ...]:
     launch, files, paths = inputs.launch, inputs.files, inputs.paths
     if launch.acceleration is not Acceleration.KVM:
         raise PlanError("Cloud Hypervisor runs under KVM only")
-    if launch.networks:
-        raise PlanError(f"network {launch.networks[0].name}: its tap is not made yet")
     config = VmConfig(
         cpus=Cpus(boot_vcpus=launch.vcpus, max_vcpus=launch.vcpus),
         memory=_memory(launch),
         payload=_payload(launch, files),
         disks=_disks(files.disks) or None,
+        net=_cards(inputs) or None,
         serial=Serial(socket=str(console_socket(paths))),
         vsock=Vsock(cid=GUEST_CID, socket=str(vsock_socket(paths))),
         platform=Platform(uuid=guest_uuid(inputs.owner.workload_uid)),
@@ -141,6 +141,15 @@ def _disks(disks: Sequence[DiskFiles]) -> list[Disk]:
             image_type=_image_type(one),
         )
         for one in disks
+    ]
+
+
+def _cards(inputs: LaunchInputs) -> list[Net]:
+    """Return the network cards in the order in which the guest sees them."""
+    owner = inputs.owner.workload_uid
+    return [
+        Net(id=f"net-{one.name}", tap=inputs.tap_of(one).name, mac=card_address(owner, one))
+        for one in inputs.launch.networks
     ]
 
 

@@ -26,6 +26,7 @@ from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmmRefusalError, VmPaths
 from schedune_agent.vmm.process import last_words
+from schedune_agent.vmm.taps import check_made
 from schedune_agent.vmm.vsock import ask_guest
 
 _SOCKET_SECONDS: Final = 10.0
@@ -113,7 +114,8 @@ class CloudHypervisorVm:
         Cloud Hypervisor would boot it without Landlock. So it is made anew.
 
         Raises:
-            VmmRefusalError: the VMM refused one of the requests; the next was not asked.
+            VmmRefusalError: the VMM refused one of the requests, or a tap is gone; the next was
+                not asked.
             VmmError: the VMM did not answer.
         """
         state, history = await self._state(), self._events.look()
@@ -128,7 +130,7 @@ class CloudHypervisorVm:
 
     async def _demand(self, request: Request) -> None:
         if request.path == CREATE:
-            _check(request.body)
+            check_made(one.tap for one in _checked(request.body).net or ())
         answer = await self._ask(
             request.method, request.path, request.body, timeout_s=_BEGIN_SECONDS
         )
@@ -230,13 +232,15 @@ def _end_of(history: History) -> Row | None:
     return codes.GUEST_REBOOT_LOOP if history.loops else None
 
 
-def _check(body: str) -> None:
-    """Refuse what Cloud Hypervisor would take and pass over, also out of an old record.
+def _checked(body: str) -> VmConfig:
+    """Read a request, also out of an old record.
+
+    What Cloud Hypervisor would take and pass over is refused.
 
     Raises:
         VmmRefusalError: the body is none that this agent writes.
     """
     try:
-        VmConfig.model_validate_json(body)
+        return VmConfig.model_validate_json(body)
     except ValidationError as error:
         raise VmmRefusalError(f"the recorded request cannot be sent: {error}"[:400]) from error

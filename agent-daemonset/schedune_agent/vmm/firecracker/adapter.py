@@ -28,7 +28,8 @@ class Firecracker:
         Raises:
             PlanError: Firecracker has not what the launch asks for.
         """
-        return LaunchPlan(inputs.binary, render_argv(inputs), render_requests(inputs))
+        argv, requests = render_argv(inputs), render_requests(inputs)
+        return LaunchPlan(inputs.binary, argv, requests, tuple(inputs.taps.values()))
 
     def attach(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> FirecrackerVm:
         """Take hold of a proved process."""

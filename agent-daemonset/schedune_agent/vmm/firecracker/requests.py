@@ -5,15 +5,16 @@ file that the agent found itself; identifiers are ours. Nothing is left for Fire
 add to the guest's command line: no disk is given to it as the root device.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from schedune.api.machine import Network
 from schedune.api.quantity import parse_bytes
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Backend, DiskAccess, DiskFormat
+from schedune.launch.guest_identity import card_address
 from schedune_agent.system.sockets import LONGEST_PATH
 from schedune_agent.vmm.markers import name_marker
 from schedune_agent.vmm.port import DiskFiles, LaunchInputs, PlanError, Request, VmPaths
@@ -21,6 +22,7 @@ from schedune_agent.vmm.vsock import GUEST_CID
 
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Firecracker panics at any other, and takes more than ASCII for alphanumeric."""
+CARDS: Final = "/network-interfaces/"
 _MEBI: Final = 2**20
 _LARGE_PAGE: Final = 2 * _MEBI
 
@@ -70,13 +72,13 @@ def render_requests(inputs: LaunchInputs) -> tuple[Request, ...]:
     launch, files, paths = inputs.launch, inputs.files, inputs.paths
     if launch.acceleration is not Acceleration.KVM:
         raise PlanError("Firecracker runs under KVM only")
-    _refuse_cards(launch.networks)
     asked = [
         ("/logger", {"log_path": str(log_pipe(paths)), "level": "Warning", "show_level": True}),
         ("/serial", {"serial_out_path": str(console_pipe(paths))}),
         ("/machine-config", _machine(launch)),
         ("/boot-source", _boot(launch, files.kernel, files.initrd)),
         *_drives(files.disks),
+        *_cards(inputs),
         ("/vsock", {"guest_cid": GUEST_CID, "uds_path": str(vsock_socket(paths))}),
         ("/entropy", {}),
         ("/actions", {"action_type": "InstanceStart"}),
@@ -132,6 +134,21 @@ def _file_of(files: DiskFiles) -> Path:
     return files.overlay
 
 
-def _refuse_cards(networks: Sequence[Network]) -> None:
-    for one in networks:
-        raise PlanError(f"network {one.name}: Firecracker has no network of type {one.type}")
+def _cards(inputs: LaunchInputs) -> Iterator[tuple[str, dict[str, object]]]:
+    """Give the network cards in the order in which the guest sees them."""
+    for number, one in enumerate(inputs.launch.networks):
+        name = f"net{number}"
+        yield (
+            f"{CARDS}{name}",
+            {
+                "iface_id": name,
+                "host_dev_name": inputs.tap_of(one).name,
+                "guest_mac": card_address(inputs.owner.workload_uid, one),
+            },
+        )
+
+
+def taps_in(requests: Sequence[Request]) -> list[str]:
+    """Return the names of the taps that requests tell Firecracker to open."""
+    cards = [json.loads(one.body) for one in requests if one.path.startswith(CARDS)]
+    return [one["host_dev_name"] for one in cards]

@@ -15,10 +15,11 @@ from schedune_agent.system import processes
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm import vsock
 from schedune_agent.vmm.firecracker.output import Output
-from schedune_agent.vmm.firecracker.requests import api_socket, vsock_socket
+from schedune_agent.vmm.firecracker.requests import api_socket, taps_in, vsock_socket
 from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmmRefusalError, VmPaths
 from schedune_agent.vmm.process import last_words
+from schedune_agent.vmm.taps import check_made
 
 _SOCKET_SECONDS: Final = 10.0
 _ASK_SECONDS: Final = 5.0
@@ -103,7 +104,7 @@ class FirecrackerVm:
         changes nothing.
 
         Raises:
-            VmmRefusalError: Firecracker refused one; with its own words.
+            VmmRefusalError: Firecracker refused one, with its own words; or a tap is gone.
             VmmError: it did not answer.
         """
         if await self._state() != _NOT_STARTED:
@@ -112,6 +113,7 @@ class FirecrackerVm:
             self._output.make()
         except OSError as error:
             raise VmmError(f"no place for what it writes: {error}") from error
+        check_made(taps_in(requests))
         for one in requests:
             answer = await self._answer(one, _CONFIGURE_SECONDS)
             if not answer.is_done:

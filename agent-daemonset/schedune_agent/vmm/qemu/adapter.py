@@ -27,7 +27,9 @@ class Qemu:
         Raises:
             PlanError: a path would be misread by QEMU, or is too long for a socket.
         """
-        return LaunchPlan(inputs.binary, tuple(render_argv(inputs)))
+        return LaunchPlan(
+            inputs.binary, tuple(render_argv(inputs)), taps=tuple(inputs.taps.values())
+        )
 
     def attach(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> QemuVm:
         """Take hold of a proved process."""

@@ -103,7 +103,7 @@ def render_argv(inputs: LaunchInputs) -> list[str]:
                 *_ready_port(paths),
                 *(_agent_port(paths) if launch.readiness.probe is Probe.GUEST_AGENT else []),
                 *render_disks(files.disks),
-                *render_networks(launch.networks, owner.workload_uid, inputs.forward_address),
+                *render_networks(inputs),
             ],
             inputs.machine,
         ),

@@ -1,0 +1,28 @@
+"""What stands against a launch's networks on this machine at this moment, whatever facts say."""
+
+from schedune.api.vmplacement import Launch
+from schedune.codes import networks as codes
+from schedune.codes.row import Reason
+from schedune_agent.system import taps
+from schedune_agent.system.ports import objection_to_listening
+from schedune_agent.vmm.taps import no_bridge
+
+
+def objection_to_networks(launch: Launch, forward_address: str) -> Reason | None:
+    """Return the first thing that stands against them; None: nothing is seen."""
+    for network in launch.networks:
+        if network.tap is not None and not _may_be_bridge(network.tap.bridge):
+            return no_bridge(network.tap.bridge)
+        for one in network.user.port_forwards if network.user else ():
+            told = objection_to_listening(one.protocol, forward_address, one.node_port)
+            if told is not None:
+                return Reason(codes.NODE_PORT_TAKEN, told, f"{one.protocol} {one.node_port}")
+    return None
+
+
+def _may_be_bridge(name: str) -> bool:
+    """Say whether it is a bridge, or we may not ask: then to make the tap says more."""
+    try:
+        return taps.is_bridge(name)
+    except PermissionError:
+        return True
