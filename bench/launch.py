@@ -24,7 +24,7 @@ from machine import end_in_order_on_sigterm
 from table import tell, tell_machine
 
 from schedune.api.vmplacement import PlacementState
-from schedune_agent import placement_base, placement_launch
+from schedune_agent import placement_launch, placement_process
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import LaunchRecord, RecordStore
@@ -44,7 +44,7 @@ _DISK: Final = {"name": "scratch", "emptySize": "1Gi", "format": "Raw", "access"
 _STEPS: Final = (
     (RecordStore, "save", "records written and synced"),
     (Preparation, "objection", "live validation and plan"),
-    (placement_base, "find_marked", "looking for a VM of an earlier agent"),
+    (placement_process, "find_marked", "looking for a VM of an earlier agent"),
     (placement_launch, "make_overlay", "overlay made and synced"),
     (cgroup, "make_groups", "control groups"),
     (processes, "spawn", "fork and exec"),

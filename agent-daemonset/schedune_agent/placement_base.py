@@ -35,12 +35,10 @@ from schedune_agent.preparation import Preparation
 from schedune_agent.record import MOST_TRACE, LaunchRecord, RecordError, RecordStore
 from schedune_agent.report import project
 from schedune_agent.settings import AgentSettings, VmUsersSettings
-from schedune_agent.system import processes
 from schedune_agent.system.cgroup_limits import Limits
 from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.console_log import ConsoleLog
-from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.persistent import PersistentDisks, remove_disks
 from schedune_agent.vmm.port import GuestEnd, PlanError, Request, Vm, Vmm, VmmError
 from schedune_agent.vmm.process import Confinement, clean, paths_of
@@ -53,10 +51,6 @@ HEARTBEAT_SECONDS: Final = 10.0
 MISSES_TO_DEGRADE: Final = 3
 CONSOLE_LINES: Final = 20
 _LOG: Final = logging.getLogger(__name__)
-
-
-class SplitError(Exception):
-    """Several processes claim to be one VM, and no record says which is."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +95,8 @@ class PlacementOnNode:
         self._is_proved = False
         self._has_record = record is not None
         self._started_at = time.monotonic()
+        self._spawned_at: float | None = None
+        """When this agent started the VMM (monotonic); None: it did not."""
         self._asked_at = 0.0
         self._misses = 0
 
@@ -313,41 +309,6 @@ class PlacementOnNode:
         claim = self.record.claim or spec.claim
         user = vm_users.user_of(self.record.user, spec.launch, self.record.backend)
         return Confinement(self._group, Limits(memory_of(claim), claim.vcpus), user)
-
-    # --- the process ---------------------------------------------------------------
-
-    def _take(self, identity: processes.ProcessIdentity) -> None:
-        handle = processes.prove(identity, self._node.identity.boot_id)
-        if handle is not None:
-            uid = self.record.placement_uid
-            self._vm = self._vmm.attach(handle, self._paths, uid)
-
-    def _find(self) -> None:
-        """Take hold of the process, recorded or started just before an agent was killed.
-
-        Raises:
-            PermissionError: there is one that may not be looked at; it is not gone.
-            SplitError: several carry the marker; an order to end the VM is for all of them.
-        """
-        if self._vm is None and self.record.process is not None:
-            self._take(self.record.process.identity())
-        if self._vm is not None:
-            return
-        carriers = find_marked(self.record.placement_uid, self._node.settings.cluster_uid)
-        found = [self._identity(pid) for pid in carriers]
-        marked = [one for one in found if one is not None]
-        if len(marked) > 1 and not self._stop_wanted():
-            pids = ", ".join(str(one.pid) for one in marked)
-            raise SplitError(f"pids {pids} all carry its marker")
-        if marked:
-            self._take(marked[0])
-
-    def _identity(self, pid: int) -> processes.ProcessIdentity | None:
-        return processes.read_identity(pid, self._node.identity.boot_id)
-
-    def _reap(self) -> int | None:
-        """Collect the exit code of an ended process, so that no zombie stays."""
-        return self._vm.handle.reap() if self._vm is not None else None
 
     def _exit(self, end: GuestEnd, code: int | None = None) -> Exit:
         return Exit(

@@ -17,7 +17,8 @@ from schedune.lifecycle.observation import Observation, Sighting, Standing
 from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.restart import restarts
 from schedune.lifecycle.transitions import TERMINAL
-from schedune_agent.placement_base import WATCH_SECONDS, Move, PlacementOnNode, S
+from schedune_agent.placement_base import WATCH_SECONDS, Move, S
+from schedune_agent.placement_process import PlacementProcess
 from schedune_agent.record import RecordError
 from schedune_agent.system.cgroup_limits import memory_kills
 from schedune_agent.vmm.port import GuestEnd, Vm, VmmError
@@ -31,7 +32,7 @@ _BY_GUEST: Final = {
 _UNSEEN: Final = (codes.VMM_KILLED, codes.EXIT_UNKNOWN)
 
 
-class PlacementEnd(PlacementOnNode):
+class PlacementEnd(PlacementProcess):
     """A placement that can come to its end."""
 
     async def _end_vmm(self, vm: Vm, end: GuestEnd) -> float:

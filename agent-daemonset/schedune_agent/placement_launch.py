@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from schedune.api.vmplacement import Prepared, Refusal
@@ -16,12 +17,13 @@ from schedune.codes import disks as disk_codes
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
-from schedune.lifecycle.observation import Sighting
+from schedune.lifecycle.observation import Observation, Sighting
+from schedune.lifecycle.readiness import judge_readiness
 from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent import vm_users
 from schedune_agent.guest_data import GuestDataError
 from schedune_agent.live_networks import objection_to_networks
-from schedune_agent.placement_base import HEARTBEAT_SECONDS, Move, S
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
 from schedune_agent.system import processes
@@ -39,6 +41,8 @@ from schedune_agent.vmm.seed import make_seed
 
 _PREPARING: Final = Reason(codes.PREPARING)
 _MAKING_SECONDS: Final = 0.1
+_CONTROL_SECONDS: Final = 120.0
+"""How long a VMM that was started may be silent before it is ended: among many it is slow."""
 
 
 class PlacementLaunch(PlacementRecovery):
@@ -183,7 +187,7 @@ class PlacementLaunch(PlacementRecovery):
             self._keep(process=RecordedProcess.of(vm.handle.identity))
             await vm.await_control()
             await vm.verify()
-            if found and not self._is_proved:
+            if self._spawned_at is None and not self._is_proved:
                 self._see_proved(RecordedProcess.of(vm.handle.identity))
             self._is_proved = True
             told = f"pid {vm.handle.identity.pid}, {self.record.backend.value} {vm.version}"
@@ -193,10 +197,25 @@ class PlacementLaunch(PlacementRecovery):
         except VmmRefusalError as error:
             return await self._fail(error.reason)
         except VmmError as error:
-            if found:
-                return self._unproved(Sighting.UNRESPONSIVE, error)
-            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+            return await self._not_up(error)
         return 0.0
+
+    async def _not_up(self, error: VmmError) -> float:
+        """The VMM does not answer: one that lives has its time, on a busy node it needs it."""
+        if self._vm is None or not self._vm.handle.is_alive:
+            return await self._fail(Reason(codes.SPAWN_FAILED, str(error)))
+        if self._spawned_at is None or self.record.state is not S.LAUNCHING:
+            return self._unproved(Sighting.UNRESPONSIVE, error)
+        now = self._node.clock()
+        waited = timedelta(seconds=time.monotonic() - self._spawned_at)
+        deadline = now - waited + timedelta(seconds=_CONTROL_SECONDS)
+        seen = Observation(Sighting.UNRESPONSIVE, detail=str(error)[:200])
+        verdict = judge_readiness(self.record.backend, seen, deadline=deadline, now=now)
+        if verdict.reason is not None:
+            return await self._fail(verdict.reason)
+        if self.record.trace[-1].code != codes.RECOVERY_UNANSWERED.code:
+            self._note(Reason(codes.RECOVERY_UNANSWERED, seen.detail))
+        return WATCH_SECONDS
 
     async def _begin(self, vm: Vm) -> None:
         """Let the guest run, and write down what its user may miss.
@@ -271,6 +290,7 @@ class PlacementLaunch(PlacementRecovery):
         taps = tuple(self._preparation().taps().values())
         plan = LaunchPlan(self.record.binary or argv[0], tuple(argv), taps=taps)
         self._console.begin(self.record.incarnation)
+        self._spawned_at = time.monotonic()
         return await start(plan, paths, self._node.identity.boot_id, self._confinement)
 
     async def _make_seed(self) -> None:

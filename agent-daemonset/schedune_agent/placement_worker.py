@@ -12,8 +12,9 @@ from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.lifecycle.observation import Sighting
 from schedune_agent.guest_data import GuestDataLaterError
-from schedune_agent.placement_base import HEARTBEAT_SECONDS, S, SplitError
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_launch import PlacementLaunch
+from schedune_agent.placement_process import UnprovedError
 from schedune_agent.placement_watch import PlacementWatch
 from schedune_agent.record import RecordError
 
@@ -56,8 +57,8 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
             return await self._carry_on() if pause is None else pause
         except PermissionError as error:
             return self._unproved(Sighting.UNSEEN, error)
-        except SplitError as error:
-            return self._unproved(Sighting.SEVERAL, error)
+        except UnprovedError as error:
+            return self._unproved(error.sighting, error)
 
     async def _carry_on(self) -> float:
         if self._stop_wanted():

@@ -78,3 +78,24 @@ def remove_groups(name: str, root: Path = ROOT) -> bool:
         with contextlib.suppress(OSError):
             group.rmdir()
     return not any(group.exists() for group in groups)
+
+
+def processes_in(name: str, root: Path = ROOT) -> set[int]:
+    """Return which processes are in the groups of this name, in any hierarchy.
+
+    Raises:
+        OSError: a group is there and may not be looked into.
+    """
+    found = set[int]()
+    for hierarchy in hierarchies(root):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.update(map(int, (hierarchy / PARENT / name / "cgroup.procs").read_text().split()))
+    # A process outside of our pid namespace is told as 0.
+    return found - {0}
+
+
+def names(root: Path = ROOT) -> set[str]:
+    """Return the names of all groups of VMs, whoever's agent made them."""
+    return {
+        group.name for hierarchy in hierarchies(root) for group in (hierarchy / PARENT).glob("*/")
+    }

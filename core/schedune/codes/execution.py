@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schedune.codes import confinement, disks, guest_data, networks, placement
+from schedune.codes import confinement, disks, guest_data, networks, placement, recovery
 from schedune.codes.row import Actor, Precedence, Row, Stage
 
 
@@ -209,6 +209,8 @@ BEFORE_GUEST: Final = frozenset(
         disks.DISK_UNUSABLE, disks.DISK_IN_USE, disks.DISK_SOURCE_UNUSABLE,
         networks.TAP_NOT_MADE, networks.TAP_IN_USE, networks.TAP_GONE, networks.NODE_PORT_TAKEN,
         placement.BRIDGE_MISSING,
+        recovery.QEMU_SOCKET_TIMEOUT, recovery.CLOUD_HYPERVISOR_SOCKET_TIMEOUT,
+        recovery.FIRECRACKER_SOCKET_TIMEOUT,
     )
 )  # fmt: skip
 """Ends before the guest was ready: a new attempt follows, whatever restartPolicy says."""

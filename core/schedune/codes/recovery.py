@@ -28,6 +28,17 @@ REASSOCIATION_AMBIGUOUS: Final = _row(
     "More than one live process carries the marker of one placement; none of them is taken.",
     "find out which is the VM, and order the others' end in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
+UNMARKED_IN_GROUP: Final = _row(
+    "ERR_RECOVERY_UNMARKED_IN_GROUP", "UnmarkedInGroup",
+    "a process without this VM's marker is in its control group: {observed}",
+    "No process is recorded and none carries the VM's marker, but something lives in the control groups that were made for it. It may be the VM: nothing is started beside it, and it is not touched.",
+    "find out on the node what it is; once it has ended, or has left the group, the placement goes on by itself", Actor.ADMINISTRATOR,
+)  # fmt: skip
+FOREIGN_PROCESS: Final = _row(
+    "ERR_RECOVERY_FOREIGN_PROCESS", "ForeignProcess", "the recorded process is no longer what was started: {observed}",
+    "A process with the recorded pid and start time lives, and its executable or its command line is another. It is never signalled, its pid counts for nothing, and nothing is started until it is gone.",
+    "find out on the node what it is, and end it if it is not needed", Actor.ADMINISTRATOR,
+)  # fmt: skip
 READY_PROBE_FAILED: Final = _row(
     "ERR_READY_PROBE_FAILED", "VMMReportsError", "the VMM reports an error: {observed}",
     "A VM that was ready, and whose VMM tells of an error of its own.",

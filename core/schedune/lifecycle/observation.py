@@ -26,6 +26,10 @@ class Sighting(StrEnum):
     """It could not be looked at, or nobody knows where to look."""
     SEVERAL = "Several"
     """More than one live process carries this VM's marker."""
+    UNMARKED = "Unmarked"
+    """None carries the marker, but a living process is in this VM's control groups."""
+    FOREIGN = "Foreign"
+    """The recorded process lives, and executes something else, or says so."""
 
 
 class Liveness(StrEnum):
@@ -94,5 +98,5 @@ class Observation:
                 return Liveness.ALIVE
             case Sighting.GONE:
                 return Liveness.DEAD
-            case Sighting.UNSEEN | Sighting.SEVERAL:
+            case Sighting.UNSEEN | Sighting.SEVERAL | Sighting.UNMARKED | Sighting.FOREIGN:
                 return Liveness.UNKNOWN

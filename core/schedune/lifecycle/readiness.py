@@ -66,6 +66,10 @@ def judge_readiness(
             return _unknown(recovery.PROCESS_NOT_RECORDED, "it left no exit status")
         case Sighting.SEVERAL:
             return _unknown(recovery.REASSOCIATION_AMBIGUOUS, observation.detail)
+        case Sighting.UNMARKED:
+            return _unknown(recovery.UNMARKED_IN_GROUP, observation.detail)
+        case Sighting.FOREIGN:
+            return _unknown(recovery.FOREIGN_PROCESS, observation.detail)
         case Sighting.UNSEEN:
             return _unknown(recovery.STATUS_UNREADABLE, observation.detail)
 

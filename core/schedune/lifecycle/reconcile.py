@@ -36,6 +36,8 @@ class _Seen(Enum):
     """Nobody knows which process to look at."""
     UNSEEN = auto()
     SEVERAL = auto()
+    UNMARKED = auto()
+    FOREIGN = auto()
     UNRESPONSIVE = auto()
     """Alive, and its VMM does not answer."""
     GONE = auto()
@@ -65,6 +67,8 @@ _UNKNOWN: Final = {
     _Seen.LOST: _Move(_S.UNKNOWN, recovery.PROCESS_NOT_RECORDED),
     _Seen.UNSEEN: _Move(_S.UNKNOWN, recovery.STATUS_UNREADABLE),
     _Seen.SEVERAL: _Move(_S.UNKNOWN, recovery.REASSOCIATION_AMBIGUOUS),
+    _Seen.UNMARKED: _Move(_S.UNKNOWN, recovery.UNMARKED_IN_GROUP),
+    _Seen.FOREIGN: _Move(_S.UNKNOWN, recovery.FOREIGN_PROCESS),
     _Seen.UNRESPONSIVE: _Move(_S.UNKNOWN, execution.RECOVERY_UNANSWERED),
 }
 _MOVES: Final[Mapping[PlacementState, Mapping[_Seen, _Move]]] = MappingProxyType({
@@ -149,6 +153,10 @@ def _classify(
             return _Seen.UNSEEN if standing.has_process else _Seen.LOST
         case Sighting.SEVERAL:
             return _Seen.SEVERAL
+        case Sighting.UNMARKED:
+            return _Seen.UNMARKED
+        case Sighting.FOREIGN:
+            return _Seen.FOREIGN
         case Sighting.UNRESPONSIVE:
             return _Seen.UNRESPONSIVE
         case Sighting.GONE:
@@ -201,6 +209,8 @@ _PLAIN: Final[Mapping[_Seen, str]] = MappingProxyType({
     _Seen.LOST: "the record is without a process",
     _Seen.UNSEEN: "nothing could be seen",
     _Seen.SEVERAL: "they carry the same marker",
+    _Seen.UNMARKED: "nobody knows what it is",
+    _Seen.FOREIGN: "it executes something else",
     _Seen.UNRESPONSIVE: "its control socket is silent",
     _Seen.GONE: "the process is proved gone",
     _Seen.ENDED: "the process is proved gone",

@@ -78,6 +78,12 @@ _FINDINGS: Final[Mapping[Sighting, _Finding]] = MappingProxyType({
     Sighting.SEVERAL: _Finding(
         recovery.REASSOCIATION_AMBIGUOUS, RecoveryEvent.UNKNOWN, "they carry the same marker"
     ),
+    Sighting.UNMARKED: _Finding(
+        recovery.UNMARKED_IN_GROUP, RecoveryEvent.UNKNOWN, "nobody knows what it is"
+    ),
+    Sighting.FOREIGN: _Finding(
+        recovery.FOREIGN_PROCESS, RecoveryEvent.UNKNOWN, "it executes something else"
+    ),
 })  # fmt: skip
 
 

@@ -71,6 +71,8 @@ def test_an_exit_that_was_collected_fails_the_start() -> None:
         (Sighting.GONE, "ERR_RECONCILE_PROCESS_MISSING"),
         (Sighting.UNSEEN, "ERR_RECONCILE_STATUS_UNREADABLE"),
         (Sighting.SEVERAL, "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"),
+        (Sighting.UNMARKED, "ERR_RECOVERY_UNMARKED_IN_GROUP"),
+        (Sighting.FOREIGN, "ERR_RECOVERY_FOREIGN_PROCESS"),
     ],
 )
 def test_what_is_not_known_is_neither_ready_nor_failed(sighting: Sighting, wanted: str) -> None:

@@ -135,9 +135,19 @@ def test_a_record_without_a_process_is_unknown_until_something_is_proved(state: 
 
 
 @pytest.mark.parametrize("state", WATCHED)
-def test_of_two_processes_with_one_marker_none_is_taken(state: S) -> None:
-    found = step(Standing(state), Observation(Sighting.SEVERAL, detail="pids 7 and 8"))
-    assert (found.state, told(found)) == (S.UNKNOWN, "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS")
+@pytest.mark.parametrize(
+    ("sighting", "code"),
+    [
+        (Sighting.SEVERAL, "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"),
+        (Sighting.UNMARKED, "ERR_RECOVERY_UNMARKED_IN_GROUP"),
+        (Sighting.FOREIGN, "ERR_RECOVERY_FOREIGN_PROCESS"),
+    ],
+)
+def test_of_processes_of_which_none_is_proved_none_is_taken(
+    state: S, sighting: Sighting, code: str
+) -> None:
+    found = step(Standing(state), Observation(sighting, detail="pids 7 and 8"))
+    assert (found.state, told(found)) == (S.UNKNOWN, code)
 
 
 @pytest.mark.parametrize("state", [one for one in S if one not in WATCHED])
