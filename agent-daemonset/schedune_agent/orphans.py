@@ -120,6 +120,8 @@ class Orphans:
 
     def _runs(self, record: LaunchRecord) -> bool:
         """Say whether the recorded process may run; only proof says that it does not."""
+        if record.is_of_newer_agent:
+            return True
         told = record.process or record.lost_process
         if told is None or told.boot_id != self._node.identity.boot_id:
             return False

@@ -32,7 +32,7 @@ from schedune_agent.guest_data import GuestData, ReadSecret, no_secrets, read_gu
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger, memory_of
 from schedune_agent.preparation import Preparation
-from schedune_agent.record import MOST_TRACE, LaunchRecord, RecordError, RecordStore
+from schedune_agent.record import FORMAT, MOST_TRACE, LaunchRecord, RecordError, RecordStore
 from schedune_agent.report import project
 from schedune_agent.settings import AgentSettings, VmUsersSettings
 from schedune_agent.system.cgroup_limits import Limits
@@ -79,10 +79,13 @@ class PlacementOnNode:
     def __init__(self, node: Node, placement: VMPlacement, record: LaunchRecord | None) -> None:
         uid = placement.metadata.uid
         self.placement = placement
-        self.record = _with_claim(record or _fresh_record(placement), placement)
+        self.record = _with_claim(_begin_record(placement, record), placement)
         self.prepared: Prepared | None = placement.status.prepared
         self.trouble: Reason | None = None
         """Why the record cannot be written; while it is set, nothing new is on disk."""
+        if self.record.is_of_newer_agent:
+            formats = str(self.record.record_format), f"up to {FORMAT}"
+            self.trouble = Reason(codes.RECORD_OF_NEWER_AGENT, *formats)
         self._node = node
         self._vm: Vm | None = None
         self._persistent = PersistentDisks()
@@ -336,6 +339,17 @@ def _with_claim(record: LaunchRecord, placement: VMPlacement) -> LaunchRecord:
     if record.claim is not None or placement.spec.mode is not LaunchMode.EXECUTE:
         return record
     return record.model_copy(update={"claim": placement.spec.claim})
+
+
+def _begin_record(placement: VMPlacement, record: LaunchRecord | None) -> LaunchRecord:
+    """Go on from the record, or from the status where it is lost or a newer agent's."""
+    if record is None:
+        return _fresh_record(placement)
+    if not record.is_of_newer_agent:
+        return record
+    fresh = _fresh_record(placement)
+    state = S.UNKNOWN if fresh.ended is None else fresh.state
+    return fresh.model_copy(update={"record_format": record.record_format, "state": state})
 
 
 def _fresh_record(placement: VMPlacement) -> LaunchRecord:

@@ -49,7 +49,7 @@ class PlacementRecovery(PlacementEnd):
         Raises:
             RecordError: it cannot be written down.
         """
-        if self._vm is not None:
+        if self._vm is not None or self.record.is_of_newer_agent:
             return False
         self._keep(process=process, lost_process=None)
         self._has_record = True

@@ -27,6 +27,8 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
 
     async def step(self) -> float:
         """Do the next thing; return after how many seconds to look again."""
+        if self.record.is_of_newer_agent:
+            return HEARTBEAT_SECONDS
         try:
             if self.trouble is not None:
                 with contextlib.suppress(RecordError):

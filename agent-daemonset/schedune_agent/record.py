@@ -5,6 +5,7 @@ not make. The placement's status is a projection of the record.
 """
 
 import contextlib
+import json
 import logging
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,8 @@ _READY: Final = frozenset({_S.RUNNING, _S.DEGRADED})
 _LONG_RUN: Final = timedelta(minutes=10)
 _TOLD_IN: Final = timedelta(seconds=1)
 MOST_TRACE: Final = 64
+FORMAT: Final = 1
+"""Of the records that are written here: raised when an older agent would misread them."""
 
 
 class RecordError(Exception):
@@ -76,6 +79,8 @@ class RecordedProcess(StatusModel):
 class LaunchRecord(StatusModel):
     """Everything the agent knows of one placement."""
 
+    record_format: int = FORMAT
+    """Above ``FORMAT``: a newer agent wrote it, and nothing but its names is read."""
     placement_uid: str
     workload_uid: str
     namespace: str
@@ -108,6 +113,11 @@ class LaunchRecord(StatusModel):
     last_exit: Exit | None = None
     ended: Ended | None = None
     refusal: Refusal | None = None
+
+    @property
+    def is_of_newer_agent(self) -> bool:
+        """Say whether a newer agent wrote it: it is left as it is, and so is its VM."""
+        return self.record_format > FORMAT
 
     @property
     def may_run(self) -> bool:
@@ -175,12 +185,13 @@ class RecordStore:
         """Return every readable record by placement UID.
 
         An unreadable one is kept beside its place and counts as lost: its VM is found
-        again by the placement's status and the marker, or reported as an orphan.
+        again by the placement's status and the marker, or reported as an orphan. One of a
+        newer agent stays where it is, for that agent to come back to.
         """
         found = {}
         for path in self._root.glob(f"*/{_FILE}"):
             try:
-                found[path.parent.name] = LaunchRecord.model_validate_json(path.read_bytes())
+                found[path.parent.name] = _parse(path.read_bytes(), path.parent.name)
             except (OSError, ValidationError) as error:
                 _LOG.error("record.unreadable", extra={"path": str(path), "error": str(error)})
                 with contextlib.suppress(OSError):
@@ -194,6 +205,8 @@ class RecordStore:
             RecordError: it is not on disk for sure; names the file.
         """
         folder = self._root / record.placement_uid
+        if record.is_of_newer_agent:
+            raise RecordError(f"{folder / _FILE} is a newer agent's, and stays as it is")
         try:
             if not folder.is_dir():
                 self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -212,3 +225,22 @@ class RecordStore:
             path.unlink()
         if folder.is_dir():
             folder.rmdir()
+
+
+def _parse(content: bytes, placement_uid: str) -> LaunchRecord:
+    """Read a record; of a newer agent's only whose it is, and that its VM may run.
+
+    Raises:
+        ValidationError: it is no record.
+    """
+    try:
+        raw = json.loads(content)
+        told = int(raw["recordFormat"])
+    except (ValueError, LookupError, TypeError):
+        raw, told = {}, FORMAT
+    if told <= FORMAT:
+        return LaunchRecord.model_validate_json(content)
+    _LOG.error("record.of-newer-agent", extra={"uid": placement_uid, "format": told})
+    names = {name: str(raw.get(name, "")) for name in ("workloadUID", "namespace", "name")}
+    fixed = {"placementUID": placement_uid, "recordFormat": told, "state": _S.UNKNOWN}
+    return LaunchRecord.model_validate({**names, **fixed})

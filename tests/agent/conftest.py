@@ -4,6 +4,7 @@ import resource
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.qemu.argv import monitor_socket
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-CLUSTER = "cluster-of-this-test"
+CLUSTER = str(uuid.uuid4())
+"""Of this run of the tests: another one beside it has marked processes of its own."""
 UID = "11111111-2222-3333-4444-555555555555"
 CAPACITY = {"vcpus": 2, "memory": "1Gi", "basis": "Declared"}
 

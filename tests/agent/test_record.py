@@ -1,11 +1,15 @@
 """What is on disk is what the agent goes by: whole, or not at all."""
 
+import json
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
 from schedune.api.vmplacement import PlacementState, VMPlacement, VMPlacementStatus
+from schedune_agent.orphans import Orphans
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordError
@@ -116,3 +120,74 @@ async def test_a_trace_is_bounded_however_often_the_agent_comes_back(
     await worker.step()
     assert len(worker.record.trace) == 64
     assert worker.record.trace[-1].to is S.PREPARING
+
+
+def leave_record_of_newer_agent(node: Node, **changes: object) -> Path:
+    path = node.settings.state_directory / "placements" / UID / "record.json"
+    path.parent.mkdir(parents=True)
+    told = {"recordFormat": 7, "workloadUID": "w", "namespace": "default", "name": "vm"}
+    path.write_text(json.dumps({**told, "placementUID": UID, "state": "Hibernating", **changes}))
+    return path
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_record_of_a_newer_agent_makes_its_vm_unknown_and_both_are_left_as_they_are(
+    node: Node,
+    new_placement: NewPlacement,
+    marked: "subprocess.Popen[bytes]",
+    *,
+    deleted: bool,
+) -> None:
+    """An agent that was replaced by an older one knows nothing of the record but whose it is."""
+    path = leave_record_of_newer_agent(node)
+    written = path.read_bytes()
+    placement = new_placement(status={"state": "Running", "trace": []}, deleted=deleted)
+    worker = PlacementWorker(node, placement, node.records.load_all()[UID])
+    worker.hold_claim()
+    for _ in range(3):
+        await worker.step()
+    status = VMPlacementStatus.model_validate(worker.status())
+    ready = next(one for one in status.conditions if one.type == "Ready")
+    assert (status.state, ready.status, ready.reason) == (
+        S.UNKNOWN,
+        "Unknown",
+        "RecordOfNewerAgent",
+    )
+    assert "format 7, and this agent reads up to 1" in ready.message
+    assert any("ERR_RECORD_OF_NEWER_AGENT" in line for line in status.why)
+    assert (worker.is_live, worker.releasable, status.ended) == (True, False, None)
+    assert UID in node.ledger.held
+    assert (path.read_bytes(), marked.poll()) == (written, None)
+
+
+def test_a_record_of_a_newer_agent_is_not_forgotten_when_its_placement_is_gone(node: Node) -> None:
+    path = leave_record_of_newer_agent(node)
+    orphans = Orphans(node)
+    orphans.load()
+    orphans.sweep({})
+    assert orphans.records[UID].may_run
+    assert path.exists()
+
+
+async def test_what_a_newer_agent_wrote_is_never_written_over(
+    node: Node, new_placement: NewPlacement
+) -> None:
+    leave_record_of_newer_agent(node)
+    worker = PlacementWorker(node, new_placement(), node.records.load_all()[UID])
+    with pytest.raises(RecordError, match="is a newer agent's"):
+        worker._keep(state=S.PENDING)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40])
+async def test_a_record_that_was_cut_anywhere_counts_as_lost_and_its_vm_is_not_started_twice(
+    node: Node, new_placement: NewPlacement, marked: "subprocess.Popen[bytes]", cut: int
+) -> None:
+    node.records.save(record(state="Running"))
+    path = node.settings.state_directory / "placements" / UID / "record.json"
+    path.write_bytes(path.read_bytes()[:cut])
+    placement = new_placement(status={"state": "Running"})
+    worker = PlacementWorker(node, placement, node.records.load_all().get(UID))
+    await worker.step()
+    assert worker.record.process is not None
+    assert worker.record.process.pid == marked.pid
+    assert [entry.code for entry in worker.record.trace][:1] == ["RECOVERY_RECORD_LOST"]

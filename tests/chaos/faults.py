@@ -17,6 +17,7 @@ from bystanders import Bystanders
 from stage import Stage, end
 from strikes import _wake
 
+from schedune_agent.record import FORMAT
 from schedune_agent.vmm.qemu.argv import monitor_socket
 from schedune_testing.vms import World
 
@@ -33,6 +34,8 @@ class Scene:
         self.stage, self.world, self.bystanders, self.chance = stage, world, bystanders, chance
         self.blocks = False
         """The VMM's control socket is out of reach from now on."""
+        self.undo: list[Callable[[], None]] = []
+        """What is put right again after one life: a newer agent comes back to its record."""
         self._strangers: list[subprocess.Popen[bytes]] = []
         self._sockets: list[socket.socket] = []
 
@@ -108,6 +111,13 @@ def renew_record(scene: Scene) -> None:
         _rewrite(scene, lambda told: told.update(hibernation={"since": "2030-01-01"}))
 
 
+def downgrade_agent(scene: Scene) -> None:
+    """Let a newer agent have written it in a form that this one must not touch."""
+    _rewrite(scene, lambda told: told.update(recordFormat=FORMAT + 1))
+    scene.undo.append(lambda: _rewrite(scene, lambda told: told.update(recordFormat=FORMAT)))
+    scene.blocks = True
+
+
 def reuse_pid(scene: Scene) -> None:
     """Let the recorded pid be somebody else's by now: the VM may be dead, or another one."""
     stranger = scene.chance.choice(scene.bystanders.pids)
@@ -155,6 +165,7 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
     "record truncated": truncate_record,
     "record emptied": empty_record,
     "record of a newer version": renew_record,
+    "agent replaced by an older one": downgrade_agent,
     "pid reused by a stranger": reuse_pid,
     "VMM killed while no agent was there": kill_unwatched,
     "VMM stopped while no agent was there": stop_unwatched,

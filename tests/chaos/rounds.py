@@ -116,6 +116,7 @@ class Director:
                 self._strike_between(scenes)
             blocked = any(scene.blocks for scene in scenes)
             self.go_on(worlds, "found", "settled" if blocked else "runs")
+            self._put_right(scenes)
         if self._chance.random() < 0.15:
             self._vanish(worlds)
         else:
@@ -123,6 +124,7 @@ class Director:
                 world.delete()
             if self._chance.random() < 0.3:
                 self._strike_between(scenes)
+            self._put_right(scenes)
             self.go_on(worlds, "end", "over")
         self.check_nothing_left(worlds)
         for scene in scenes:
@@ -134,6 +136,11 @@ class Director:
             return
         FAULTS[name](scene)
         self._note_fault(name)
+
+    def _put_right(self, scenes: Sequence[Scene]) -> None:
+        for scene in scenes:
+            while scene.undo:
+                scene.undo.pop()()
 
     def _note_fault(self, name: str) -> None:
         self.tally.faults[name] += 1

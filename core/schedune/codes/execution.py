@@ -55,6 +55,12 @@ RECORD_UNWRITABLE: Final = _row(
     "The launch record cannot be put on the node's disk.",
     "make room on the node's disk, or repair it", Actor.ADMINISTRATOR,
 )  # fmt: skip
+RECORD_OF_NEWER_AGENT: Final = _row(
+    "ERR_RECORD_OF_NEWER_AGENT", "RecordOfNewerAgent",
+    "a newer agent wrote this VM's launch record: format {observed}, and this agent reads {required}",
+    "The agent was replaced by an older one. What the record says is not known, so the VM counts as running, and neither it nor the record is touched: it is not watched, stopped or started again.",
+    "install the newer agent again, or one that is newer still", Actor.ADMINISTRATOR, Stage.RECOVERY,
+)  # fmt: skip
 VMM_STARTED: Final = _row(
     "VMM_STARTED",
     "VMMStarted",
