@@ -26,9 +26,10 @@ from schedune.lifecycle.orphans import (
 )
 from schedune_agent.placement_base import Node
 from schedune_agent.record import LaunchRecord
+from schedune_agent.residue import Residue
 from schedune_agent.system import processes
 from schedune_agent.vmm.adapters import read_claim
-from schedune_agent.vmm.found import find_vmms
+from schedune_agent.vmm.found import find_in_groups, find_vmms
 from schedune_agent.vmm.process import clean, paths_of
 from schedune_agent.vmm.taps import remove_strays, tap_names
 
@@ -61,6 +62,7 @@ class Orphans:
         """For whom a sweep put something into the ledger."""
         self._unmarked: frozenset[ProcessKey] = frozenset()
         self._told: frozenset[ProcessKey] = frozenset()
+        self._residue = Residue(node)
 
     def load(self) -> None:
         """Read the records of earlier agents, and count what they hold before any admission."""
@@ -76,7 +78,7 @@ class Orphans:
 
         Raises:
             OSError: what is left of a VM that is gone cannot be removed, or a process that
-                carries our marker may not be looked at.
+                may be ours may not be looked at.
         """
         found = self._look()
         placements = tuple(self._placements(known))
@@ -91,7 +93,9 @@ class Orphans:
             if not self._runs(self.records[uid]):
                 self._forget(uid)
         if self._node.launches:
-            remove_strays(self._node.settings, self.records.keys() | known.keys() | seen)
+            accounted = self.records.keys() | known.keys() | seen
+            remove_strays(self._node.settings, accounted)
+            self._residue.sweep(accounted)
 
     def _look(self) -> list[FoundProcess]:
         """Find the VMMs; one without a marker counts when the sweep before saw it too.
@@ -100,7 +104,11 @@ class Orphans:
         another machine: what runs beside its agent does not run there.
         """
         node = self._node
-        found = list(find_vmms(node.settings, node.identity.boot_id, with_unmarked=node.launches))
+        boot_id = node.identity.boot_id
+        unmarked = list(find_in_groups(boot_id)) if node.launches else []
+        grouped = {one.key for one in unmarked}
+        vmms = find_vmms(node.settings, boot_id, with_unmarked=node.launches)
+        found = [*unmarked, *(one for one in vmms if one.key not in grouped)]
         before = self._unmarked
         self._unmarked = frozenset(one.key for one in found if not one.placement_uid)
         return [one for one in found if one.placement_uid or one.key in before]
@@ -132,12 +140,16 @@ class Orphans:
         return found is not None and found.start_time == told.start_time
 
     def _forget(self, uid: str) -> None:
-        """Nothing of it runs and no placement is left: remove what it left, give back its claim."""
-        _LOG.info("placement.forgotten", extra={"uid": uid})
+        """Nothing of it runs and no placement is left: remove what it left, give back its claim.
+
+        A control group that is still busy keeps the record, which names it, for the next sweep.
+        """
+        self._node.ledger.release(uid)
         settings = self._node.settings
         group = uid if self._node.contained else None
-        clean(paths_of(settings, uid), group, tap_names(settings, uid))
-        self._node.ledger.release(uid)
+        if not clean(paths_of(settings, uid), group, tap_names(settings, uid)):
+            return
+        _LOG.info("placement.forgotten", extra={"uid": uid})
         self._node.records.remove(uid)
         del self.records[uid]
 

@@ -1,6 +1,7 @@
 """Unix sockets: connect, and learn who listens."""
 
 import asyncio
+import os
 import socket
 import struct
 from pathlib import Path
@@ -27,3 +28,23 @@ async def connect(
     )
     pid, _, _ = _PEER.unpack(raw)
     return reader, writer, int(pid)
+
+
+def is_listened_at(path: Path) -> bool:
+    """Say whether anybody listens at a socket, or may: only a refusal says that nobody does."""
+    try:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+    try:
+        with socket.socket(socket.AF_UNIX, kind) as asking:
+            # By its folder: no path is too long so.
+            asking.connect(f"/proc/self/fd/{folder}/{path.name}")
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(folder)
+    return True

@@ -8,7 +8,7 @@ from typing import Final
 from schedune.api.vmworkload import Backend
 from schedune.lifecycle.orphans import FoundProcess, ProcessKey
 from schedune_agent.settings import AgentSettings
-from schedune_agent.system import processes
+from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm import markers
 from schedune_agent.vmm.adapters import read_claim
 from schedune_agent.vmm.process import paths_of
@@ -48,6 +48,32 @@ def find_vmms(
                 backend = backend_of(processes.executable_of(pid))
                 if backend is not None:
                     yield from _found(pid, boot_id, backend, "", argv)
+
+
+def find_in_groups(boot_id: str) -> Iterator[FoundProcess]:
+    """Return the processes in VMs' control groups in which nothing carries a marker.
+
+    What runs beside a marked VM in its group belongs to that VM, whosever it is.
+
+    Raises:
+        OSError: a group, or a process in one, may not be looked at; it is not empty.
+    """
+    lines = dict(processes.list_command_lines())
+    for name in sorted(cgroup.names()):
+        pids = cgroup.processes_in(name)
+        if any(markers.carries_a_marker(lines.get(pid, ())) for pid in pids):
+            continue
+        for pid in sorted(pids):
+            found = processes.read_identity(pid, boot_id)
+            if found is not None:
+                key, argv = ProcessKey(pid, found.start_time, boot_id), lines.get(pid, ())
+                yield FoundProcess(key, _program_of(pid), "", read_claim(argv), name)
+
+
+def _program_of(pid: int) -> Backend | None:
+    with contextlib.suppress(OSError):
+        return backend_of(processes.executable_of(pid))
+    return None
 
 
 def _marked_here(argv: Sequence[str], settings: AgentSettings) -> str:

@@ -93,6 +93,21 @@ ORPHAN_STALE_ARTIFACT: Final = _row(
     "Orphan class leaked: a VMM process with Schedune's marker, and neither a launch record nor a VMPlacement that accounts for it.",
     "make sure that nobody needs it, then end the process, or order Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
+ORPHAN_IN_GROUP: Final = _row(
+    "ERR_ORPHAN_IN_CONTROL_GROUP", "OrphanInControlGroup",
+    "{subject} is in the control group of {observed} without its marker, and no VM of it runs",
+    "Orphan class leaked: a process in the control group that was made for a VM, which neither a marker nor a launch record accounts for. Nothing is launched for that placement while it is there.",
+    "find out what it is, then end it, or order Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
+RESIDUE_REMOVED: Final = _row(
+    "ORPHAN_RESIDUE_REMOVED", "ResidueRemoved", "what was left of {subject} is removed: {observed}",
+    "Orphan class residue: folders, sockets, overlays or control groups named by a placement that this node knows nothing of. No process names it, is in its groups, holds a lock on its files or listens at its sockets. A Persistent disk is never among them. Told in the agent's log.",
+)  # fmt: skip
+RESIDUE_IN_USE: Final = _row(
+    "ERR_ORPHAN_RESIDUE_IN_USE", "ResidueInUse", "what was left of {subject} stays: {observed}",
+    "Orphan class residue that somebody uses: a process names it, is in its groups, holds a lock on one of its files, or listens at one of its sockets. Told in the agent's log; it is looked at again at every sweep.",
+    "find out on the node who uses it", Actor.ADMINISTRATOR,
+)  # fmt: skip
 ORPHAN_POSSIBLY_OURS: Final = _row(
     "ERR_ORPHAN_POSSIBLE_SCHEDUNE_PROCESS", "OrphanPossiblyOurs", "{subject} may be ours, but does not fit alone: {observed}",
     "Orphan class contested: several placements could account for the VMM process, which their claims count already; nothing is done to it.",

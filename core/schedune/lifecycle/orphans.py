@@ -27,7 +27,8 @@ class OrphanClass(StrEnum):
     SUPERSEDED = "superseded"
     """It is recorded as ours; its placement is gone, or is told to have ended."""
     LEAKED = "leaked"
-    """It carries our marker, and there is neither a record nor a placement."""
+    """It carries our marker, and there is neither a record nor a placement; or it is in the
+    control group of a VM, and nothing says that it is that VM."""
     CONTESTED = "contested"
     """Several placements could account for it: it carries no marker that tells which."""
     UNMANAGED = "unmanaged"
@@ -58,11 +59,14 @@ class FoundProcess:
     """A VMM process that a sweep found."""
 
     key: ProcessKey
-    backend: Backend
+    backend: Backend | None
+    """None: it is in a VM's control group, and is no VMM that we know."""
     placement_uid: str = ""
     """The UID that its marker carries; "" without a marker."""
     claim: Claim | None = None
     """What it takes of the node by its own command line; None: that does not say."""
+    group_uid: str = ""
+    """Without a marker: the placement in whose control group it is; "" in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,13 @@ def judge_sweep(
     """
     found, held = tuple(processes), tuple(placements)
     verdicts = {one.key: judge_process(one, held) for one in found}
-    claimed = Counter(one.placement_uid for one in verdicts.values())
+    claimed = Counter(verdicts[one.key].placement_uid for one in found if not one.group_uid)
     names = {one.uid: one.name or one.uid for one in held}
     recorded = {(one.uid, one.key) for one in held}
     for one in found:
         uid = verdicts[one.key].placement_uid
-        if uid in names and claimed[uid] > 1 and (uid, one.key) not in recorded:
+        is_rival = uid in names and claimed[uid] > 1 and not one.group_uid
+        if is_rival and (uid, one.key) not in recorded:
             verdicts[one.key] = _orphan(OrphanClass.SPLIT, one, names[uid], uid)
     return verdicts
 
@@ -132,6 +137,9 @@ def judge_process(process: FoundProcess, placements: Iterable[HeldPlacement]) ->
     fitting, marked = _fitting(process, tuple(placements)), process.placement_uid
     if not fitting and marked:
         return _orphan(OrphanClass.LEAKED, process, marked, marked)
+    if not fitting and process.group_uid:
+        reason = Reason(recovery.ORPHAN_IN_GROUP, process.group_uid, subject=_name(process))
+        return OrphanFinding(OrphanClass.LEAKED, reason, process.group_uid)
     if not fitting:
         return _orphan(OrphanClass.UNMANAGED, process)
     if len(fitting) > 1:
@@ -190,11 +198,18 @@ def _fitting(process: FoundProcess, placements: Sequence[HeldPlacement]) -> Sequ
     """Return the placements that could account for a process: one, or it is an orphan."""
     if process.placement_uid:
         return [one for one in placements if one.uid == process.placement_uid]
+    if process.backend is None:
+        return []
     return [one for one in placements if one.key == process.key and one.backend is process.backend]
 
 
 def _orphan(
     kind: OrphanClass, process: FoundProcess, observed: str = "", placement_uid: str = ""
 ) -> OrphanFinding:
-    subject = f"{process.backend.value} with pid {process.key.pid}"
-    return OrphanFinding(kind, Reason(_ROWS[kind], observed, subject=subject), placement_uid)
+    reason = Reason(_ROWS[kind], observed, subject=_name(process))
+    return OrphanFinding(kind, reason, placement_uid)
+
+
+def _name(process: FoundProcess) -> str:
+    what = process.backend.value if process.backend else "a process"
+    return f"{what} with pid {process.key.pid}"

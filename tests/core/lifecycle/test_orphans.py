@@ -62,6 +62,17 @@ def test_a_matched_process_is_never_also_an_orphan_and_every_process_is_judged(
     assert {*owners} <= {one.uid for one in placements}
 
 
+def test_an_unmarked_process_in_a_vms_control_group_is_leaked_and_no_rival_of_the_vm() -> None:
+    vm = FoundProcess(KEY, QEMU, "u1")
+    beside = FoundProcess(ProcessKey(8, 100, "boot"), None, group_uid="u1")
+    assert orphan(beside) == (OrphanClass.LEAKED, "ERR_ORPHAN_IN_CONTROL_GROUP")
+    verdicts = judge_sweep([vm, beside], [HeldPlacement("u1", QEMU, KEY)])
+    assert verdicts[vm.key] == Owner("u1")
+    found = verdicts[beside.key]
+    assert isinstance(found, OrphanFinding)
+    assert (found.orphan_class, found.placement_uid) == (OrphanClass.LEAKED, "u1")
+
+
 @given(PROCESSES, PLACEMENTS)
 def test_the_recorded_process_with_its_own_marker_is_never_called_an_orphan(
     processes: list[FoundProcess], placements: list[HeldPlacement]

@@ -1,0 +1,92 @@
+"""What is left of VMs of which nothing is known any more: removed when nobody uses it.
+
+Only what is named by a placement's UID in our own folders is looked at; a control group
+that nothing else names may be another agent's. Persistent disks are not named so.
+"""
+
+import logging
+import re
+import stat
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+from schedune.codes import recovery
+from schedune.codes.row import Reason
+from schedune_agent.placement_base import Node
+from schedune_agent.record import record_file
+from schedune_agent.system import cgroup, processes
+from schedune_agent.system.locks import is_locked
+from schedune_agent.system.sockets import is_listened_at
+from schedune_agent.vmm.process import clean, paths_of
+
+_UID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Residue:
+    """Looks for what was left; what two sweeps saw, and nobody uses, is removed."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._before: frozenset[str] = frozenset()
+        self._told: dict[str, str] = {}
+        """What was last said of each that is used."""
+
+    def sweep(self, accounted: Collection[str]) -> None:
+        """Remove what is left of placements that are not accounted for.
+
+        Raises:
+            OSError: one of our folders, or a control group, may not be looked into.
+        """
+        left = frozenset(uid for uid in self._names() if uid not in accounted)
+        for uid in sorted(left & self._before):
+            self._remove(uid)
+        self._before = left
+        self._told = {uid: told for uid, told in self._told.items() if uid in left}
+
+    def _names(self) -> set[str]:
+        paths = paths_of(self._node.settings, "any")
+        roots = [one.parent for one in (paths.run, paths.disks, paths.kept)]
+        names = {entry.name for root in roots if root.is_dir() for entry in root.iterdir()}
+        state = self._node.settings.state_directory
+        return {
+            name for name in names if _UID.fullmatch(name) and not record_file(state, name).exists()
+        }
+
+    def _folders(self, uid: str) -> list[Path]:
+        paths = paths_of(self._node.settings, uid)
+        return [one for one in (paths.run, paths.disks, paths.kept) if one.is_dir()]
+
+    def _remove(self, uid: str) -> None:
+        folders = self._folders(uid)
+        used = next(self._uses(uid, folders), None)
+        if used is not None:
+            self._tell(uid, Reason(recovery.RESIDUE_IN_USE, used, subject=f"VM {uid}"))
+            return
+        clean(paths_of(self._node.settings, uid), uid)
+        self._node.records.remove(uid)
+        told = ", ".join(map(str, folders))
+        self._tell(uid, Reason(recovery.RESIDUE_REMOVED, told, subject=f"VM {uid}"))
+
+    def _uses(self, uid: str, folders: Collection[Path]) -> Iterator[str]:
+        """Give who uses it, the cheapest to find out first."""
+        for pid in sorted(cgroup.processes_in(uid)):
+            yield f"pid {pid} is in its control group"
+        for pid, argv in processes.list_command_lines():
+            if any(uid in part for part in argv):
+                yield f"pid {pid} names it"
+        for folder in folders:
+            for path in sorted(folder.rglob("*")):
+                mode = path.lstat().st_mode
+                if stat.S_ISREG(mode) and is_locked(path):
+                    yield f"{path} is locked"
+                if stat.S_ISSOCK(mode) and is_listened_at(path):
+                    yield f"somebody listens at {path}"
+
+    def _tell(self, uid: str, reason: Reason) -> None:
+        """Log it, but a standing state of things once."""
+        if self._told.get(uid) != reason.message:
+            self._told[uid] = reason.message
+            extra = {"uid": uid, "code": reason.row.code, "what": reason.message}
+            _LOG.warning("residue.found", extra=extra)
