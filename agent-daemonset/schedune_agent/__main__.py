@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
-from schedune_agent.app import run_agents
+from schedune_agent.app import clock, run_agents
+from schedune_agent.guests_end import end_guests
+from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import IdentityChangedError
 from schedune_agent.settings import AgentSettings, read_settings
 from schedune_kube.log import set_up_logging
@@ -38,6 +40,33 @@ def replay(files: tuple[Path, ...]) -> None:
         if one.facts_file is None:
             _refuse(f"{path}: `factsFile` is missing: it names what is replayed")
     _run(settings)
+
+
+@main.command("host-shutdown")
+@click.option(
+    "--settings", "file", type=click.Path(path_type=Path), required=True,
+    help="Settings file of the agent of this host (YAML).",
+)  # fmt: skip
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(min=0), default=300.0, show_default=True,
+    help="Seconds that an agent which runs is given to end its guests.",
+)  # fmt: skip
+@click.option("--cancel", is_flag=True, help="The host stays up: take the order back.")
+def host_shutdown(file: Path, wait_s: float, cancel: bool) -> None:  # noqa: FBT001 - a flag
+    """End all guests of this host in order: it goes down. An agent's end never means that."""
+    settings = _read(file)
+    set_up_logging()
+    try:
+        if cancel:
+            HostShutdown(settings.run_directory, "").cancel()
+            return
+        left = asyncio.run(end_guests(settings, wait_s, clock))
+    except OSError as error:
+        _refuse(str(error))
+        raise
+    for one in left:
+        click.echo(f"schedune-agent: {one}", err=True)
+    raise SystemExit(1 if left else 0)
 
 
 def _read(path: Path) -> AgentSettings:

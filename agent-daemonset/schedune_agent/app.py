@@ -1,7 +1,6 @@
 """The composition root: here the clock is read and everything is put together."""
 
 import asyncio
-import fcntl
 import logging
 import signal
 from collections.abc import Coroutine, Iterable
@@ -13,6 +12,7 @@ from typing import Any, Final
 from schedune_agent import vm_users
 from schedune_agent.facts import FactSource, Probes
 from schedune_agent.guest_data import secrets_of
+from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import (
     IdentityChangedError,
     IdentityError,
@@ -24,9 +24,10 @@ from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts
-from schedune_agent.settings import AgentSettings
+from schedune_agent.settings import AgentSettings, agent_lock
 from schedune_agent.system import cgroup
 from schedune_agent.system.launcher import LAUNCHER
+from schedune_agent.system.locks import hold_lock
 from schedune_agent.system.watching import watch
 from schedune_agent.truth import TruthPublisher
 from schedune_agent.watched import watched_folders
@@ -88,7 +89,7 @@ async def _run_until(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, Non
 
 async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
     async with AsyncExitStack() as stack:
-        await _hold_lock(settings.state_directory, stack)
+        await _hold_lock(settings, stack)
         identity = await _await_identity(settings)
         kubernetes = settings.kubernetes
         credentials = Credentials(
@@ -111,6 +112,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             contained=contained,
             vm_users=vm_users.usable(settings),
             read_secret=secrets_of(client),
+            shutdown=HostShutdown(settings.run_directory, identity.boot_id),
         )
         runner = PlacementRunner(
             client,
@@ -153,26 +155,20 @@ def _source(
     )
 
 
-async def _hold_lock(state_directory: Path, stack: AsyncExitStack) -> None:
+async def _hold_lock(settings: AgentSettings, stack: AsyncExitStack) -> None:
     """Let one agent at a time work on a state directory; a second one says so and waits."""
+    state_directory, told = settings.state_directory, False
     try:
         state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = stack.enter_context((state_directory / "agent.lock").open("w"))
-    except OSError as error:
-        raise SettingsError(f"stateDirectory {state_directory}: {error.strerror}") from error
-    told = False
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while not hold_lock(agent_lock(settings), stack):
             if not told:
                 _LOG.warning(
                     "agent.waits-for-another", extra={"stateDirectory": str(state_directory)}
                 )
             told = True
             await asyncio.sleep(_IDENTITY_SECONDS)
-        else:
-            return
+    except OSError as error:
+        raise SettingsError(f"stateDirectory {state_directory}: {error.strerror}") from error
 
 
 async def _watch_identity(settings: AgentSettings, identity: NodeIdentity) -> None:

@@ -29,6 +29,7 @@ from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent import vm_users
 from schedune_agent.guest_data import GuestData, ReadSecret, no_secrets, read_guest_data
+from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger, memory_of
 from schedune_agent.preparation import Preparation
@@ -71,6 +72,8 @@ class Node:
     """Whom VMs run as; None: they run as we do."""
     read_secret: ReadSecret = no_secrets
     """How the Secrets are read that a guest's data come from."""
+    shutdown: HostShutdown | None = None
+    """Whether the host goes down; None: this node is no host."""
 
 
 class PlacementOnNode:
@@ -94,6 +97,8 @@ class PlacementOnNode:
         self._group = uid if node.contained else None
         self._console = ConsoleLog(self._paths.kept)
         self._trace_log = TraceLog(self._paths.kept)
+        self.is_down = False
+        """The host goes down, and nothing of it runs, nor will until the host is back."""
         self._is_clean = False
         self._is_proved = False
         self._has_record = record is not None
@@ -107,6 +112,11 @@ class PlacementOnNode:
     def is_live(self) -> bool:
         """Say whether a VM of this placement runs, or may run."""
         return self.record.may_run
+
+    @property
+    def rests(self) -> bool:
+        """Say whether the host may go down as far as this placement is concerned."""
+        return self.is_down or not self.record.may_run
 
     @property
     def releasable(self) -> bool:

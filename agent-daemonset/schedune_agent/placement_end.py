@@ -25,10 +25,13 @@ from schedune_agent.vmm.port import GuestEnd, Vm, VmmError
 from schedune_agent.vmm.process import last_words
 
 _LOG: Final = logging.getLogger(__name__)
-_BY_GUEST: Final = {
+_SEEN_BEFORE: Final = {
     row.reason: row
-    for row in (codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED, codes.GUEST_REBOOT_LOOP)
-}
+    for row in (
+        codes.STOPPED_BY_GUEST, codes.GUEST_PANICKED, codes.GUEST_REBOOT_LOOP, codes.HOST_SHUTDOWN,
+    )
+}  # fmt: skip
+"""Ends that are written down before the VMM is ended for them."""
 _UNSEEN: Final = (codes.VMM_KILLED, codes.EXIT_UNKNOWN)
 
 
@@ -43,9 +46,9 @@ class PlacementEnd(PlacementProcess):
         return self._ended(end, "")
 
     def _seen_end(self) -> GuestEnd | None:
-        """Return how the guest ended, if an agent saw it before the VMM was gone."""
+        """Return how the guest ended, if that was written down before the VMM was gone."""
         seen = self.record.guest_end
-        row = _BY_GUEST.get(seen.reason) if seen else None
+        row = _SEEN_BEFORE.get(seen.reason) if seen else None
         return GuestEnd(row, tuple(seen.console_tail)) if seen and row else None
 
     def _found_dead(self, vm: Vm) -> float:
@@ -69,7 +72,7 @@ class PlacementEnd(PlacementProcess):
         policy, reason = self.placement.spec.launch.restart_policy, end.row.reason
         if is_early:
             self._end(codes.EXITED_EARLY, *moves, **gone)
-        elif restarts(policy, reason):
+        elif restarts(policy, reason) or self._was_cut_short(end):
             quick_ends = self.record.count_quick_end(reason, self._node.clock())
             following = self.record.incarnation + 1
             self._walk(*moves, incarnation=following, quick_ends=quick_ends, **gone)
@@ -87,6 +90,35 @@ class PlacementEnd(PlacementProcess):
         claim = self.record.claim or self.placement.spec.claim
         held = f"{claim.memory} for the guest and {claim.overhead_memory} for its VMM"
         return Reason(confinement.OUT_OF_MEMORY, held)
+
+    def _was_cut_short(self, end: GuestEnd) -> bool:
+        """Say whether the host went down before the guest was ready: that is no try at all."""
+        return end.row is codes.HOST_SHUTDOWN and not self.record.was_ready
+
+    async def _shut_down(self) -> float:
+        """The host goes down: end the guest in order, and start nothing until it is back."""
+        self._find()
+        vm = self._vm
+        if vm is None and self.record.process is not None:
+            return self._ended(self._seen_end() or GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
+        self.is_down = vm is None
+        if vm is None:
+            return WATCH_SECONDS
+        if not vm.handle.is_alive:
+            return self._found_dead(vm)
+        end = GuestEnd(codes.HOST_SHUTDOWN)
+        with contextlib.suppress(RecordError):
+            # Before it is ended: the host may be gone before its end can be written down.
+            self._keep(guest_end=self._exit(end))
+        try:
+            how = await vm.stop(self._grace())
+        except VmmError as error:
+            _LOG.error(
+                "placement.shutdown-failed",
+                extra={"uid": self.record.placement_uid, "error": str(error)},
+            )
+            return WATCH_SECONDS
+        return self._ended(end, how.row.reason)
 
     def _moves_to_end(self, gone: Observation, standing: Standing | None = None) -> list[Move]:
         """Return the moves by the rules: what ended unwatched is first told as found so."""

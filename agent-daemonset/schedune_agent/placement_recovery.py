@@ -39,7 +39,14 @@ class PlacementRecovery(PlacementEnd):
             self._see_proved(process, version=version)
         elif self.record.process != process:
             self._keep(process=process, version=version)
+        self._forget_shutdown()
         return None
+
+    def _forget_shutdown(self) -> None:
+        """The host was to go down and did not, and the VM has lived through that."""
+        seen = self.record.guest_end
+        if seen is not None and seen.reason == codes.HOST_SHUTDOWN.reason:
+            self._keep(guest_end=None)
 
     def choose(self, process: RecordedProcess) -> bool:
         """Take one of several that claim to be this VM, as an administrator ordered.

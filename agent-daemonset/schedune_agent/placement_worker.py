@@ -63,8 +63,11 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
             return self._unproved(error.sighting, error)
 
     async def _carry_on(self) -> float:
+        self.is_down = False
         if self._stop_wanted():
             return await self._stop()
+        if self._node.shutdown is not None and self._node.shutdown.is_ordered:
+            return await self._shut_down()
         match self.record.state:
             case None | S.PENDING | S.EXITED:
                 return self._admit()

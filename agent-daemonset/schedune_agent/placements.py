@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from schedune.api.nodetruth import LiveVM, Orphan, OrphanAction, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
+from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.orphan_orders import OrphanOrders
 from schedune_agent.orphans import Orphans, Sweep
 from schedune_agent.placement_base import Node
@@ -22,6 +23,8 @@ from schedune_kube.resources import VMPLACEMENTS
 
 _LOG: Final = logging.getLogger(__name__)
 _SWEEP_SECONDS: Final = 15.0
+_SHUTDOWN_SECONDS: Final = 0.5
+"""How often it is looked whether the host goes down."""
 _STATUS_FIELDS: Final = [
     field.alias or name for name, field in VMPlacementStatus.model_fields.items()
 ]
@@ -93,8 +96,30 @@ class PlacementRunner:
                 self._take_in(self._arrived.get_nowait(), group)
             self._sweep()
             group.create_task(self._sweep_for_ever())
+            if self._node.shutdown is not None:
+                group.create_task(self._answer_shutdown(self._node.shutdown))
             while True:
                 self._take_in(await self._arrived.get(), group)
+
+    async def _answer_shutdown(self, shutdown: HostShutdown) -> None:
+        """Wake all when the host goes down, or does not after all; tell when no guest runs."""
+        was_ordered = False
+        while True:
+            is_ordered = shutdown.is_ordered
+            if is_ordered != was_ordered:
+                _LOG.warning("host.goes-down" if is_ordered else "host.stays-up")
+                for wake in self._wakes.values():
+                    wake.set()
+            was_ordered = is_ordered
+            rests = is_ordered and all(one.rests for one in self._workers.values())
+            try:
+                if rests:
+                    shutdown.tell_done()
+                else:
+                    shutdown.take_back_done()
+            except OSError as error:
+                _LOG.warning("host.no-answer", extra={"error": str(error)})
+            await asyncio.sleep(_SHUTDOWN_SECONDS)
 
     async def _sweep_for_ever(self) -> None:
         while True:

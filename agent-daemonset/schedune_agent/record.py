@@ -98,6 +98,8 @@ class LaunchRecord(StatusModel):
     binary: str | None = None
     """The program; None: the first of ``argv``."""
     argv: list[str] = Field(default_factory=list)
+    grace_seconds: int = 30
+    """What its guest is given to end in order."""
     requests: list[str] = Field(default_factory=list)
     """What the VMM's API is asked once it answers."""
     process: RecordedProcess | None = None

@@ -102,6 +102,11 @@ class AgentSettings(Settings):
     """Replay only: recorded facts, a NodeTruth manifest."""
 
 
+def agent_lock(settings: AgentSettings) -> Path:
+    """Return what the agent holds that works on the state directory."""
+    return settings.state_directory / "agent.lock"
+
+
 def read_settings(path: Path) -> AgentSettings:
     """Read a settings file.
 

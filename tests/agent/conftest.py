@@ -16,6 +16,7 @@ import pytest
 
 from schedune.api.nodetruth import NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement
+from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
@@ -83,6 +84,7 @@ def new_node(tmp_path: Path, clock: Clock) -> Callable[..., Node]:
             clock=clock,
             launches=True,
             contained=False,
+            shutdown=HostShutdown(settings.run_directory, BOOT_ID),
         )
 
     return make

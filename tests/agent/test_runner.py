@@ -18,6 +18,7 @@ import pytest
 
 from schedune.api.nodetruth import Identity, NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement
+from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import LaunchRecord, RecordedProcess
@@ -348,3 +349,31 @@ async def test_a_placement_that_vanished_starts_nothing_and_its_vm_is_no_longer_
 
 def _is_told(agent: Agent, uid: str) -> bool:
     return uid in [one.placement_uid for one in agent.runner.orphans()]
+
+
+async def test_an_agents_end_ends_no_vm_and_an_order_that_the_host_goes_down_ends_them_all(
+    stage: Stage, start_marked: StartMarked
+) -> None:
+    uid = await stage.place(vcpus=1)
+    process = start_marked(uid)
+    node = stage.new_node()
+    launched(node, uid, process)
+    async with stage.agent() as agent:
+        await until(lambda: _answer(bool(agent.runner.live_vms())))
+    assert process.poll() is None
+    shutdown = HostShutdown(node.settings.run_directory, BOOT_ID)
+    async with stage.agent():
+        shutdown.order()
+        await until(lambda: _answer(shutdown.is_done))
+        assert process.poll() is not None
+        await until(lambda: _has_last_exit(stage, uid))
+        found = await stage.find(uid)
+        assert found["status"]["lastExit"]["reason"] == "HostShutdown"
+        assert not found["status"].get("ended")
+        shutdown.cancel()
+        await until(lambda: _answer(not shutdown.is_done))
+
+
+async def _has_last_exit(stage: Stage, uid: str) -> bool:
+    found = await stage.find(uid)
+    return bool(found and found.get("status", {}).get("lastExit"))

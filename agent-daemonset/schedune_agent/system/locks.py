@@ -1,8 +1,9 @@
-"""Who else holds a lock on a file: VMMs lock the disks that they write."""
+"""Locks on files: VMMs hold them on the disks that they write, an agent on its own directory."""
 
 import fcntl
 import os
 import struct
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -23,3 +24,19 @@ def is_locked(path: Path) -> bool:
         return bool(found[0] != fcntl.F_UNLCK)
     finally:
         os.close(descriptor)
+
+
+def hold_lock(path: Path, stack: ExitStack | AsyncExitStack) -> bool:
+    """Hold a lock until the stack is left; say whether it is ours, or another process's.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    stack.enter_context(file)
+    return True

@@ -113,6 +113,10 @@ HOST_STOPPED: Final = _row(
     "the VMM was ended by Schedune: {observed}",
     "The guest did not end within its grace, so the ladder went on.",
 )
+HOST_SHUTDOWN: Final = _row(
+    "HOST_SHUTDOWN", "HostShutdown", "the node is shut down, and the guest was ended before: {observed}",
+    "The host was told to go down (docs/operations/life.md), so its guests were ended in order. Under Always and OnFailure, and if it was not ready yet, the VM is started again when the node is back.",
+)  # fmt: skip
 VMM_KILLED: Final = _row(
     "ERR_EXEC_RUNTIME_CRASHED",
     "VMMKilled",

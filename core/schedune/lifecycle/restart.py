@@ -7,6 +7,8 @@ from schedune.api.vmworkload import RestartPolicy
 from schedune.codes import execution as codes
 
 _IN_ORDER: Final = frozenset({codes.STOPPED_BY_GUEST.reason})
+_AT_ONCE: Final = frozenset({codes.GUEST_REBOOTED.reason, codes.HOST_SHUTDOWN.reason})
+"""Ends that are nobody's failure: the next start waits for nothing."""
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 300.0
 _RESTARTS: Final[Mapping[RestartPolicy, tuple[bool, bool]]] = {
@@ -31,7 +33,10 @@ def is_failure(exit_reason: str) -> bool:
 
 
 def pause_before(incarnation: int, exit_reason: str) -> float:
-    """Return the seconds to wait: none after a reboot, else doubling up to five minutes."""
-    if exit_reason == codes.GUEST_REBOOTED.reason:
+    """Return the seconds to wait: none after a reboot of guest or host, else ever more.
+
+    They double from one second up to five minutes.
+    """
+    if exit_reason in _AT_ONCE:
         return 0.0
     return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(incarnation - 1, 16))

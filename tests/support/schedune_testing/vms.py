@@ -21,6 +21,7 @@ from schedune.api.vmplacement import TraceEntry, VMPlacement
 from schedune.lifecycle.transitions import TERMINAL, is_allowed
 from schedune_agent.facts import Probes
 from schedune_agent.guest_data import ReadSecret, no_secrets
+from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.placement_base import Node
@@ -211,6 +212,7 @@ def new_node(
         contained=machine.contained,
         vm_users=usable(machine.settings),
         read_secret=read_secret,
+        shutdown=HostShutdown(machine.settings.run_directory, machine.identity.boot_id),
     )
 
 

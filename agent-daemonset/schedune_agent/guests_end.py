@@ -1,0 +1,112 @@
+"""The guests of a host that goes down, ended in order from outside: agent or no agent.
+
+Where an agent runs, it is told and waited for. Where none does, the records say what runs
+and how long its grace is; what follows from its end is left to the next agent.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Final
+
+from schedune.api.vmplacement import Exit
+from schedune.codes import execution as codes
+from schedune_agent.host_shutdown import HostShutdown
+from schedune_agent.identity import identify_machine
+from schedune_agent.record import LaunchRecord, RecordError, RecordStore
+from schedune_agent.settings import AgentSettings, agent_lock
+from schedune_agent.system import processes
+from schedune_agent.system.locks import hold_lock
+from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.console_log import ConsoleLog
+from schedune_agent.vmm.markers import find_marked
+from schedune_agent.vmm.port import Vm, VmmError
+from schedune_agent.vmm.process import paths_of
+
+_LOOK_SECONDS: Final = 0.2
+_CONSOLE_LINES: Final = 20
+_LOG: Final = logging.getLogger(__name__)
+
+
+async def end_guests(
+    settings: AgentSettings, wait_s: float, clock: Callable[[], datetime]
+) -> list[str]:
+    """Let the agent end its guests, or do it where none runs; return what is left, and why.
+
+    Raises:
+        OSError: the order cannot be given.
+    """
+    boot_id = identify_machine("", "").boot_id
+    shutdown, deadline = HostShutdown(settings.run_directory, boot_id), time.monotonic() + wait_s
+    shutdown.order()
+    while settings.state_directory.is_dir() and not shutdown.is_done:
+        with ExitStack() as stack:
+            if hold_lock(agent_lock(settings), stack):
+                return await _end_without_agent(settings, boot_id, clock)
+        if time.monotonic() > deadline:
+            return [f"the agent has not told within {wait_s:g} s that its guests have ended"]
+        await asyncio.sleep(_LOOK_SECONDS)
+    return []
+
+
+async def _end_without_agent(
+    settings: AgentSettings, boot_id: str, clock: Callable[[], datetime]
+) -> list[str]:
+    """End every VM of our records; what became of each is the next agent's to write."""
+    store = RecordStore(settings.state_directory)
+    live = [one for one in store.load_all().values() if one.may_run and not one.is_of_newer_agent]
+    told = await asyncio.gather(*(_end(settings, store, one, boot_id, clock()) for one in live))
+    return [one for one in told if one]
+
+
+async def _end(
+    settings: AgentSettings, store: RecordStore, record: LaunchRecord, boot_id: str, now: datetime
+) -> str:
+    """End one VM in order; return why it is left, "" if it is gone."""
+    name = f"{record.namespace}/{record.name}"
+    try:
+        vm = _take(settings, record, boot_id)
+        if vm is None:
+            return ""
+        _remember(settings, store, record, now)
+        await vm.stop(record.grace_seconds)
+    except (VmmError, OSError, LookupError) as error:
+        return f"{name}: {error}"
+    vm.close()
+    return ""
+
+
+def _take(settings: AgentSettings, record: LaunchRecord, boot_id: str) -> Vm | None:
+    """Take hold of the VM by the same proof as an agent; None: it is gone."""
+    uid = record.placement_uid
+    found = [record.process.identity()] if record.process else []
+    for pid in find_marked(uid, settings.cluster_uid):
+        identity = processes.read_identity(pid, boot_id)
+        found += [identity] if identity is not None and identity not in found else []
+    handles = [handle for one in found if (handle := processes.prove(one, boot_id))]
+    if len(handles) > 1:
+        for handle in handles:
+            handle.close()
+        raise VmmError(f"{len(handles)} processes claim to be it: none is ended")
+    if not handles:
+        return None
+    return adapter_of(record.backend).attach(handles[0], paths_of(settings, uid), uid)
+
+
+def _remember(
+    settings: AgentSettings, store: RecordStore, record: LaunchRecord, now: datetime
+) -> None:
+    """Write down how it ends before it does: on a full disk it is ended all the same."""
+    kept = ConsoleLog(paths_of(settings, record.placement_uid).kept)
+    end = Exit(
+        reason=codes.HOST_SHUTDOWN.reason,
+        time=now,
+        console_tail=list(kept.tail(_CONSOLE_LINES)),
+    )
+    try:
+        store.save(record.model_copy(update={"guest_end": end}))
+    except RecordError as error:
+        _LOG.warning("shutdown.not-recorded", extra={"error": str(error)})
