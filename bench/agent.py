@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from machine import end_in_order_on_sigterm, probes_of, settings_in
+from machine import probes_of, settings_in
 from reading import files_read_by, read_once
 from sizes import tell_sizes
 from steady import tell_steady
@@ -21,6 +21,7 @@ from schedune_agent import probes as probes_package
 from schedune_agent.facts import Probes
 from schedune_agent.system.child import run_child
 from schedune_testing.control_plane import running_control_plane
+from schedune_testing.interrupted import end_in_order_on_sigterm
 
 _KVM_CHILD: Final = Path(probes_package.__file__).with_name("kvm_child.py")
 _KVM_DEADLINE_S: Final = 5.0

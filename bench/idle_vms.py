@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from machine import CLUSTER
 from steady import NODE, cpu_s, running_agent
 from table import mebi, share, tell
 
@@ -14,6 +15,7 @@ from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import NODES, VMPLACEMENTS
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane
+from schedune_testing.interrupted import leaving_no_vm
 from schedune_testing.vms import Machine, placement
 
 _VMS: Final = 50
@@ -26,7 +28,9 @@ def tell_idle(plane: ControlPlane, machine: Machine, folder: Path) -> None:
     """Print what an agent with so many VMs needs, and what each of them adds."""
     images = machine.settings.image_roots[0]
     room = {"vcpus": _VMS, "memory": f"{_VMS}Gi"}
-    with running_agent(plane, folder, images=images, capacity=room) as agent:
+    agent_of_many = running_agent(plane, folder, images=images, capacity=room)
+    # VMs outlive their agent, and an interrupted run does not come to their removal.
+    with leaving_no_vm(CLUSTER, folder / "run"), agent_of_many as agent:
         time.sleep(_SETTLE_S)
         _, without = _measure(agent)
         asyncio.run(_place(plane, machine))

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import pytest
 from idle_vms import tell_idle
-from machine import end_in_order_on_sigterm
 from table import tell, tell_machine
 
 from schedune.api.vmplacement import PlacementState
@@ -33,6 +32,7 @@ from schedune_agent.vmm.qemu.argv import monitor_socket
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 from schedune_agent.vmm.qemu.vm import QemuVm
 from schedune_testing.control_plane import running_control_plane
+from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.vms import Machine, World, machine_of_this_host, new_node
 
 _LAUNCHES: Final = 15

@@ -1,8 +1,6 @@
 """This machine as its agent sees it: what is measured of the agent, and what is replayed."""
 
 import json
-import signal
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,11 +16,6 @@ from schedune_lab.settings import put_images
 
 CLUSTER: Final = "bench-cluster"
 NOBODY: Final = NodeIdentity("bench", "bench-uid", "bench-machine", boot_id())
-
-
-def end_in_order_on_sigterm() -> None:
-    """Let SIGTERM unwind like Ctrl-C does: what was started must not stay behind."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 
 
 def clock() -> datetime:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from counters import read_counters
 from fleet_processes import PER_PROCESS, Fleet, replaying
 from load import beats, tell_load
-from machine import end_in_order_on_sigterm, probes_of, record, settings_in
+from machine import probes_of, record, settings_in
 from nodes import make_nodes, names_of
 from poll import look_as_the_operator
 from table import mebi, share, tell, tell_machine
@@ -24,6 +24,7 @@ from schedune_kube.client import KubeClient
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.settings import KubernetesSettings
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.interrupted import end_in_order_on_sigterm
 
 _LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/schedune-node-lease/leases?limit=1"
 _START_UP_S: Final = 1800.0

@@ -17,6 +17,7 @@ from many import restart_with_many
 from rounds import Director, Tally
 from stage import stage_on
 
+from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.vms import machine_of_this_host
 
 
@@ -32,6 +33,7 @@ def main() -> int:
     logging.disable()
     chance, tally = random.Random(seed), Tally()  # noqa: S311 - to be repeated, not to be secret
     until = time.monotonic() + 60 * told.minutes
+    end_in_order_on_sigterm()
     with machine_of_this_host(boots=False) as machine, stage_on(machine) as stage:
         bystanders = Bystanders(machine.settings)
         director = Director(stage, bystanders, chance, tally)

@@ -85,13 +85,8 @@ def live(stage: Stage, worlds: Sequence[World], plan: Plan) -> Outcome:
     child = os.fork()
     if child == 0:
         os._exit(_in_child(stage, worlds, plan, log.open("a", buffering=1)))
-    handle = os.pidfd_open(child)
     patience_s = _PATIENCE_WITH_MANY_S if plan.patiently else _PATIENCE_S
-    late = not select.select([handle], [], [], patience_s)[0]
-    os.close(handle)
-    if late:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    late, status = _outlive(child, patience_s)
     stage.reap()
     make_room(stage)
     for pid in (pid for world in worlds for pid in world.vms()):
@@ -110,6 +105,22 @@ def live(stage: Stage, worlds: Sequence[World], plan: Plan) -> Outcome:
         if file.exists():
             world.take_status(json.loads(file.read_text()))
     return outcome
+
+
+def _outlive(child: int, patience_s: float) -> tuple[bool, int]:
+    """Wait for an agent's end; say whether it had to be killed, and how it ended.
+
+    It ends before us, too, when we are interrupted: it would start a VM behind our back.
+    """
+    handle, late = os.pidfd_open(child), True
+    try:
+        late = not select.select([handle], [], [], patience_s)[0]
+    finally:
+        if late:
+            os.kill(child, signal.SIGKILL)
+        os.close(handle)
+        _, status = os.waitpid(child, 0)
+    return late, status
 
 
 def _in_child(stage: Stage, worlds: Sequence[World], plan: Plan, log: Any) -> int:

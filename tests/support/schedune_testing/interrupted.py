@@ -1,0 +1,58 @@
+"""Runs that somebody interrupts: what they started must not stay behind."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from schedune_agent.system import cgroup, processes
+from schedune_agent.vmm.markers import placement_of
+
+_PATIENCE_S = 60.0
+
+
+def end_in_order_on_sigterm() -> None:
+    """Let SIGTERM, and a terminal that is closed, unwind like Ctrl-C does.
+
+    As SIGINT, for which an event loop has a way to end its tasks: an exception that is
+    raised anywhere in it leaves children behind for which it then waits for ever.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+@contextmanager
+def leaving_no_vm(cluster_uid: str, run_directory: Path) -> Iterator[None]:
+    """End, in the end, every VM of this cluster in a run directory, and its control groups."""
+    try:
+        yield
+    finally:
+        deadline = time.monotonic() + _PATIENCE_S
+        while left := _end(cluster_uid, run_directory):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"these do not end: {left}")
+            time.sleep(0.05)
+
+
+def _end(cluster_uid: str, run_directory: Path) -> list[str]:
+    """Kill what lives, remove what groups can be removed; return of whom something is left."""
+    found = _vms(cluster_uid, run_directory)
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    entries = run_directory.iterdir() if run_directory.is_dir() else ()
+    names = {entry.name for entry in entries if entry.is_dir()} | set(found.values())
+    return sorted(set(found.values()) | {one for one in names if not cgroup.remove_groups(one)})
+
+
+def _vms(cluster_uid: str, run_directory: Path) -> dict[int, str]:
+    return {
+        pid: uid
+        for pid, argv in processes.list_command_lines()
+        if (uid := placement_of(argv, cluster_uid))
+        and any(f"{run_directory}/" in one for one in argv)
+    }

@@ -1,0 +1,84 @@
+"""A run of chaos or of a measurement that somebody interrupts leaves nothing on the machine."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from schedune_agent.system import cgroup, processes
+from schedune_agent.vmm.markers import carries_a_marker, option_marker
+from schedune_testing.interrupted import leaving_no_vm
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 120.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """All that a run makes is in here, and its name is on every command line of its VMs."""
+    made = Path(tempfile.mkdtemp(prefix="schedune-i-"))
+    yield made
+    shutil.rmtree(made)
+
+
+def until(holds: Callable[[], object], process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert process.poll() is None
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def naming(folder: Path) -> list[int]:
+    """Return the processes that name the folder, this test's own left out."""
+    lines = processes.list_command_lines()
+    return [pid for pid, argv in lines if any(str(folder) in part for part in argv)]
+
+
+def vms(folder: Path) -> list[int]:
+    """Return the VMs among them."""
+    lines = dict(processes.list_command_lines())
+    return [pid for pid in naming(folder) if carries_a_marker(lines.get(pid, ()))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("script", [["tests/chaos", "--vms", "0"], ["bench/launch.py"]])
+def test_an_interrupted_run_ends_its_vms_and_removes_what_it_made(
+    folder: Path, script: list[str], number: signal.Signals
+) -> None:
+    support = os.pathsep.join(str(ROOT / one) for one in ("tests/support", "bench"))
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": support}
+    before = cgroup.names()
+    with subprocess.Popen(
+        [sys.executable, *script], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as run:  # fmt: skip
+        until(lambda: vms(folder), run)
+        uids = {path.name for path in folder.glob("*/run/*")}
+        run.send_signal(number)
+        assert run.wait(PATIENCE_S) != 0
+    assert naming(folder) == []
+    assert list(folder.iterdir()) == []
+    assert not uids & (cgroup.names() - before)
+
+
+def test_vms_that_an_agent_left_are_ended_with_their_control_groups(folder: Path) -> None:
+    uid, cluster = str(uuid.uuid4()), str(uuid.uuid4())
+    sleep = "import time; time.sleep(60)"
+    argv = [sys.executable, "-c", sleep, option_marker(uid, cluster), f"{folder}/{uid}/q.sock"]
+    with subprocess.Popen(argv) as vm:
+        for door in cgroup.make_groups(uid):
+            door.write_text(str(vm.pid))
+        until(lambda: vm.pid in naming(folder), vm)
+        with pytest.raises(KeyboardInterrupt), leaving_no_vm(cluster, folder):
+            raise KeyboardInterrupt
+    assert naming(folder) == []
+    assert uid not in cgroup.names()
