@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from schedune_agent.system.launcher import LAUNCHER
+
 _NEW_NETWORK = 0x40000000
 _ADD_BRIDGE, _REMOVE_BRIDGE = 0x89A0, 0x89A1
 _SET_FLAGS, _SET_ADDRESS, _SET_MASK = 0x8914, 0x8916, 0x891C
@@ -21,15 +23,18 @@ _LIBRARY = ctypes.CDLL(None, use_errno=True)
 def own_network() -> Iterator[None]:
     """Let this thread, and what it starts, be in a network of its own; it goes when all left it.
 
-    Other threads stay where they are, so nothing of a test's network may be done in one.
+    Other threads stay where they are, so nothing of a test's network may be done in one. The
+    process that starts VMMs is begun anew in it, and again after it.
     """
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         _do(_LIBRARY.unshare(_NEW_NETWORK))
         try:
             _set_up("lo")
+            LAUNCHER.end()
             yield
         finally:
+            LAUNCHER.end()
             _do(_LIBRARY.setns(before, _NEW_NETWORK))
     finally:
         os.close(before)
