@@ -14,6 +14,7 @@ from schedune.decision.explanation import Explanation
 from schedune.decision.why import why_lines
 from schedune.lifecycle.situation import Claim, Situation
 from schedune_operator.history import failed_before_guest
+from schedune_operator.replacement import Order
 from schedune_operator.status import Answer
 
 
@@ -50,6 +51,30 @@ def on_its_way_out(situation: Situation, placement: VMPlacement) -> Situation:
         stalled=False,
         why=[*textwrap.wrap(reason.message, WIDTH), *situation.why[1:]][:12],
     )
+
+
+def tell_order(situation: Situation, order: Order) -> Situation:
+    """Tell where a VM goes that leaves its node, or why one that should does not."""
+    if order.waits is not None:
+        waits = Claim("False", order.waits.row, order.waits.message)
+        situation = replace(situation, up_to_date=waits)
+    if order.stays is not None:
+        lines = textwrap.wrap(order.stays.message, WIDTH)
+        situation = replace(
+            situation,
+            scheduled=Claim("True", order.stays.row, order.stays.message),
+            why=[*situation.why[:1], *lines, *situation.why[1:]][:12],
+        )
+    if order.told is not None:
+        told = order.told
+        situation = replace(
+            situation,
+            ready=Claim("False", told.row, told.message),
+            settled=False,
+            stalled=False,
+            why=[*textwrap.wrap(told.message, WIDTH), *situation.why[1:]][:12],
+        )
+    return situation
 
 
 def waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:

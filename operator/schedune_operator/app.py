@@ -21,6 +21,7 @@ from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
+from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
@@ -77,6 +78,7 @@ class Operator:
             "nodes": self.world.nodes.run(),
             "truths": self.world.truths.run(),
             "placements": self.world.placements.run(),
+            "namespaces": self.world.namespaces.mirror.run(),
             "heartbeats": self.world.follow_heartbeats(settings.lease_poll_seconds),
             "elector": self.elector.run(),
             "judge": self.judge.run(settings.tick_seconds),
@@ -92,6 +94,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
     elector = _elector(lease_client, settings)
     agenda = Agenda(world, cache, settings.policy)
     events = EventRecorder(client, MANAGER, clock)
+    drains = Drains(world, settings.policy, clock, settings.drain_at_once)
     judge = TruthJudge(
         client=client,
         world=world,
@@ -102,6 +105,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         deaf_after_s=_POLLS_MISSED * settings.lease_poll_seconds + _SLOW_POLL_S,
         expire_s=settings.expire_seconds,
         outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
+        drain=drains.tell,
     )
     reconciler = Reconciler(
         client,
@@ -113,6 +117,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         settings.policy,
         agenda,
         Fencing(world),
+        drains,
     )
     loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock)
     return Operator(cache, world, elector, judge, loop)

@@ -35,10 +35,12 @@ from schedune_operator.answers import (
     backing_off,
     on_its_way_out,
     refused,
+    tell_order,
     unplaced,
     waiting_for,
 )
 from schedune_operator.disks import say_what_becomes_of_disks, with_namespace
+from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing, is_proved, release, tell_fence
 from schedune_operator.history import (
     failed_before_guest,
@@ -77,10 +79,13 @@ class Reconciler:
     policy: SchedulingPolicy
     agenda: Agenda
     fencing: Fencing
+    drains: Drains
 
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
         placement = self.world.placement(key)
+        if placement is None:
+            self.drains.let_go(key)
         if placement is not None and placement.metadata.deletion_timestamp is not None:
             await say_what_becomes_of_disks(self.client, placement)
         if raw is None:
@@ -147,12 +152,10 @@ class Reconciler:
             silent_since=self.world.last_beat(node),
             is_silent=self.world.is_silent(node),
         )
-        if order.waits is not None:
-            waits = Claim("False", order.waits.row, order.waits.message)
-            situation = replace(situation, up_to_date=waits)
+        situation = tell_order(situation, order)
         if fence is not None:
             situation = tell_fence(situation, fence)
-        elif finished or stops:
+        elif order.told is None and (finished or stops):
             situation = on_its_way_out(situation, placement)
         return Answer(situation, held.evaluation, placement, history)
 
@@ -162,10 +165,14 @@ class Reconciler:
         """Say whether the VM has to end; one on a silent node is not moved by a change."""
         order = order_for(workload, placement)
         silent = self.world.is_silent(placement.spec.node_name)
-        if order.stop or silent or not recreates(workload, placement, changed):
+        if order.stop or silent:
+            return order
+        order = self.drains.order(intent, placement)
+        if order.stop or not recreates(workload, placement, changed):
             return order
         fleet, now = self.world.fleet(), self.clock()
-        return order_to_recreate(fleet, intent, placement, changed, self.policy, now)
+        anew = order_to_recreate(fleet, intent, placement, changed, self.policy, now)
+        return replace(anew, stays=order.stays)
 
     async def _fenced(
         self, held: VMWorkloadStatus, placement: VMPlacement, fence: Reason
@@ -312,12 +319,22 @@ class Reconciler:
             return
         self.absorb(stored)
         ready = answer.situation.ready
+        subject = Subject(VMWORKLOADS, metadata["name"], metadata["namespace"], metadata["uid"])
+        await self._tell_of_stay(subject, held, answer.situation.scheduled)
         if ready.row.reason != held.reason:
-            subject = Subject(VMWORKLOADS, metadata["name"], metadata["namespace"], metadata["uid"])
             bad = answer.situation.stalled or ready.row in _BAD_NEWS
             await self.events.record(
                 subject, "Warning" if bad else "Normal", ready.row.reason, ready.message
             )
+
+    async def _tell_of_stay(
+        self, subject: Subject, held: VMWorkloadStatus, scheduled: Claim
+    ) -> None:
+        """Warn once of a VM that has to leave its node and has no other."""
+        told = {one.type: one.reason for one in held.conditions}
+        reason = scheduled.row.reason
+        if scheduled.row is codes.DRAIN_WAITS and told.get("Scheduled") != reason:
+            await self.events.record(subject, "Warning", reason, scheduled.message)
 
 
 def _read_status(raw: Raw) -> VMWorkloadStatus:

@@ -38,6 +38,8 @@ class OperatorSettings(Settings):
     """How often everything is looked at even when nothing changed."""
     sweep_seconds: Annotated[float, Field(gt=0, le=86400)] = 300
     """How often workloads are listed anew, for what a watch lost."""
+    drain_at_once: Annotated[int, Field(ge=1, le=1000)] = 4
+    """How many VMs leave one node at a time when it is being drained."""
     leader: LeaderSettings = Field(default_factory=LeaderSettings)
     """Leader election."""
     policy: SchedulingPolicy = Field(default_factory=SchedulingPolicy)

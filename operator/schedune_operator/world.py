@@ -32,6 +32,7 @@ from schedune_operator.freshness import (
     seen_by_stamp,
     vouch,
 )
+from schedune_operator.namespaces import Namespaces
 
 _LOG: Final = logging.getLogger(__name__)
 LabelsOf = Callable[[Key], Mapping[str, str]]
@@ -53,6 +54,7 @@ class World:
         self.nodes = Reflector(client, NODES, on_change=self._note_node)
         self.truths = Reflector(client, NODETRUTHS, on_change=self._note_node)
         self.placements = Reflector(client, VMPLACEMENTS, on_change=self._note_placement)
+        self.namespaces = Namespaces(client, on_change)
         self.heartbeats = Heartbeats(client, monotonic)
         self._client = client
         self._clock = clock
@@ -70,7 +72,8 @@ class World:
 
     async def wait_until_synced(self) -> None:
         """Return once every mirror holds a whole list."""
-        for mirror in (self.nodes, self.truths, self.placements, self.heartbeats):
+        mirrors = (self.nodes, self.truths, self.placements, self.namespaces.mirror)
+        for mirror in (*mirrors, self.heartbeats):
             await mirror.synced.wait()
 
     async def follow_heartbeats(self, period_s: float) -> None:
@@ -211,6 +214,7 @@ class World:
         for key in sorted(self._touched_placements):
             self._count(key)
         self._touched_placements.clear()
+        self._fleet.quotas = self.namespaces.quotas
         return self._fleet
 
     def _count(self, key: Key) -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from schedune.api.nodetruth import LiveVM
 from schedune_kube.client import KubeClient
-from schedune_kube.errors import ApiError, NotFoundError
+from schedune_kube.errors import NotFoundError
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import (
-    EVENTS,
     LEASES,
     NODES,
     NODETRUTHS,
@@ -21,6 +20,7 @@ from schedune_kube.resources import (
 )
 from schedune_testing.accounts import Object
 from schedune_testing.agents import LEASES_OF_NODES, publishing
+from schedune_testing.cleaning import clean
 from schedune_testing.control_plane import ControlPlane, running_control_plane
 from schedune_testing.freshness import becomes, status_of, until
 from schedune_testing.nodes import workload
@@ -42,21 +42,7 @@ async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
     credentials = from_kubeconfig(control_plane.admin_kubeconfig)
     async with KubeClient(credentials, field_manager="test") as client:
         yield client
-
-
-@pytest.fixture(autouse=True)
-async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
-    yield
-    for name in [one["metadata"]["name"] for one in (await admin.list(VMPLACEMENTS))[0]]:
-        await admin.merge_patch(VMPLACEMENTS, name, {"metadata": {"finalizers": None}}, "default")
-    for kind, space in ((VMWORKLOADS, "default"), (VMPLACEMENTS, "default"), (NODES, None)):
-        for one in (await admin.list(kind, space))[0]:
-            with suppress(NotFoundError):
-                await admin.delete(kind, one["metadata"]["name"], space)
-    for kind, space in ((NODETRUTHS, None), (LEASES, LEASES_OF_NODES), (EVENTS, "default")):
-        for one in (await admin.list(kind, space))[0]:
-            with suppress(ApiError):
-                await admin.delete(kind, one["metadata"]["name"], space)
+        await clean(client)
 
 
 def vm(name: str = "vm", **spec: Any) -> Object:

@@ -1,6 +1,7 @@
 """Sentences about a decision, for people."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from schedune.decision.causes import Cause
 from schedune.decision.explanation import Explanation
@@ -15,6 +16,19 @@ def headline(explanation: Explanation) -> str:
     counts = sorted(explanation.counts, key=lambda one: (-one.nodes, one.row.reason))
     told = ", ".join(f"{one.nodes} {one.row.reason}" for one in counts)
     return f"{eligible}/{nodes} nodes can run this VM" + (f": {told}" if told else "")
+
+
+CLOSED: Final = frozenset({"nodeDraining", "nodeOpen"})
+"""Atoms of nodes that administrators have closed: to open them is no advice."""
+
+
+def nearest_open(explanation: Explanation) -> str:
+    """Say of the nearest node that nobody has closed what would have to change there; "": none."""
+    for row in explanation.rejected.tolist():
+        causes = explanation.causes(row)
+        if not any(cause.atom in CLOSED for cause in causes):
+            return f"{explanation.decision.node(row).name} if {would_change(causes)}"
+    return ""
 
 
 def would_change(causes: Sequence[Cause]) -> str:

@@ -60,6 +60,8 @@ class ClaimRecord:
     hugepage_size: int = 0
     hugepage_bytes: int = 0
     """Guest memory that is backed by huge pages of that size."""
+    guest_bytes: int = 0
+    """Guest memory, whatever backs it: what quotas count."""
     namespace: str = ""
     workload_uid: str = ""
     node_ports: frozenset[str] = frozenset()
