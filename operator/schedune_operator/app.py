@@ -19,6 +19,7 @@ from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
 from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError
+from schedune_operator.admission.webhook import Webhook
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.draining import Drains
@@ -70,6 +71,7 @@ class Operator:
     elector: Elector
     judge: TruthJudge
     loop: SchedulingLoop
+    webhook: Webhook | None
 
     def members(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what has to run, by name."""
@@ -83,7 +85,7 @@ class Operator:
             "elector": self.elector.run(),
             "judge": self.judge.run(settings.tick_seconds),
             "loop": self.loop.run(),
-        }
+        } | ({"webhook": self.webhook.run()} if self.webhook else {})
 
 
 def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSettings) -> Operator:
@@ -120,7 +122,12 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         drains,
     )
     loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock)
-    return Operator(cache, world, elector, judge, loop)
+    webhook = None
+    if settings.admission is not None:
+        webhook = Webhook(
+            client, world, settings.admission, settings.policy, clock, elector.leading
+        )
+    return Operator(cache, world, elector, judge, loop, webhook)
 
 
 async def run_operator(settings: OperatorSettings) -> None:

@@ -80,6 +80,11 @@ class World:
         """Look at the heartbeats for ever; those that beat make their rows younger."""
         await self.heartbeats.run(period_s, self._touched_nodes.update)
 
+    def is_synced(self) -> bool:
+        """Say whether every mirror holds a whole list."""
+        mirrors = (self.nodes, self.truths, self.placements, self.namespaces.mirror)
+        return all(one.synced.is_set() for one in (*mirrors, self.heartbeats))
+
     def _note_node(self, key: Key, _raw: Raw | None) -> None:
         self._touched_nodes.add(key[1])
         self._on_change()
@@ -197,6 +202,10 @@ class World:
             self._touched_nodes |= {name for _, name in self.nodes.store}
 
     # --- the fleet -------------------------------------------------------------------
+
+    def seen_fleet(self) -> Fleet:
+        """Return the fleet as it was last brought up to date: whoever decides on it may go on."""
+        return self._fleet
 
     def fleet(self) -> Fleet:
         """Return the fleet, brought up to date."""

@@ -213,7 +213,10 @@ async def test_the_command_tells_first_then_waits_and_names_who_stays(
 ) -> None:
     async with an_old_node(control_plane, admin):
         await place(admin, "a", "b", "c")
-        async with publishing(control_plane, admin, NEW, capacity=SMALL):
+        async with (
+            publishing(control_plane, admin, NEW, capacity=SMALL),
+            obeying(control_plane, admin, NEW),
+        ):
             await becomes(admin, NEW, "True")
             planned = await call(control_plane, OLD, "--dry-run")
             assert planned.exit_code == 1
@@ -226,6 +229,7 @@ async def test_the_command_tells_first_then_waits_and_names_who_stays(
             assert "default/c stays: old is being drained and no other node" in done.stderr
             await are_on(admin, {"a": NEW, "b": NEW, "c": OLD})
             await admin.delete(VMWORKLOADS, "a", "default")
+            await are_on(admin, {"c": NEW}, 90)
             again = await call(control_plane, OLD)
             assert again.exit_code == 0, again.output
             assert "old is drained: no VM is left on it." in again.stdout

@@ -34,3 +34,17 @@ def nearest_open(explanation: Explanation) -> str:
 def would_change(causes: Sequence[Cause]) -> str:
     """Say everything that would have to change, each with its bound."""
     return " and ".join(cause.change for cause in causes)
+
+
+def verdict_now(explanation: Explanation) -> str:
+    """Say in one line how many nodes can run the VM now, and what the nearest one lacks."""
+    decision = explanation.decision
+    nodes, eligible = len(decision.question.view), int(decision.eligible.sum())
+    told = f"{eligible}/{nodes} nodes can run this now"
+    if nodes == 0:
+        return f"{told}: no nodes are known"
+    if eligible or not len(explanation.rejected):
+        return told
+    row = int(explanation.rejected[0])
+    lacks = ", ".join(cause.shortfall or cause.change for cause in explanation.causes(row))
+    return f"{told}; nearest {decision.node(row).name} ({lacks})"

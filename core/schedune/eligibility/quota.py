@@ -60,7 +60,7 @@ def _short(
 
     if left:
         values = np.full(len(view), left, np.int64)
-        bound = Bound(quantity, "AtMost", values, render, render(asked))
+        bound = Bound(quantity, "AtMost", values, render, render(asked), asked)
         return Finding(f"quota/{quantity}", row, view.every(), reason, bound=bound)
     return Finding(
         f"quota/{quantity}",
