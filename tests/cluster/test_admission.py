@@ -27,6 +27,10 @@ from schedune_testing.nodes import workload
 from schedune_testing.operators import operating
 
 Done = CompletedProcess[str]
+LASTING = {"leaseDurationSeconds": 30}
+"""Heartbeats that count for long: these tests are not about silence."""
+BUSY_S = 60.0
+"""How long to wait for what takes a moment on a machine that has nothing else to do."""
 NAME, HOOK = "schedune-workloads", "workloads.schedune.io"
 RBAC = "rbac.authorization.k8s.io"
 ROLES = Resource(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
@@ -129,13 +133,13 @@ async def answering(
         async def is_served() -> bool:
             return webhook.port > 0
 
-        await until(is_served)
+        await until(is_served, BUSY_S)
         await ensure(admin, VALIDATINGWEBHOOKS, configuration(webhook.port))
 
         async def is_known() -> bool:
             return bool(await bundle(admin))
 
-        await until(is_known)
+        await until(is_known, BUSY_S)
         yield operator
 
 
@@ -156,7 +160,7 @@ async def says(control_plane: ControlPlane, words: str, text: str, *options: str
     async def told() -> bool:
         return words in (await apply(control_plane, text, *options)).stderr
 
-    await until(told)
+    await until(told, BUSY_S)
 
 
 WARNING = "Warning: 0/1 nodes can run this now; nearest arm-01 (memory short by "
@@ -168,9 +172,9 @@ async def test_apply_is_answered_with_how_many_nodes_can_run_it_and_what_the_nea
 ) -> None:
     async with (
         answering(control_plane, admin),
-        publishing(control_plane, admin, "arm-01"),
+        publishing(control_plane, admin, "arm-01", settings=LASTING),
     ):
-        await becomes(admin, "arm-01", "True")
+        await becomes(admin, "arm-01", "True", BUSY_S)
         await says(control_plane, WARNING, vm("huge", **HUGE), *options)
         fine = await apply(control_plane, vm("fine"), *options)
         assert fine.returncode == 0
@@ -186,9 +190,9 @@ async def test_a_label_of_the_namespace_turns_the_warning_into_a_refusal(
 ) -> None:
     async with (
         answering(control_plane, admin),
-        publishing(control_plane, admin, "arm-01"),
+        publishing(control_plane, admin, "arm-01", settings=LASTING),
     ):
-        await becomes(admin, "arm-01", "True")
+        await becomes(admin, "arm-01", "True", BUSY_S)
         await says(control_plane, WARNING, vm("first", **HUGE), "--dry-run=server")
         await admin.merge_patch(NAMESPACES, "default", labelled("refuse"))
         refused = f'admission webhook "{HOOK}" denied the request: 0/1 nodes can run this now'
@@ -206,9 +210,9 @@ async def test_a_quota_that_is_full_is_told_at_apply(
     try:
         async with (
             answering(control_plane, admin),
-            publishing(control_plane, admin, "arm-01"),
+            publishing(control_plane, admin, "arm-01", settings=LASTING),
         ):
-            await becomes(admin, "arm-01", "True")
+            await becomes(admin, "arm-01", "True", BUSY_S)
             told = "0/1 nodes can run this now; nearest arm-01 (vcpus short by 1)"
             await says(control_plane, told, vm("second"), "--dry-run=server")
     finally:
@@ -226,7 +230,7 @@ async def test_two_operators_are_both_trusted_and_a_certificate_is_followed_by_t
             async def are_both() -> bool:
                 return len(await bundle(admin)) >= 2
 
-            await until(are_both)
+            await until(are_both, BUSY_S)
         await says(control_plane, "0/0 nodes can run this now", vm("vm"), "--dry-run=server")
 
         async def is_another() -> bool:

@@ -22,6 +22,10 @@ from schedune_testing.operators import operating
 from schedune_testing.recordings import run
 
 OLD, NEW = "old", "new"
+LASTING = {"leaseDurationSeconds": 30}
+"""Heartbeats that count for long: these tests are not about silence."""
+BUSY_S = 60.0
+"""How long to wait for what takes a moment on a machine that has nothing else to do."""
 SMALL = {"vcpus": 8, "memory": "10Gi", "basis": "Declared"}
 """Room for two of the VMs below."""
 GROUP = {"vcpus": 1, "memory": "4Gi"}
@@ -47,10 +51,10 @@ async def an_old_node(control_plane: ControlPlane, admin: KubeClient) -> AsyncIt
     """Run an operator and the old node; give the obedience of its agent."""
     async with (
         operating(control_plane, admin),
-        publishing(control_plane, admin, OLD),
+        publishing(control_plane, admin, OLD, settings=LASTING),
         obeying(control_plane, admin, OLD) as obedience,
     ):
-        await becomes(admin, OLD, "True")
+        await becomes(admin, OLD, "True", BUSY_S)
         yield obedience
 
 
@@ -69,7 +73,7 @@ async def where(admin: KubeClient, *names: str) -> dict[str, str]:
     return found
 
 
-async def are_on(admin: KubeClient, wanted: dict[str, str], limit_s: float = 20.0) -> None:
+async def are_on(admin: KubeClient, wanted: dict[str, str], limit_s: float = BUSY_S) -> None:
     async def there() -> bool:
         return await where(admin, *wanted) == wanted
 
@@ -97,7 +101,7 @@ async def says(admin: KubeClient, name: str, kind: str, reason: str) -> Object:
         found.update(next((one for one in conditions if one["type"] == kind), {}))
         return found.get("reason") == reason
 
-    await until(told)
+    await until(told, BUSY_S)
     return found
 
 
@@ -119,9 +123,9 @@ async def test_nothing_new_comes_to_a_cordoned_node_and_what_is_there_stays(
         async def is_closed() -> bool:
             return (await ready_of(admin, OLD)).get("reason") == "NodeCordoned"
 
-        await until(is_closed)
+        await until(is_closed, BUSY_S)
         await admin.create(VMWORKLOADS, vm("second"), "default")
-        await until(lambda: is_refused(admin, "second", "REJECT_NODE_CORDONED"))
+        await until(lambda: is_refused(admin, "second", "REJECT_NODE_CORDONED"), BUSY_S)
         placement = await admin.get(VMPLACEMENTS, "first", "default")
         assert "stop" not in placement["spec"]
 
@@ -131,8 +135,8 @@ async def test_the_vms_of_a_drained_node_are_ended_in_order_each_for_a_node_that
 ) -> None:
     async with an_old_node(control_plane, admin) as obedience:
         await place(admin, "a", "b", "c")
-        async with publishing(control_plane, admin, NEW, capacity=SMALL):
-            await becomes(admin, NEW, "True")
+        async with publishing(control_plane, admin, NEW, capacity=SMALL, settings=LASTING):
+            await becomes(admin, NEW, "True", BUSY_S)
             obedience.lets_end.clear()
             await schedule(admin, OLD, "Draining")
             for name in ("a", "b"):
@@ -143,7 +147,7 @@ async def test_the_vms_of_a_drained_node_are_ended_in_order_each_for_a_node_that
             assert "old is being drained and no other node can run the VM" in stays["message"]
             assert "nearest: new if memory <= " in stays["message"]
             await admin.create(VMWORKLOADS, vm("late"), "default")
-            await until(lambda: is_refused(admin, "late", "REJECT_INSUFFICIENT_MEMORY"))
+            await until(lambda: is_refused(admin, "late", "REJECT_INSUFFICIENT_MEMORY"), BUSY_S)
             obedience.lets_end.set()
             await are_on(admin, {"a": NEW, "b": NEW, "c": OLD})
             for name in ("a", "b"):
@@ -157,7 +161,7 @@ async def is_told_of(admin: KubeClient, words: str) -> None:
     async def told() -> bool:
         return words in (await ready_of(admin, OLD)).get("message", "")
 
-    await until(told)
+    await until(told, BUSY_S)
 
 
 async def test_one_that_stays_leaves_as_soon_as_another_node_can_run_it(
@@ -169,7 +173,7 @@ async def test_one_that_stays_leaves_as_soon_as_another_node_can_run_it(
         await says(admin, "a", "Scheduled", "DrainWaits")
         events = [one["reason"] for one in (await admin.list(EVENTS, "default"))[0]]
         assert "DrainWaits" in events
-        async with publishing(control_plane, admin, NEW):
+        async with publishing(control_plane, admin, NEW, settings=LASTING):
             await are_on(admin, {"a": NEW})
             await is_told_of(admin, "the node is drained: no VM is left on it")
             assert (await ready_of(admin, OLD))["reason"] == "NodeDraining"
@@ -181,15 +185,15 @@ async def test_a_drain_that_is_taken_back_ends_nobody_whose_turn_had_not_come(
     async with an_old_node(control_plane, admin) as obedience:
         names = ("a", "b", "c", "d", "e", "f")
         await place(admin, *names, resources={"vcpus": 1, "memory": "1Gi"})
-        async with publishing(control_plane, admin, NEW):
-            await becomes(admin, NEW, "True")
+        async with publishing(control_plane, admin, NEW, settings=LASTING):
+            await becomes(admin, NEW, "True", BUSY_S)
             obedience.lets_end.clear()
             await schedule(admin, OLD, "Draining")
             for name in names[:4]:
                 await says(admin, name, "Ready", "DrainMoves")
             await asyncio.sleep(1)
             await schedule(admin, OLD, "Enabled")
-            await until(lambda: is_open(admin))
+            await until(lambda: is_open(admin), BUSY_S)
             obedience.lets_end.set()
             await asyncio.sleep(3)
             for name in names[4:]:
@@ -214,10 +218,10 @@ async def test_the_command_tells_first_then_waits_and_names_who_stays(
     async with an_old_node(control_plane, admin):
         await place(admin, "a", "b", "c")
         async with (
-            publishing(control_plane, admin, NEW, capacity=SMALL),
+            publishing(control_plane, admin, NEW, capacity=SMALL, settings=LASTING),
             obeying(control_plane, admin, NEW),
         ):
-            await becomes(admin, NEW, "True")
+            await becomes(admin, NEW, "True", BUSY_S)
             planned = await call(control_plane, OLD, "--dry-run")
             assert planned.exit_code == 1
             assert "3 VMs: 2 moves, 1 stays." in planned.stdout
@@ -234,4 +238,4 @@ async def test_the_command_tells_first_then_waits_and_names_who_stays(
             assert again.exit_code == 0, again.output
             assert "old is drained: no VM is left on it." in again.stdout
             assert (await call(control_plane, OLD, "--cancel")).exit_code == 0
-            await until(lambda: is_open(admin))
+            await until(lambda: is_open(admin), BUSY_S)

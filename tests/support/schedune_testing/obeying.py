@@ -12,8 +12,8 @@ from schedune_testing.accounts import Object, bearing, token_of
 from schedune_testing.control_plane import ControlPlane
 
 _TIME = "2026-11-24T12:00:00Z"
-_RUNS = {"state": "Running"}
-_ENDED = {"state": "Terminated", "ended": {"time": _TIME, "reason": "GuestPoweredOff"}}
+_RUNS: Object = {"state": "Running"}
+_ENDED: Object = {"state": "Terminated", "ended": {"time": _TIME, "reason": "GuestPoweredOff"}}
 
 
 class Obedience:
