@@ -9,6 +9,7 @@ from schedune.api.crd import DEFINITIONS, render_definition
 from schedune.examination.difference_form import TruthDifference
 from schedune.examination.form import NodeExamination
 from schedune_cli.judging.difference import DifferenceList
+from schedune_cli.judging.drain import DrainReport
 from schedune_cli.judging.form import ExplanationList, WhyNot
 from schedune_cli.judging.glance import FleetGlance
 from schedune_cli.judging.orphans import OrphanReport
@@ -20,7 +21,7 @@ _ANSWER_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KUBERNETES: Final = "x-kubernetes-"
 ANSWERS: Final[tuple[type[ApiModel], ...]] = (
     ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList, NodeExamination,
-    TruthDifference, OrphanReport,
+    TruthDifference, OrphanReport, DrainReport,
 )  # fmt: skip
 
 

@@ -19,8 +19,11 @@ from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
 from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError
+from schedune_operator.admission.webhook import Webhook
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
+from schedune_operator.draining import Drains
+from schedune_operator.fencing import Fencing
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
 from schedune_operator.outage import OutageWatch
@@ -68,6 +71,7 @@ class Operator:
     elector: Elector
     judge: TruthJudge
     loop: SchedulingLoop
+    webhook: Webhook | None
 
     def members(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what has to run, by name."""
@@ -76,11 +80,12 @@ class Operator:
             "nodes": self.world.nodes.run(),
             "truths": self.world.truths.run(),
             "placements": self.world.placements.run(),
+            "namespaces": self.world.namespaces.mirror.run(),
             "heartbeats": self.world.follow_heartbeats(settings.lease_poll_seconds),
             "elector": self.elector.run(),
             "judge": self.judge.run(settings.tick_seconds),
             "loop": self.loop.run(),
-        }
+        } | ({"webhook": self.webhook.run()} if self.webhook else {})
 
 
 def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSettings) -> Operator:
@@ -91,6 +96,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
     elector = _elector(lease_client, settings)
     agenda = Agenda(world, cache, settings.policy)
     events = EventRecorder(client, MANAGER, clock)
+    drains = Drains(world, settings.policy, clock, settings.drain_at_once)
     judge = TruthJudge(
         client=client,
         world=world,
@@ -101,6 +107,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         deaf_after_s=_POLLS_MISSED * settings.lease_poll_seconds + _SLOW_POLL_S,
         expire_s=settings.expire_seconds,
         outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
+        drain=drains.tell,
     )
     reconciler = Reconciler(
         client,
@@ -111,9 +118,16 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         cache.absorb,
         settings.policy,
         agenda,
+        Fencing(world),
+        drains,
     )
     loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock)
-    return Operator(cache, world, elector, judge, loop)
+    webhook = None
+    if settings.admission is not None:
+        webhook = Webhook(
+            client, world, settings.admission, settings.policy, clock, elector.leading
+        )
+    return Operator(cache, world, elector, judge, loop, webhook)
 
 
 async def run_operator(settings: OperatorSettings) -> None:

@@ -1,19 +1,22 @@
 """Does a running VM have to make room for what its workload asks for now?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import LaunchMode, RunState, VMWorkload
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason, Row
-from schedune.decision.decide import decide
+from schedune.decision.decide import Decision, decide
 from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline
 from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,11 @@ class Order:
 
     stop: Row | None = None
     waits: Reason | None = None
+    """The spec changed, and the changed VM has no node."""
+    told: Reason | None = None
+    """Why it ends, where there is more to tell."""
+    stays: Reason | None = None
+    """Its node is being drained, and the VM has no other."""
 
 
 def is_restart_asked(workload: VMWorkload, placement: VMPlacement) -> bool:
@@ -64,16 +72,30 @@ def order_to_recreate(
     now: datetime,
 ) -> Order:
     """End the VM if a node can run the changed one with this one's claim freed; else it runs on."""
+
+    def judge(decision: Decision) -> Order:
+        if decision.chosen is not None:
+            return Order(stop=codes.SPEC_CHANGED)
+        told = headline(Explanation(decision))
+        return Order(waits=Reason(codes.RECREATE_WAITS, ", ".join(changed), told))
+
+    return as_if_gone(fleet, intent, placement, policy, now, judge)
+
+
+def as_if_gone(
+    fleet: Fleet,
+    intent: Intent,
+    placement: VMPlacement,
+    policy: SchedulingPolicy,
+    now: datetime,
+    tell: Callable[[Decision], T],
+) -> T:
+    """Decide as if a VM had ended, and tell of it: its claim freed, its life in nobody's way."""
     uid = placement.metadata.uid
     claim = fleet.claims.held.get(uid)
     fleet.release(uid)
     try:
-        # Of no workload's: that this very VM still lives must not stand in its own way.
-        decision = decide(fleet, replace(intent, uid=""), now=now, policy=policy)
-        if decision.chosen is not None:
-            return Order(stop=codes.SPEC_CHANGED)
-        told = headline(Explanation(decision))
+        return tell(decide(fleet, replace(intent, uid=""), now=now, policy=policy))
     finally:
         if claim is not None:
             fleet.reserve(claim)
-    return Order(waits=Reason(codes.RECREATE_WAITS, ", ".join(changed), told))

@@ -22,6 +22,25 @@ class LeaderSettings(Settings):
     """A write starts only if leadership lasts this much longer."""
 
 
+class AdmissionSettings(Settings):
+    """Answers at ``kubectl apply``: a webhook that every operator serves."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - the API server comes from outside the pod
+    """Address on which it listens."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 9443
+    """Port on which it listens; 0: any that is free."""
+    names: list[str] = Field(default_factory=lambda: ["schedune-webhook.schedune-system.svc"])
+    """Names and addresses by which the API server calls it."""
+    configuration: str = "schedune-workloads"
+    """Name of the ValidatingWebhookConfiguration into which our authority is put."""
+    certificate_seconds: Annotated[float, Field(ge=1)] = 86400
+    """How long a certificate lives; the next is made when two thirds of that are over."""
+    upkeep_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
+    """How often the configuration is looked at."""
+    answer_seconds: Annotated[float, Field(gt=0, le=10)] = 1
+    """How long an answer may take; after that the object passes."""
+
+
 class OperatorSettings(Settings):
     """Everything the operator is told."""
 
@@ -38,6 +57,10 @@ class OperatorSettings(Settings):
     """How often everything is looked at even when nothing changed."""
     sweep_seconds: Annotated[float, Field(gt=0, le=86400)] = 300
     """How often workloads are listed anew, for what a watch lost."""
+    drain_at_once: Annotated[int, Field(ge=1, le=1000)] = 4
+    """How many VMs leave one node at a time when it is being drained."""
+    admission: AdmissionSettings | None = None
+    """Answers at ``kubectl apply``; unset: none."""
     leader: LeaderSettings = Field(default_factory=LeaderSettings)
     """Leader election."""
     policy: SchedulingPolicy = Field(default_factory=SchedulingPolicy)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from schedune.api.base import API_VERSION, Condition
-from schedune.api.nodetruth import HealthState, NodeTruth
+from schedune.api.nodetruth import HealthState, NodeTruth, Scheduling
 from schedune.codes import eligibility, summary
 from schedune.codes.row import Reason, Row
 from schedune.fleet.node import NodeRecord
@@ -54,6 +54,8 @@ class TruthJudge:
     expire_s: float
     """After this much silence nothing is known of a node any more, in seconds."""
     outage: OutageWatch
+    drain: Callable[[str], str]
+    """Says how far the draining of a node has come."""
     _last: str = field(default="", init=False)
     """Where the last pass ended, so that none waits for ever behind others."""
     _told: bool = field(default=False, init=False)
@@ -114,7 +116,9 @@ class TruthJudge:
                 believed.add(node.name)
             if vouching.is_unsettled or self._may_have_called(vouching):
                 continue
-            claims = claims_of(node, truth, vouching, self.expire_s)
+            is_draining = truth.spec.scheduling is Scheduling.DRAINING
+            drain = self.drain(node.name) if is_draining else ""
+            claims = claims_of(node, truth, vouching, self.expire_s, drain)
             if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
                 pending.append(Pending(node, truth, claims))
         self.outage.observe(heard, known, time.monotonic(), believed)
@@ -160,11 +164,11 @@ class TruthJudge:
 
 
 def claims_of(
-    node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: float
+    node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: float, drain: str = ""
 ) -> dict[str, Claim]:
-    """Return what Fresh and Ready have to say."""
+    """Return what Fresh and Ready have to say; ``drain`` is how far its draining has come."""
     fresh = _fresh(node, truth, vouching, expire_s)
-    return {"Fresh": fresh, "Ready": _ready(node, truth, fresh)}
+    return {"Fresh": fresh, "Ready": _ready(node, truth, fresh, drain)}
 
 
 def _fresh(node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: float) -> Claim:
@@ -190,13 +194,15 @@ def _fresh(node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: flo
     )
 
 
-def _ready(node: NodeRecord, truth: NodeTruth, fresh: Claim) -> Claim:
+def _ready(node: NodeRecord, truth: NodeTruth, fresh: Claim, drain: str) -> Claim:
     if fresh.status != "True":
         return Claim("Unknown", fresh.row, fresh.message)
     health = truth.status.health
     if health is None or health.state not in (HealthState.HEALTHY, HealthState.WARNING):
         state = health.state.value if health else "Unknown"
         return Claim("False", eligibility.NODE_UNHEALTHY, f"health is {state}")
+    if drain:
+        return Claim("False", eligibility.NODE_DRAINING, drain)
     if node.unschedulable or truth.spec.scheduling.value != "Enabled":
         return Claim("False", eligibility.NODE_CORDONED, "the node takes no new VMs")
     return Claim("True", summary.NODE_USABLE, summary.NODE_USABLE.sentence)
@@ -207,7 +213,9 @@ def _claim(status: Status, row: Row, observed: str, required: str = "") -> Claim
 
 
 def _is_news(held: Condition | None, claim: Claim) -> bool:
-    return held is None or (held.status, held.reason) != (claim.status, claim.row.reason)
+    if held is None or (held.status, held.reason) != (claim.status, claim.row.reason):
+        return True
+    return claim.row is eligibility.NODE_DRAINING and held.message != claim.message
 
 
 def _condition(

@@ -32,6 +32,7 @@ from schedune_operator.freshness import (
     seen_by_stamp,
     vouch,
 )
+from schedune_operator.namespaces import Namespaces
 
 _LOG: Final = logging.getLogger(__name__)
 LabelsOf = Callable[[Key], Mapping[str, str]]
@@ -53,6 +54,7 @@ class World:
         self.nodes = Reflector(client, NODES, on_change=self._note_node)
         self.truths = Reflector(client, NODETRUTHS, on_change=self._note_node)
         self.placements = Reflector(client, VMPLACEMENTS, on_change=self._note_placement)
+        self.namespaces = Namespaces(client, on_change)
         self.heartbeats = Heartbeats(client, monotonic)
         self._client = client
         self._clock = clock
@@ -70,12 +72,18 @@ class World:
 
     async def wait_until_synced(self) -> None:
         """Return once every mirror holds a whole list."""
-        for mirror in (self.nodes, self.truths, self.placements, self.heartbeats):
+        mirrors = (self.nodes, self.truths, self.placements, self.namespaces.mirror)
+        for mirror in (*mirrors, self.heartbeats):
             await mirror.synced.wait()
 
     async def follow_heartbeats(self, period_s: float) -> None:
         """Look at the heartbeats for ever; those that beat make their rows younger."""
         await self.heartbeats.run(period_s, self._touched_nodes.update)
+
+    def is_synced(self) -> bool:
+        """Say whether every mirror holds a whole list."""
+        mirrors = (self.nodes, self.truths, self.placements, self.namespaces.mirror)
+        return all(one.synced.is_set() for one in (*mirrors, self.heartbeats))
 
     def _note_node(self, key: Key, _raw: Raw | None) -> None:
         self._touched_nodes.add(key[1])
@@ -132,8 +140,9 @@ class World:
             name=name,
             uid=raw["metadata"]["uid"],
             truth=truth,
-            last_proof=self._time_of_day(vouching.proved),
+            last_proof=self.time_of_day(vouching.proved),
             lease_seconds=vouching.lease_s,
+            last_heard=self.last_beat(name),
             clock_ahead_seconds=self._clock_ahead_s(name),
             node_ready=_is_ready(raw),
             unschedulable=bool(spec.get("unschedulable")),
@@ -172,13 +181,14 @@ class World:
     def last_beat(self, node_name: str) -> datetime | None:
         """Return when the node was last heard of at all."""
         beat = self.heartbeats.get(node_name)
-        return self._time_of_day(beat.seen) if beat is not None else None
+        return self.time_of_day(beat.seen) if beat is not None else None
 
     def is_silent(self, node_name: str) -> bool:
         """Say whether a node's heartbeat is overdue."""
         return self.vouching(node_name, None).is_silent
 
-    def _time_of_day(self, moment: float) -> datetime | None:
+    def time_of_day(self, moment: float) -> datetime | None:
+        """Return when a monotonic moment was; None: -inf never was."""
         if math.isinf(moment):
             return None
         return datetime.fromtimestamp(moment + self._shift, UTC)
@@ -192,6 +202,10 @@ class World:
             self._touched_nodes |= {name for _, name in self.nodes.store}
 
     # --- the fleet -------------------------------------------------------------------
+
+    def seen_fleet(self) -> Fleet:
+        """Return the fleet as it was last brought up to date: whoever decides on it may go on."""
+        return self._fleet
 
     def fleet(self) -> Fleet:
         """Return the fleet, brought up to date."""
@@ -209,6 +223,7 @@ class World:
         for key in sorted(self._touched_placements):
             self._count(key)
         self._touched_placements.clear()
+        self._fleet.quotas = self.namespaces.quotas
         return self._fleet
 
     def _count(self, key: Key) -> None:

@@ -108,6 +108,7 @@ CALLS = {
     "WhyNot": ("why-not", "big", "a", "-f", "vms.yaml", "--truth", "one.yaml"),
     "FleetGlance": ("nodes", "-f", "vms.yaml", "--truth", "one.yaml"),
     "Simulation": ("simulate", "-f", "vms.yaml", "--truth", "one.yaml", "--drain", "a"),
+    "DrainReport": ("drain", "a", "--dry-run", "--truth", "one.yaml"),
     "NodeExamination": ("truth", "a", "--truth", "one.yaml"),
     "OrphanReport": ("orphans", "--truth", "one.yaml"),
     "TruthDifference": ("truth", "diff", "one.yaml", "two.yaml"),

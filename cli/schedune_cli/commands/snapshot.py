@@ -35,7 +35,7 @@ def snapshot(*, output: Path, redact: bool, kubeconfig: Path | None, context: st
     """Write a cluster's fleet into one file, to ask about later, elsewhere, or in a pipeline.
 
     It holds the Nodes, NodeTruths, VMWorkloads and VMPlacements, the agents' Leases, and
-    when it was taken.
+    when it was taken; of Namespaces only the limits of their VMs.
 
     With --redact user data, SSH keys, kernel command lines, addresses and annotations are
     left out, and names of nodes and labels that are not of schedune.io become pseudonyms:
@@ -55,7 +55,7 @@ def snapshot(*, output: Path, redact: bool, kubeconfig: Path | None, context: st
     click.echo(_told(recording), err=True)
 
 
-_ORDER: Final = ("Node", "NodeTruth", "Lease", "VMWorkload", "VMPlacement")
+_ORDER: Final = ("Namespace", "Node", "NodeTruth", "Lease", "VMWorkload", "VMPlacement")
 
 
 def _key(raw: dict[str, dict[str, str]]) -> tuple[str, str]:

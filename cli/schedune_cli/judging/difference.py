@@ -117,7 +117,7 @@ def _seen(inputs: Inputs, given: Given | None) -> Side | None:
     placement = inputs.world.placements.get(given.key)
     own = claim_uid(placement) if placement else None
     claims = [one for one in inputs.world.claims if one.placement_uid != own]
-    return Side(inputs.world.records, claims, given.intent, inputs.now)
+    return Side(inputs.world.records, claims, given.intent, inputs.now, inputs.world.quotas)
 
 
 def _difference(
@@ -142,7 +142,7 @@ def _difference(
 def _chosen(side: Side | None, policy: SchedulingPolicy) -> str:
     if side is None:
         return ""
-    fleet = Fleet.of(side.records.values(), side.claims)
+    fleet = Fleet.of(side.records.values(), side.claims, side.quotas)
     decision = decide(fleet, side.intent, now=side.time, policy=policy)
     return "" if decision.chosen is None else decision.node(decision.chosen).name
 

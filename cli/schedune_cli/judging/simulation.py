@@ -119,7 +119,7 @@ def _changed(world: World, plan: Plan) -> Fleet:
         records[name] = replace(records[name], unschedulable=True)
     for name in plan.drain:
         records[name] = _draining(records[name])
-    return Fleet.of(records.values(), world.claims)
+    return Fleet.of(records.values(), world.claims, world.quotas)
 
 
 def _draining(record: NodeRecord) -> NodeRecord:

@@ -10,7 +10,9 @@ from schedune_cli.reading.objects import Objects
 
 OURS: Final = ("VMWorkload", "VMPlacement", "NodeTruth")
 SNAPSHOT: Final = "Snapshot"
-_BESIDE: Final = frozenset({("v1", "Node"), ("coordination.k8s.io/v1", "Lease")})
+_BESIDE: Final = frozenset(
+    {("v1", "Namespace"), ("v1", "Node"), ("coordination.k8s.io/v1", "Lease")}
+)
 """Kinds of others that a fleet is made of."""
 _OUR_LISTS: Final = frozenset({GROUP, "coordination.k8s.io", "v1"})
 _TOOL_FILES: Final = re.compile(r"(?i)(?:kustomization\.ya?ml|chart\.ya?ml|values[\w.-]*\.ya?ml)$")

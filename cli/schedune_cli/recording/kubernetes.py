@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from schedune.api.base import field_name
+from schedune.fleet.quota import ANNOTATIONS
 
 LEASE_NAMESPACE: Final = "schedune-node-lease"
 DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
@@ -127,6 +128,13 @@ class Lease(_Part):
     def seen(self) -> datetime | None:
         """When it was renewed: by the server's clock where it says so, else by the node's."""
         return self.stamped or self.spec.renew_time
+
+
+def quota_annotations(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Return the annotations of a Namespace that limit its VMs."""
+    given = (raw.get("metadata") or {}).get("annotations")
+    held = given if isinstance(given, dict) else {}
+    return {name: str(held[name]) for name in ANNOTATIONS if held.get(name) is not None}
 
 
 def agent_wrote(metadata: ObjectMeta) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from schedune_cli.reading.objects import Raw
 from schedune_cli.recording.kubernetes import DIGEST_ANNOTATION
 from schedune_cli.recording.pseudonyms import REDACTED, Pseudonyms
-from schedune_cli.recording.snapshot import stamps_of
+from schedune_cli.recording.snapshot import namespace_of_quota, stamps_of
 
 _HEAD: Final = ("apiVersion", "kind")
 
@@ -145,6 +145,7 @@ def _placement(names: Pseudonyms, raw: Raw) -> Raw:
 
 
 _KINDS: Final[Mapping[str, Callable[[Pseudonyms, Raw], Raw]]] = {
+    "Namespace": lambda _, raw: namespace_of_quota(raw),
     "Node": _node,
     "Lease": _lease,
     "NodeTruth": _truth,

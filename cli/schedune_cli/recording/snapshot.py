@@ -10,7 +10,7 @@ import yaml
 from schedune.api.base import API_VERSION
 from schedune_cli.reading.kinds import SNAPSHOT
 from schedune_cli.reading.objects import Item, Raw
-from schedune_cli.recording.kubernetes import AGENT
+from schedune_cli.recording.kubernetes import AGENT, quota_annotations
 from schedune_cli.recording.recording import Recording
 
 _NOISE: Final = frozenset({"images", "volumesInUse", "volumesAttached"})
@@ -20,8 +20,8 @@ _NOISE: Final = frozenset({"images", "volumesInUse", "volumesAttached"})
 def objects_of(recording: Recording) -> Iterator[Raw]:
     """Give the objects in an order that does not depend on the server's."""
     groups: tuple[Mapping[Any, Item], ...] = (
-        recording.nodes, recording.truths, recording.leases, recording.workloads,
-        recording.placements,
+        recording.namespaces, recording.nodes, recording.truths, recording.leases,
+        recording.workloads, recording.placements,
     )  # fmt: skip
     for group in groups:
         for _, item in sorted(group.items()):
@@ -47,12 +47,20 @@ def render_snapshot(snapshot: Raw, *, as_json: bool) -> str:
 
 def _trimmed(raw: Raw) -> Raw:
     """Leave out who wrote which field, but not when the agent last wrote: that is a proof."""
+    if raw["kind"] == "Namespace":
+        return namespace_of_quota(raw)
     metadata = {key: one for key, one in raw["metadata"].items() if key != "managedFields"}
     stamps = stamps_of(raw)
     trimmed = {**raw, "metadata": {**metadata, **({"managedFields": stamps} if stamps else {})}}
     if raw["kind"] == "Node" and isinstance(raw.get("status"), dict):
         trimmed["status"] = {k: v for k, v in raw["status"].items() if k not in _NOISE}
     return trimmed
+
+
+def namespace_of_quota(raw: Raw) -> Raw:
+    """Return of a Namespace what limits its VMs."""
+    metadata = {"name": raw["metadata"]["name"], "annotations": quota_annotations(raw)}
+    return {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": metadata}
 
 
 def stamps_of(raw: Raw) -> list[Raw]:

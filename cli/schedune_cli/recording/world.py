@@ -8,11 +8,12 @@ from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import VMWorkloadStatus
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.quota import Quota, read_quota
 from schedune_cli.problems import Problem
 from schedune_cli.reading.objects import Item, Key
 from schedune_cli.reading.workloads import read_status
 from schedune_cli.recording.claims import claim_of, holds, read_placement, unreadable_claim
-from schedune_cli.recording.kubernetes import Lease
+from schedune_cli.recording.kubernetes import Lease, quota_annotations
 from schedune_cli.recording.nodes import Parts, read_record
 from schedune_cli.recording.recording import Recording
 
@@ -36,13 +37,14 @@ class World:
     placements: dict[Key, VMPlacement] = field(default_factory=dict)
     """Those that hold something."""
     workloads: dict[Key, Item] = field(default_factory=dict)
+    quotas: dict[str, Quota] = field(default_factory=dict)
     time: datetime | None = None
     """When all this was so, as far as it says."""
     problems: list[Problem] = field(default_factory=list)
 
     def fleet(self) -> Fleet:
         """Return the columns; made anew, so that whoever changes them spoils nobody's."""
-        return Fleet.of(self.records.values(), self.claims)
+        return Fleet.of(self.records.values(), self.claims, self.quotas)
 
     def held(self, key: Key) -> Held:
         """Return what is known of a workload of this name.
@@ -70,6 +72,10 @@ def read_world(recording: Recording) -> World:
             world.records[name] = record
     for key, item in sorted(recording.placements.items()):
         _count(key, item, world)
+    for name, item in recording.namespaces.items():
+        quota = read_quota(quota_annotations(item.raw))
+        if quota is not None:
+            world.quotas[name] = quota
     world.time = recording.recorded or _latest(world.records.values(), recording.leases.values())
     return world
 

@@ -127,6 +127,24 @@ PERSISTENT_DISK_LOST: Final = _row(
     "bring the node back, or give the disk up",
     "The Node that held the disk does not exist any more.",
 )  # fmt: skip
+QUOTA_VCPUS: Final = _row(
+    "REJECT_NAMESPACE_QUOTA_VCPUS", "NamespaceQuotaVCPUs", Actor.USER, Precedence.NOT_NOW,
+    "the VMs of namespace {subject} hold {observed} vCPUs that they may have, the VM needs {required}",
+    "end another VM of the namespace or ask for fewer vCPUs; an administrator may raise the Namespace's annotation schedune.io/max-vcpus",
+    "The annotation schedune.io/max-vcpus of the Namespace limits the vCPUs of its VMs together.",
+)  # fmt: skip
+QUOTA_MEMORY: Final = _row(
+    "REJECT_NAMESPACE_QUOTA_MEMORY", "NamespaceQuotaMemory", Actor.USER, Precedence.NOT_NOW,
+    "the VMs of namespace {subject} hold {observed} of guest memory that they may have, the VM needs {required}",
+    "end another VM of the namespace or ask for less memory; an administrator may raise the Namespace's annotation schedune.io/max-memory",
+    "The annotation schedune.io/max-memory of the Namespace limits the guest memory of its VMs together.",
+)  # fmt: skip
+QUOTA_UNREADABLE: Final = _row(
+    "REJECT_NAMESPACE_QUOTA_UNREADABLE", "NamespaceQuotaUnreadable", Actor.ADMINISTRATOR, Precedence.MISCONFIGURED,
+    "the quota of namespace {subject} cannot be read ({observed}): it must be {required}",
+    "write schedune.io/max-vcpus as a whole number and schedune.io/max-memory as a quantity, such as 64Gi",
+    "An annotation of the Namespace that limits its VMs is no number or no quantity; nobody guesses what was meant.",
+)  # fmt: skip
 RECENT_FAILURE: Final = _row(
     "REJECT_RECENT_FAILURE", "RecentFailure", Actor.NOBODY, Precedence.NOT_NOW,
     "the workload failed here {observed} ago ({subject}); tried again after {required}",

@@ -112,6 +112,15 @@ RECREATE_WAITS: Final = _row(
     "updateStrategy is Recreate, and no node could run the changed VM, also without the one that runs.",
     "see why with `schedune explain`, or take the change back", Actor.USER,
 )  # fmt: skip
+DRAIN_MOVES: Final = _row(
+    "DRAIN_MOVES", "DrainMoves", "{subject} is being drained: the VM is ended in order and placed on {observed}",
+    "spec.scheduling of the node's NodeTruth is Draining, and another node can run the VM: its claim there is held until the VM is placed anew.",
+)  # fmt: skip
+DRAIN_WAITS: Final = _row(
+    "DRAIN_WAITS", "DrainWaits", "{subject} is being drained and no other node can run the VM, so it runs on: {observed}; nearest: {required}",
+    "spec.scheduling of the node's NodeTruth is Draining, and no node could run the VM, also without the claim that it has.",
+    "make the nearest node able to run it, or end the VM; the drain goes on by itself", Actor.ADMINISTRATOR,
+)  # fmt: skip
 WORKLOAD_GONE: Final = _row(
     "WORKLOAD_GONE", "WorkloadGone", "its VMWorkload is gone",
     "The VMWorkload of a placement was deleted, or deleted and made again: its VM is ended.",

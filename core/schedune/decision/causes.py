@@ -16,6 +16,8 @@ class Cause:
     change: str
     """What would have to change, with the bound where it is a number."""
     consequences: tuple[Reason, ...]
+    shortfall: str = ""
+    """How much is missing, where it is a number of which more is asked than there is."""
 
 
 def causes_of(matrix: Matrix, row: int) -> tuple[Cause, ...]:
@@ -36,6 +38,7 @@ def causes_of(matrix: Matrix, row: int) -> tuple[Cause, ...]:
             one.atom.who,
             change_at(one, row),
             tuple(f.testify(row) for f in followers if f.follows == one.finding.atom),
+            one.finding.bound.tell_shortfall(row) if one.finding.bound else "",
         )
         for one in held
     )

@@ -5,7 +5,7 @@ smallest set that restores the former one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -19,6 +19,7 @@ from schedune.eligibility import CHECKS
 from schedune.eligibility.finding import Question
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.quota import Quota
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
 
@@ -34,6 +35,7 @@ class Side:
     claims: Sequence[ClaimRecord]
     intent: Intent
     time: datetime
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,9 @@ class _Replay:
         name, side = world.record.name, world.elsewhere
         fleet = self._fleets.get(id(side))
         if fleet is None:
-            fleet = self._fleets[id(side)] = Fleet.of(side.records.values(), side.claims)
+            fleet = self._fleets[id(side)] = Fleet.of(
+                side.records.values(), side.claims, side.quotas
+            )
         own, held = side.records.get(name), _on(side.claims, name)
         _put(fleet, world.record, held, world.claims)
         try:

@@ -39,6 +39,7 @@ def record_for(decision: Decision, row: int, placement_uid: str) -> ClaimRecord:
         disk_bytes=disk,
         hugepage_size=size,
         hugepage_bytes=intent.memory_bytes if size else 0,
+        guest_bytes=intent.memory_bytes,
         namespace=intent.namespace,
         workload_uid=intent.uid,
         node_ports=node_ports(intent.spec.networks),

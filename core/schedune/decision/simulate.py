@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
 from schedune.decision.reservation import record_for
-from schedune.decision.sentence import headline, would_change
+from schedune.decision.sentence import CLOSED, headline, nearest_open
 from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent
 
@@ -57,10 +56,6 @@ class Fate:
     """For one without a node: the nearest node, and what would have to change there."""
     changes: tuple[str, ...]
     """For one without a node: the smallest change that would free one."""
-
-
-_CLOSED: Final = frozenset({"nodeDraining", "nodeOpen"})
-"""States of a node that are the very thing that is simulated: taking it back is no advice."""
 
 
 def settle(
@@ -113,7 +108,7 @@ def _fate(mover: Mover, explanation: Explanation, row: int | None) -> Fate:
         backend="" if row is None else decision.backend_on(row).value,
         score=0 if row is None else int(decision.scores[row]),
         message=headline(explanation),
-        nearest=_nearest(explanation) if row is None else "",
+        nearest=nearest_open(explanation) if row is None else "",
         changes=_changes(explanation) if row is None else (),
     )
 
@@ -126,18 +121,9 @@ def _outcome(before: str, after: str) -> Outcome:
     return Outcome.STAYS if before == after else Outcome.MOVES
 
 
-def _nearest(explanation: Explanation) -> str:
-    """Say of the nearest node that is not closed what would have to change there."""
-    for row in explanation.rejected.tolist():
-        causes = explanation.causes(row)
-        if not any(cause.atom in _CLOSED for cause in causes):
-            return f"{explanation.decision.node(row).name} if {would_change(causes)}"
-    return ""
-
-
 def _changes(explanation: Explanation) -> tuple[str, ...]:
     """Return the smallest change that opens no closed node; (): there is none."""
     for way in explanation.relaxations.ways:
-        if not any(atom.name in _CLOSED for atom in way.atoms):
+        if not any(atom.name in CLOSED for atom in way.atoms):
             return way.changes
     return ()

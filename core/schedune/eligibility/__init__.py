@@ -2,7 +2,8 @@
 
 Every check runs on every node and none waits for another. The order is that in which a
 reader is told, from what the node is to what it holds. ``TIMED`` are those whose answer
-depends on the clock; ``LASTING`` ones change only with the node and what is placed on it.
+depends on the clock, or on more than the row itself: they are asked every time. ``LASTING``
+ones change only with the node and what is placed on it.
 """
 
 from schedune.eligibility import (
@@ -17,6 +18,7 @@ from schedune.eligibility import (
     labels,
     nature,
     networks,
+    quota,
     state,
 )
 from schedune.eligibility.finding import Check
@@ -47,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     networks.check_bridges,
     networks.check_node_ports,
     disks.check_persistent_disks,
+    quota.check_quota,
     company.check_live,
     company.check_anti_affinity,
     company.check_spread,
@@ -57,6 +60,8 @@ TIMED: tuple[Check, ...] = (
     freshness.check_age,
     freshness.check_clock,
     capabilities.check_ages,
+    quota.check_quota,
+    company.check_live,
     failures.check_recent_failures,
 )
 LASTING: tuple[Check, ...] = tuple(check for check in CHECKS if check not in TIMED)

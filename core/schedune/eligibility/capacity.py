@@ -45,7 +45,7 @@ def check_vcpus(question: Question) -> Iterable[Finding]:
             codes.INSUFFICIENT_VCPUS, f"{left[at]} of {max(int(offered[at]), 0)}", str(intent.vcpus)
         )
 
-    bound = Bound("vcpus", "AtMost", left, str, str(intent.vcpus))
+    bound = Bound("vcpus", "AtMost", left, str, str(intent.vcpus), intent.vcpus)
     yield Finding("vcpus", codes.INSUFFICIENT_VCPUS, short & (left > 0), reason, bound=bound)
     yield Finding(
         "vcpus",
@@ -78,7 +78,7 @@ def check_memory(question: Question) -> Iterable[Finding]:
             f"{guest} + {render_bytes(overhead)} for the VMM",
         )
 
-    bound = Bound("memory", "AtMost", most, render_bytes, guest)
+    bound = Bound("memory", "AtMost", most, render_bytes, guest, intent.memory_bytes)
     yield Finding("memory", codes.INSUFFICIENT_MEMORY, short & can_shrink, reason, bound=bound)
     yield Finding(
         "memory",
@@ -118,7 +118,7 @@ def check_hugepages(question: Question) -> Iterable[Finding]:
         return Reason(codes.INSUFFICIENT_HUGEPAGES, render_bytes(int(left[at])), asked, pages)
 
     can_shrink = most >= MINIMUM_MEMORY
-    bound = Bound("memory", "AtMost", most, render_bytes, asked)
+    bound = Bound("memory", "AtMost", most, render_bytes, asked, intent.memory_bytes)
     yield Finding(
         "hugepages", codes.INSUFFICIENT_HUGEPAGES, short & can_shrink, reason, bound=bound
     )

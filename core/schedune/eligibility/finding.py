@@ -25,6 +25,15 @@ class Bound:
     values: Column
     render: Callable[[int], str]
     asked: str
+    asked_value: int | None = None
+    """The same as a number, where what is missing is worth telling."""
+
+    def tell_shortfall(self, position: int) -> str:
+        """Say how much is missing: ``memory short by 2Gi``; "": that cannot be told."""
+        if self.asked_value is None or self.sense != "AtMost":
+            return ""
+        missing = self.asked_value - int(self.values[position])
+        return f"{self.quantity} short by {self.render(missing)}"
 
     def tell(self, position: int) -> str:
         """Say what would pass, beside what is asked: ``memory <= 6Gi (asked 8Gi)``."""

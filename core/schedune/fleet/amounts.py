@@ -8,7 +8,12 @@ from schedune.api.quantity import MAX_BYTES, parse_bytes
 from schedune.api.vmplacement import Claim
 
 EVERYTHING: Final[Mapping[str, int]] = MappingProxyType(
-    {"vcpus": 65536, "memory_bytes": MAX_BYTES, "disk_bytes": MAX_BYTES}
+    {
+        "vcpus": 65536,
+        "memory_bytes": MAX_BYTES,
+        "disk_bytes": MAX_BYTES,
+        "guest_bytes": MAX_BYTES,
+    }
 )
 """What a claim that cannot be read is taken to hold: more than any machine has."""
 
@@ -27,4 +32,5 @@ def amounts_of(claim: Claim) -> Mapping[str, int]:
         "disk_bytes": parse_bytes(claim.disk),
         "hugepage_size": size,
         "hugepage_bytes": guest if size else 0,
+        "guest_bytes": guest,
     }

@@ -21,6 +21,7 @@ class Claims:
         """Bytes of huge pages in use, by the size of a page."""
         self.ports: dict[str, Column] = {}
         """How many VMs have each port of the node, of the ports that one has somewhere."""
+        self._namespaces: dict[str, tuple[int, int]] = {}
         self._rows = rows
         for claim in claims:
             self.add(claim)
@@ -28,12 +29,25 @@ class Claims:
     def add(self, claim: ClaimRecord) -> int | None:
         """Count a claim; one on a node that is not there counts nowhere. Return its row."""
         self.held[claim.placement_uid] = claim
+        self._count_in_namespace(claim, 1)
         return self._count(claim, 1)
 
     def drop(self, placement_uid: str) -> int | None:
         """Give a claim back; idempotent. Return its row."""
         claim = self.held.pop(placement_uid, None)
-        return None if claim is None else self._count(claim, -1)
+        if claim is None:
+            return None
+        self._count_in_namespace(claim, -1)
+        return self._count(claim, -1)
+
+    def of_namespace(self, namespace: str) -> tuple[int, int]:
+        """Return the vCPUs and the guest memory that a namespace's claims come to, on any node."""
+        return self._namespaces.get(namespace, (0, 0))
+
+    def _count_in_namespace(self, claim: ClaimRecord, sign: int) -> None:
+        vcpus, memory = self.of_namespace(claim.namespace)
+        sums = (vcpus + sign * claim.vcpus, memory + sign * claim.guest_bytes)
+        self._namespaces[claim.namespace] = sums
 
     def _count(self, claim: ClaimRecord, sign: int) -> int | None:
         row = self._rows.get(claim.node_name)

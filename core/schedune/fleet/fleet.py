@@ -7,7 +7,7 @@ answers about the fleet brings them up to date row by row.
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from schedune.fleet.profile import (
     NodeProfile,
     profile_of,
 )
+from schedune.fleet.quota import Quota
 
 _MOST_KEYED: Final = 512
 """Columns made on demand (a label, an artefact, a capability) that are kept."""
@@ -68,14 +69,22 @@ class Fleet:
 
     def __init__(self, profiles: Iterable[NodeProfile], claims: Iterable[ClaimRecord] = ()) -> None:
         self._same = Interner()
+        self.quotas: Mapping[str, Quota] = {}
+        """What the VMs of namespaces may claim together; whoever knows sets it."""
         self._build(list(profiles), list(claims))
 
     @classmethod
-    def of(cls, nodes: Iterable[NodeRecord], claims: Iterable[ClaimRecord] = ()) -> "Fleet":
-        """Build the fleet; claims on nodes that are not there count nowhere."""
+    def of(
+        cls,
+        nodes: Iterable[NodeRecord],
+        claims: Iterable[ClaimRecord] = (),
+        quotas: Mapping[str, Quota] | None = None,
+    ) -> "Fleet":
+        """Build the fleet; claims on nodes that are not there take room on none."""
         same = Interner()
         fleet = cls((profile_of(node, same) for node in nodes), claims)
         fleet._same = same
+        fleet.quotas = quotas or {}
         return fleet
 
     def _build(self, profiles: list[NodeProfile], claims: list[ClaimRecord]) -> None:

@@ -1,0 +1,75 @@
+"""Drain a node of a cluster: say so in its NodeTruth, and look at what becomes of its VMs."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from schedune.api.nodetruth import Scheduling
+from schedune_cli.judging.drain import DrainReport, look_at_drain
+from schedune_cli.reading.objects import Key
+from schedune_kube.client import KubeClient
+from schedune_kube.resources import NODETRUTHS, VMPLACEMENTS, VMWORKLOADS, Resource
+
+RIGHT: Final = (
+    "to get and patch nodetruths, and to list vmplacements and vmworkloads in all namespaces"
+)
+_PAUSE_S: Final = 2.0
+_SURE: Final = 3
+"""So many looks in a row at which all that are left stay: the operator has decided on them."""
+
+
+@dataclass
+class Drain:
+    """One node that is being drained."""
+
+    node: str
+    clock: Callable[[], datetime]
+    tell: Callable[[DrainReport], None]
+    """Told of every look."""
+    limit_s: float | None = None
+    """Give up after this; None: wait as long as VMs leave."""
+    _known: set[Key] = field(default_factory=set)
+
+    async def run(self, client: KubeClient) -> DrainReport:
+        """Order it, and wait until no VM is left, or only those that no other node can run."""
+        await schedule(client, self.node, Scheduling.DRAINING)
+        began, settled = time.monotonic(), 0
+        while True:
+            report = await self._look(client)
+            self.tell(report)
+            stays = all(one.outcome in ("Stays", "Left") for one in report.vms)
+            settled = settled + 1 if stays else 0
+            late = self.limit_s is not None and time.monotonic() - began > self.limit_s
+            if report.state != "Draining" or settled >= _SURE or late:
+                return report
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _look(self, client: KubeClient) -> DrainReport:
+        truth, placements, workloads = await asyncio.gather(
+            client.get(NODETRUTHS, self.node),
+            _by_key(client, VMPLACEMENTS),
+            _by_key(client, VMWORKLOADS),
+        )
+        report = look_at_drain(
+            self.node,
+            sorted(self._known),
+            placements,
+            workloads,
+            is_draining=truth["spec"].get("scheduling") == Scheduling.DRAINING.value,
+            now=self.clock(),
+        )
+        self._known |= {(one.namespace, one.name) for one in report.vms}
+        return report
+
+
+async def schedule(client: KubeClient, node: str, word: Scheduling) -> None:
+    """Say in a node's truth whether VMs come to it, or leave it."""
+    await client.merge_patch(NODETRUTHS, node, {"spec": {"scheduling": word.value}})
+
+
+async def _by_key(client: KubeClient, resource: Resource) -> dict[Key, dict[str, Any]]:
+    items, _ = await client.list(resource)
+    return {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items}

@@ -1,0 +1,138 @@
+"""The webhook: it answers within its time or lets pass, and takes little of the operator's own.
+
+Every operator serves it, leading or not. Whatever goes wrong here is logged and lets the
+object pass: the operator judges it anyway, and this only says sooner what it will say.
+"""
+
+import asyncio
+import json
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune_kube.client import KubeClient, Raw
+from schedune_operator.admission.answer import FINE, Verdict, judge, review_of
+from schedune_operator.admission.identity import Identity, make_identity
+from schedune_operator.admission.registration import register
+from schedune_operator.settings import AdmissionSettings
+from schedune_operator.world import World
+
+PATH: Final = "/admit"
+_LARGEST: Final = 8 * 2**20
+_SHARE: Final = 5
+"""One in so many seconds of the operator's time, at most, goes into answers."""
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass
+class Webhook:
+    """Serves the answers, and keeps its certificate young and known."""
+
+    client: KubeClient
+    world: World
+    settings: AdmissionSettings
+    policy: SchedulingPolicy
+    clock: Callable[[], datetime]
+    leading: Callable[[], bool]
+    port: int = field(default=0, init=False)
+    """Where it listens; 0: it does not yet."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _free_at: float = field(default=0.0, init=False)
+
+    async def run(self) -> None:
+        """Serve for ever; a port that is taken is tried again, and stops nothing else."""
+        while True:
+            try:
+                await self._serve()
+            except OSError as error:
+                _LOG.warning("webhook.not-served", extra={"error": str(error)})
+            await asyncio.sleep(self.settings.upkeep_seconds)
+
+    async def _serve(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        identity = self._make()
+        identity.serve_by(context)
+        app = web.Application(client_max_size=_LARGEST)
+        app.router.add_post(PATH, self._answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.settings.host, self.settings.port, ssl_context=context)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            await self._keep(identity, context)
+        finally:
+            self.port = 0
+            await runner.cleanup()
+
+    def _make(self) -> Identity:
+        return make_identity(self.settings.names, self.clock(), self.settings.certificate_seconds)
+
+    async def _keep(self, identity: Identity, context: ssl.SSLContext) -> None:
+        """Keep our authority in the configuration; take the next before this one is over.
+
+        The next is served only after one round: the API server has to know it first.
+        """
+        following: Identity | None = None
+        while True:
+            known = [identity.authority, *([following.authority] if following else [])]
+            is_told = await register(self.client, self.settings.configuration, known, self.clock())
+            await asyncio.sleep(self.settings.upkeep_seconds)
+            if following is not None and is_told:
+                identity, following = following, None
+                identity.serve_by(context)
+            elif identity.is_old(self.clock()) and following is None:
+                following = self._make()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        try:
+            asked = json.loads(await request.read())["request"]
+            uid, obj = asked["uid"], asked["object"]
+        except (ValueError, KeyError, TypeError):
+            return web.json_response({"message": "is no AdmissionReview"}, status=400)
+        if not isinstance(uid, str) or not isinstance(obj, dict):
+            return web.json_response({"message": "is no AdmissionReview"}, status=400)
+        return web.json_response(review_of(asked, await self._verdict(asked, obj)))
+
+    async def _verdict(self, asked: Raw, obj: Raw) -> Verdict:
+        try:
+            async with asyncio.timeout(self.settings.answer_seconds), self._turn:
+                await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
+                began = time.monotonic()
+                verdict = self._judge(asked, obj)
+                ended = time.monotonic()
+                self._free_at = ended + (_SHARE - 1) * (ended - began)
+                return verdict
+        except TimeoutError:
+            _LOG.warning("webhook.let-pass", extra={"cause": "no time"})
+        except Exception:  # noqa: BLE001 - whatever it is, the object passes and is judged later
+            _LOG.exception("webhook.let-pass")
+        return FINE
+
+    def _judge(self, asked: Raw, obj: Raw) -> Verdict:
+        namespace = str(asked.get("namespace") or "")
+        metadata = {**(obj.get("metadata") or {}), "namespace": namespace}
+        key = (namespace, str(metadata.get("name") or ""))
+        if metadata.get("deletionTimestamp") or self._has_its_place(asked, key):
+            return FINE
+        # Who leads has brought the fleet up to date a moment ago, and may be deciding on it.
+        fleet = self.world.seen_fleet() if self.leading() else self.world.fleet()
+        if not self.world.is_synced() or len(fleet) != len(self.world.nodes.store):
+            return FINE
+        refuses = self.world.namespaces.refuses(namespace)
+        judged = {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), **obj}
+        return judge(
+            {**judged, "metadata": metadata}, fleet, self.policy, self.clock(), refuses=refuses
+        )
+
+    def _has_its_place(self, asked: Raw, key: tuple[str, str]) -> bool:
+        """Say whether a changed workload is placed already: UpToDate tells of its change."""
+        return asked.get("operation") == "UPDATE" and key in self.world.placements.store
