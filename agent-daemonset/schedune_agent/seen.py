@@ -13,11 +13,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from schedune.api.nodetruth import LiveVM, Orphan
+from schedune.lifecycle.orphans import OrphanClass
 from schedune_kube.client import Meter
 from schedune_kube.metrics import RequestMetrics, Target, outcome_of
 from schedune_kube.serving import Check, ListenSettings, observed, serve
 
 _WRITES: Final = ("PATCH", "POST")
+_ORPHANS: Final = [one.value for one in OrphanClass]
 
 
 @dataclass
@@ -55,6 +57,9 @@ class AgentMetrics(Collector):
         self._writes = Counter(
             "schedune_truth_writes", "Writes about nodes", ("kind", "outcome"), registry=registry
         )
+        for kind in ("Facts", "Lease"):
+            for outcome in ("changed", "conflict", "error"):
+                self._writes.labels(kind, outcome)
         registry.register(self)
 
     def follow(self, vitals: Vitals, server: str) -> Meter:
@@ -87,8 +92,8 @@ class AgentMetrics(Collector):
             "VMM processes that no placement accounts for, by what they are",
             labels=("class",),
         )
-        for kind, count in sorted(orphans.items()):
-            family.add_metric((kind,), count)
+        for kind in _ORPHANS:
+            family.add_metric((kind,), orphans[kind])
         yield family
 
     def window(self) -> web.Application:

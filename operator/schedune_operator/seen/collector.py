@@ -27,7 +27,7 @@ _OTHER: Final = "other"
 """A node could call itself anything: what is no architecture of ours makes no label."""
 
 
-@dataclass
+@dataclass(eq=False)
 class FleetCollector(Collector):
     """Counts nodes and workloads. A standby tells nothing of them: sums over both stay true."""
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import aiohttp
 
-from schedune_testing.debian import Tree, packages
+from schedune_testing.debian import packages
 
 _PACKAGES: Final = ("chromium-headless-shell", "fonts-dejavu-core", "fontconfig-config")
+_PROGRAM: Final = "usr/lib/chromium/chromium-headless-shell"
 _START_S: Final = 60.0
 _ANSWER_S: Final = 30.0
 
@@ -94,16 +95,12 @@ class Browser:
         path.write_bytes(base64.b64decode(told["data"]))
 
 
-def _tree() -> Tree:
-    return packages("chromium", _PACKAGES)
-
-
 @asynccontextmanager
 async def browsing(folder: Path) -> AsyncIterator[Browser]:
     """Run a browser that keeps everything in a folder, as long as the context lasts."""
-    tree = _tree()
+    tree = packages("chromium", _PACKAGES)
     argv = [
-        str(tree.program("usr/lib/chromium/chromium-headless-shell")), "--no-sandbox", "--disable-gpu",
+        str(tree.program(_PROGRAM)), "--no-sandbox", "--disable-gpu",
         "--remote-debugging-port=0", f"--user-data-dir={folder}", "--no-first-run",
         "--disable-background-networking", "about:blank",
     ]  # fmt: skip

@@ -2,12 +2,15 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+import aiohttp
 import yaml
+from aiohttp import web
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY
 from schedune.api.vmworkload import VMWorkloadStatus
@@ -21,8 +24,10 @@ from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune.lifecycle.situation import Claim, Situation
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
+from schedune_kube.serving import ListenSettings
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.freshness import Heartbeat
+from schedune_operator.seen.page.application import fleet_page
 from schedune_operator.seen.reading import Reading
 from schedune_operator.status import Answer, render_status
 from schedune_operator.world import World
@@ -57,6 +62,24 @@ def world_of(
         cache.note("ADDED", raw)
     world.fleet()
     return Reading(world, cache, lambda: leading, lambda: now, DEFAULT_POLICY, 900)
+
+
+@asynccontextmanager
+async def shown(
+    reading: Reading, where: ListenSettings | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Serve the fleet page as the operator does, on some port, and give who asks there."""
+    client = KubeClient(Credentials("https://127.0.0.1:1"), field_manager="test")
+    page = fleet_page(reading, where or ListenSettings(port=1), client)
+    runner = web.AppRunner(page, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    try:
+        async with client, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield session
+    finally:
+        await runner.cleanup()
 
 
 def decided(reading: Reading, raw: Object, *, stalled: bool = False) -> None:

@@ -26,8 +26,8 @@ from schedune_operator.seen.reading import Reading
 from schedune_operator.seen.standing import NodeState, node_state
 
 _TITLES: Final = (
-    "Node", "State", "Arch", "KVM", "Class", "Facts", "vCPUs free", "vCPUs taken", "Memory free", "VMs",
-    "Backends",
+    "Node", "State", "Arch", "KVM", "Class", "Facts", "vCPUs free", "vCPUs taken",
+    "Memory free", "VMs", "Backends",
 )  # fmt: skip
 
 
