@@ -158,9 +158,9 @@ def test_kubectl_get_shows_what_matters_in_columns(lab: Lab) -> None:
     assert title.split() == ["NAME", "READY", "REASON", "NODE", "AGE"]
     assert row.split()[:3] == ["nowhere", "False", "NoEligibleNode"]
     wide = kubectl(lab, "get", "vmw", "nowhere", "-o", "wide").splitlines()[0].split()
-    assert {"ELIGIBLE", "RUNTIME"} <= set(wide)
+    assert {"ELIGIBLE", "NODES", "MODE", "MESSAGE"} <= set(wide)
     truths = kubectl(lab, "get", "ntruth").splitlines()[0].split()
-    assert truths == ["NAME", "READY", "ARCH", "KVM", "FRESH", "AGE"]
+    assert truths == ["NAME", "READY", "ARCH", "KVM", "FRESH", "VCPUS", "MEMORY", "AGE"]
 
 
 def test_events_say_a_thing_once_and_count_it(lab: Lab) -> None:
