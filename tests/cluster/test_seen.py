@@ -1,6 +1,7 @@
 """The operator as it is seen on a real API server: who may read the fleet page, and the metrics."""
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -98,8 +99,10 @@ async def served(control_plane: ControlPlane, folder: Path) -> AsyncIterator[Pag
         runner = web.AppRunner(page, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=read.tls()).start()
-        yield Page(port, ssl.create_default_context(cafile=str(folder / "ca.crt")))
-        await runner.cleanup()
+        try:
+            yield Page(port, ssl.create_default_context(cafile=str(folder / "ca.crt")))
+        finally:
+            await runner.cleanup()
 
 
 async def test_only_whom_the_api_server_lets_list_the_fleet_reads_the_page(
@@ -116,8 +119,8 @@ async def test_only_whom_the_api_server_lets_list_the_fleet_reads_the_page(
             assert "schedune-fleet-viewer" in told
         with account(admin, "viewer", "schedune-fleet-viewer") as token:
             assert await page.status(token) == 200
-            auth = aiohttp.BasicAuth("anybody", token).encode()
-            status, told, _ = await page.ask(Authorization=auth)
+            auth = base64.b64encode(f"anybody:{token}".encode()).decode()
+            status, told, _ = await page.ask(Authorization=f"Basic {auth}")
             assert (status, "arm-01-1" in told) == (200, True)
 
 
