@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -24,6 +25,7 @@ from schedune_agent.placement_base import Node
 from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts
+from schedune_agent.seen import AgentMetrics, Vitals, show
 from schedune_agent.settings import AgentSettings, agent_lock
 from schedune_agent.system import cgroup
 from schedune_agent.system.launcher import LAUNCHER
@@ -34,6 +36,7 @@ from schedune_agent.watched import watched_folders
 from schedune_kube.client import KubeClient
 from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
+from schedune_kube.metrics import new_registry
 from schedune_kube.settings import SettingsError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -55,9 +58,12 @@ async def run_agents(settings: list[AgentSettings]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    metrics = AgentMetrics(new_registry(os.environ.get("SCHEDUNE_REVISION", "")))
     async with AsyncExitStack() as stack:
         shared = await _open_connections(settings, stack)
-        await _run_until(stop, [_run_agent(one, shared[_server(one)]) for one in settings])
+        agents = [_run_agent(one, shared[_server(one)], metrics) for one in settings]
+        shown = {one.observability for one in settings if one.observability is not None}
+        await _run_until(stop, [*agents, *(show(where, metrics) for where in shown)])
 
 
 def _server(settings: AgentSettings) -> tuple[str, Path]:
@@ -87,7 +93,9 @@ async def _run_until(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, Non
         task.result()
 
 
-async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
+async def _run_agent(settings: AgentSettings, shared: Connections, metrics: AgentMetrics) -> None:
+    vitals = Vitals(settings.lease_duration_seconds)
+    meter = metrics.follow(vitals, settings.kubernetes.server)
     async with AsyncExitStack() as stack:
         await _hold_lock(settings, stack)
         identity = await _await_identity(settings)
@@ -96,7 +104,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             kubernetes.server, ca_file=kubernetes.ca_file, token_file=kubernetes.token_file
         )
         client = await stack.enter_async_context(
-            KubeClient(credentials, field_manager="schedune-agent", shared=shared)
+            KubeClient(credentials, field_manager="schedune-agent", shared=shared, meter=meter)
         )
         contained = settings.containment == "Auto" and cgroup.can_contain()
         if settings.facts_file is None:
@@ -132,12 +140,15 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             clock=clock,
         )
         runner.load()
+        vitals.live_vms, vitals.orphans = runner.live_vms, runner.orphans
+        vitals.waits_for = "its facts, and what the API server says of its capacity"
         async with asyncio.TaskGroup() as group:
             group.create_task(_watch_identity(settings, identity))
             group.create_task(publisher.run())
             if settings.facts_file is None:
                 group.create_task(watch(watched_folders(settings), publisher.look_again))
             await publisher.settled.wait()
+            vitals.waits_for = ""
             group.create_task(runner.run())
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from schedune.api.base import Quantity
 from schedune_agent.vmm.qemu.networks import ANY_ADDRESS
+from schedune_kube.serving import ListenSettings
 from schedune_kube.settings import KubernetesSettings, Settings, read_settings_file
 
 DEFAULT_SEARCH_PATH: Final = (
@@ -98,6 +99,9 @@ class AgentSettings(Settings):
     """Auto: a cgroup where the agent may make one; Session: never."""
     vm_users: VmUsersSettings | None = None
     """Each VM runs as one of these users; unset, or the agent is not root: as the agent's own."""
+    observability: ListenSettings | None = Field(default_factory=lambda: ListenSettings(port=8082))
+    """Where /metrics, /livez and /readyz are; null: nowhere. Of several nodes in one process
+    each address is served once, for all of them."""
     facts_file: Path | None = None
     """Replay only: recorded facts, a NodeTruth manifest."""
 

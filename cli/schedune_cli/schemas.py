@@ -8,10 +8,10 @@ from schedune.api.base import API_VERSION, GROUP, VERSION, ApiModel
 from schedune.api.crd import DEFINITIONS, render_definition
 from schedune.examination.difference_form import TruthDifference
 from schedune.examination.form import NodeExamination
+from schedune.explaining.form import ExplanationList, WhyNot
+from schedune.explaining.glance import FleetGlance
 from schedune_cli.judging.difference import DifferenceList
 from schedune_cli.judging.drain import DrainReport
-from schedune_cli.judging.form import ExplanationList, WhyNot
-from schedune_cli.judging.glance import FleetGlance
 from schedune_cli.judging.orphans import OrphanReport
 from schedune_cli.judging.simulation import Simulation
 

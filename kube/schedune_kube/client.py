@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -26,6 +26,9 @@ from schedune_kube.server_clock import ServerClock
 Raw = dict[str, Any]
 """An object as the API server's JSON has it; parsed once by whoever receives it."""
 
+Meter = Callable[[str, str, int | None], None]
+"""Told of every request: method, path, and status; None: no answer came."""
+
 PAGE: Final = 500
 REQUEST_SECONDS: Final = 10.0
 LIST_SECONDS: Final = 60.0
@@ -46,11 +49,13 @@ class KubeClient:
         *,
         field_manager: str,
         shared: Connections | None = None,
+        meter: Meter | None = None,
     ) -> None:
         if shared is not None and not shared.serves(credentials):
             raise ValueError("connections are shared by token and to the same server only")
         self._credentials = credentials
         self._manager = field_manager
+        self._meter: Meter = meter or _uncounted
         self._connections = shared or Connections(credentials)
         self._owned = None if shared else self._connections
         self._server_clock: ServerClock | None = None
@@ -263,6 +268,7 @@ class KubeClient:
                     return result
         except (OSError, aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
             # A token that cannot be read right now, and a proxy's page, are no answer either.
+            self._meter(method, path, None)
             raise NoAnswerError(f"{method} {path}: {_words(error)}") from error
 
     def _request(
@@ -288,12 +294,17 @@ class KubeClient:
             self._server_clock = heard.narrowed(self._server_clock)
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
+        self._meter(answer.method, answer.url.path, answer.status)
         if answer.status < 400:
             return
         error = error_of(answer.status, await answer.read(), answer.headers.get("Retry-After"))
         if isinstance(error, UnauthorizedError):
             self._credentials.forget_token()
         raise error
+
+
+def _uncounted(_method: str, _path: str, _status: int | None) -> None:
+    """Count nothing."""
 
 
 def _words(error: Exception) -> str:

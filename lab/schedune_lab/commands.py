@@ -81,6 +81,7 @@ def up(
     """Bring the lab up, or find it."""
     found = labs.up(_folder(state), _wish(kubeconfig, context, not_empty=not_empty))
     click.echo(f"export KUBECONFIG={found.user_kubeconfig}")
+    click.echo(f"# the fleet page: {found.ports.fleet_page_url}")
 
 
 @lab.command()
@@ -114,6 +115,8 @@ def status(state: Path | None) -> None:
     if facts is not None and facts.given is not None:
         click.echo(f"on {facts.server}, by {facts.given.kubeconfig} ({facts.given.context})")
     click.echo(f"export KUBECONFIG={folder / 'user.kubeconfig'}")
+    if facts is not None:
+        click.echo(f"# the fleet page: {facts.ports.fleet_page_url}")
     if labs.find(folder) is None or not held.all_run():
         raise SystemExit(1)
 

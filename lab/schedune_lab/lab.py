@@ -16,10 +16,11 @@ from schedune_lab.ending import take_down
 from schedune_lab.existing import Existing, Wish
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 from schedune_lab.nodes import THIS_MACHINE
+from schedune_lab.ports import free_ports
 from schedune_lab.processes import end, start_detached, wait_gone
 from schedune_lab.progress import LabError, say
 from schedune_lab.set_up import set_up
-from schedune_lab.state import Facts, State
+from schedune_lab.state import Facts, Ports, State
 from schedune_lab.toolchain import find_binaries
 
 
@@ -33,6 +34,7 @@ class Lab:
     user_kubeconfig: Path
     kubernetes: str
     node: str
+    ports: Ports
     shared: bool
     """Whether its cluster was there before it, and others may use it too."""
 
@@ -84,6 +86,7 @@ def find(folder: Path) -> Lab | None:
         folder / "user.kubeconfig",
         facts.kubernetes,
         THIS_MACHINE,
+        facts.ports,
         shared=facts.given is not None,
     )
 
@@ -164,6 +167,7 @@ def _start(folder: Path, binaries: Path, given: Existing | None) -> Lab:
         kubectl=str(binaries / "kubectl"),
         runs=tempfile.mkdtemp(prefix="schedune-"),
         supervisor=[sys.executable, "-m", "schedune_lab.supervisor", str(folder)],
+        ports=Ports(*free_ports(3)),
         given=given.given if given else None,
     )
     state.write_facts(facts)

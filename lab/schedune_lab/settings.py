@@ -15,7 +15,7 @@ from schedune_lab.cluster import Access
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel
 from schedune_lab.nodes import LabNode
-from schedune_lab.state import Part
+from schedune_lab.state import Part, Ports
 
 HEARTBEAT_S: Final = 2
 LEASE_S: Final = 8
@@ -30,6 +30,7 @@ class Told:
     access: Access
     runs: Path
     cluster_uid: str
+    ports: Ports
 
     def operator(self) -> Part:
         """Return the operator, which is quicker here than in a large cluster."""
@@ -38,6 +39,8 @@ class Told:
             "leasePollSeconds": 1,
             "tickSeconds": 1,
             "sweepSeconds": 10,
+            "observability": {"port": self.ports.operator},
+            "fleetPage": {"port": self.ports.fleet_page},
             "leader": {
                 "durationSeconds": 6,
                 "renewDeadlineSeconds": 4,
@@ -63,15 +66,13 @@ class Told:
             "stateDirectory": str(self.folder / "agents" / node.name),
         }
         if node.facts is None:
-            return self._part(
-                name,
-                {**settings, "capacity": offered_capacity(self.folder)},
-                "schedune_agent",
-                "run",
-            )
-        return self._part(
-            name, {**settings, "factsFile": str(node.facts)}, "schedune_agent", "replay"
-        )
+            here = {
+                "capacity": offered_capacity(self.folder),
+                "observability": {"port": self.ports.agent},
+            }
+            return self._part(name, settings | here, "schedune_agent", "run")
+        replayed = {"factsFile": str(node.facts), "observability": None}
+        return self._part(name, settings | replayed, "schedune_agent", "replay")
 
     def _kubernetes(self, name: str) -> dict[str, str]:
         token = self.folder / f"{name}.token"

@@ -55,6 +55,23 @@ class GivenCluster:
 
 
 @dataclass(frozen=True)
+class Ports:
+    """Where the lab's parts are seen, on loopback."""
+
+    operator: int
+    """Metrics and readiness of the operator."""
+    agent: int
+    """The same of this machine's agent."""
+    fleet_page: int
+    """The fleet page."""
+
+    @property
+    def fleet_page_url(self) -> str:
+        """Where a browser finds the fleet page."""
+        return f"http://127.0.0.1:{self.fleet_page}/"
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a lab was made of."""
 
@@ -62,6 +79,7 @@ class Facts:
     kubectl: str
     runs: str
     supervisor: Sequence[str]
+    ports: Ports
     kubernetes: str = ""
     server: str = ""
     given: GivenCluster | None = None
@@ -116,8 +134,8 @@ class State:
         found = self._read("lab.json")
         if not isinstance(found, dict):
             return None
-        given = found.pop("given")
-        return Facts(**found, given=GivenCluster(**given) if given else None)
+        given, ports = found.pop("given"), Ports(**found.pop("ports"))
+        return Facts(**found, ports=ports, given=GivenCluster(**given) if given else None)
 
     def write_identity(self, part: str, identity: Identity, restarts: int) -> None:
         """Remember which process a part is."""

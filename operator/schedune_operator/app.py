@@ -17,6 +17,8 @@ from schedune_kube.credentials import Credentials
 from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
+from schedune_kube.metrics import RequestMetrics, new_registry
+from schedune_kube.reflector import Key
 from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError
 from schedune_operator.admission.webhook import Webhook
@@ -28,6 +30,9 @@ from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
 from schedune_operator.outage import OutageWatch
 from schedune_operator.reconciler import Reconciler
+from schedune_operator.seen.meter import Meter
+from schedune_operator.seen.reading import Reading
+from schedune_operator.seen.windows import windows
 from schedune_operator.settings import OperatorSettings
 from schedune_operator.truths import TruthJudge
 from schedune_operator.world import World
@@ -72,6 +77,7 @@ class Operator:
     judge: TruthJudge
     loop: SchedulingLoop
     webhook: Webhook | None
+    meter: Meter
 
     def members(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what has to run, by name."""
@@ -87,12 +93,34 @@ class Operator:
             "loop": self.loop.run(),
         } | ({"webhook": self.webhook.run()} if self.webhook else {})
 
+    def reading(self) -> Reading:
+        """Return what whoever only looks may see."""
+        settings, elector = self.loop.settings, self.elector
+        return Reading(
+            self.world,
+            self.cache,
+            lambda: elector.leading(0),
+            clock,
+            settings.policy,
+            settings.expire_seconds,
+        )
 
-def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSettings) -> Operator:
+
+def assemble(
+    client: KubeClient,
+    lease_client: KubeClient,
+    settings: OperatorSettings,
+    meter: Meter | None = None,
+) -> Operator:
     """Put the operator together; the leader's Lease has a client of its own."""
-    cache = WorkloadCache()
+    cache, meter = WorkloadCache(), meter or Meter()
     world = World(client, cache.changed.set, cache.labels_of, clock)
-    cache.on_note = world.note_placement
+
+    def note(key: Key) -> None:
+        world.note_placement(key)
+        meter.noticed(key, cache.workloads.get(key))
+
+    cache.on_note = note
     elector = _elector(lease_client, settings)
     agenda = Agenda(world, cache, settings.policy)
     events = EventRecorder(client, MANAGER, clock)
@@ -104,7 +132,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         clock=clock,
         leading=elector.leading,
         lease=Subject(LEASES, MANAGER, NAMESPACE, ""),
-        deaf_after_s=_POLLS_MISSED * settings.lease_poll_seconds + _SLOW_POLL_S,
+        deaf_after_s=deaf_after_s(settings),
         expire_s=settings.expire_seconds,
         outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
         drain=drains.tell,
@@ -120,29 +148,50 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         agenda,
         Fencing(world),
         drains,
+        meter,
     )
-    loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock)
+    loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock, meter)
     webhook = None
     if settings.admission is not None:
         webhook = Webhook(
             client, world, settings.admission, settings.policy, clock, elector.leading
         )
-    return Operator(cache, world, elector, judge, loop, webhook)
+    return Operator(cache, world, elector, judge, loop, webhook, meter)
+
+
+def deaf_after_s(settings: OperatorSettings) -> float:
+    """Return after how long without a look at heartbeats we hear nothing."""
+    return _POLLS_MISSED * settings.lease_poll_seconds + _SLOW_POLL_S
 
 
 async def run_operator(settings: OperatorSettings) -> None:
     """Run until SIGTERM; any member that fails ends the process, which is then restarted."""
     credentials = credentials_of(settings)
     stop, kopf_is_up = asyncio.Event(), asyncio.Event()
+    meter = Meter(new_registry(os.environ.get("SCHEDUNE_REVISION", "")))
+    requests = RequestMetrics(meter.registry).meter(credentials.server, meter.asked)
     async with (
-        KubeClient(credentials, field_manager=MANAGER) as client,
-        KubeClient(credentials, field_manager=MANAGER) as lease_client,
+        KubeClient(credentials, field_manager=MANAGER, meter=requests) as client,
+        KubeClient(credentials, field_manager=MANAGER, meter=requests) as lease_client,
     ):
-        operator = assemble(client, lease_client, settings)
-        running = operator.members() | {
-            "kopf": _run_kopf(credentials, operator.cache, stop, kopf_is_up),
-            "signals": _take_signals(stop, kopf_is_up),
-        }
+        operator = assemble(client, lease_client, settings, meter)
+        seen = windows(
+            operator.reading(),
+            meter,
+            settings,
+            client,
+            name=MANAGER,
+            follows_workloads=kopf_is_up.is_set,
+            deaf_after_s=deaf_after_s(settings),
+        )
+        running = (
+            operator.members()
+            | seen
+            | {
+                "kopf": _run_kopf(credentials, operator.cache, stop, kopf_is_up),
+                "signals": _take_signals(stop, kopf_is_up),
+            }
+        )
         members = [asyncio.create_task(one, name=name) for name, one in running.items()]
         await _until_stopped(members, stop)
         await operator.elector.release()

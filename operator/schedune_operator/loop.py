@@ -15,6 +15,7 @@ from schedune_kube.resources import VMWORKLOADS
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.reconciler import Reconciler
+from schedune_operator.seen.meter import Meter
 from schedune_operator.settings import OperatorSettings
 from schedune_operator.world import World
 
@@ -35,6 +36,7 @@ class SchedulingLoop:
     reconciler: Reconciler
     agenda: Agenda
     clock: Callable[[], datetime]
+    meter: Meter = field(default_factory=Meter)
     _swept_at: float = field(default=float("-inf"))
 
     async def run(self) -> None:
@@ -71,10 +73,12 @@ class SchedulingLoop:
         except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
             _LOG.exception("loop.failed")
             return
+        self.meter.queued(len(keys))
         for key in keys:
             if not self.elector.leading():
                 return
-            await self._look_at(key)
+            with self.meter.look():
+                await self._look_at(key)
 
     async def _look_at(self, key: tuple[str, str]) -> None:
         """Reconcile one workload; an error of one stops no other."""

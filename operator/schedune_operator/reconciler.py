@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -56,6 +56,7 @@ from schedune_operator.replacement import (
     order_to_recreate,
     recreates,
 )
+from schedune_operator.seen.meter import Meter
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
 from schedune_operator.world import World
 
@@ -80,6 +81,7 @@ class Reconciler:
     agenda: Agenda
     fencing: Fencing
     drains: Drains
+    meter: Meter = field(default_factory=Meter)
 
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
@@ -238,9 +240,12 @@ class Reconciler:
                 None, None, held.history,
             )  # fmt: skip
         intent = await with_namespace(self.client, intent)
-        decision = decide(self.world.fleet(), intent, now=self.clock(), policy=self.policy)
+        with self.meter.evaluation() as evaluation:
+            decision = decide(self.world.fleet(), intent, now=self.clock(), policy=self.policy)
+            evaluation.placed = decision.chosen is not None
         explanation = Explanation(decision)
         if decision.chosen is None:
+            self.meter.found_nowhere((intent.namespace, intent.name))
             return self._nowhere(workload, explanation, held)
         return await self._bind(workload, explanation, decision.chosen, held)
 
@@ -284,6 +289,7 @@ class Reconciler:
         except AlreadyExistsError:
             return await self._name_is_taken(workload, explanation, held)
         self.world.absorb(created)
+        self.meter.placed((namespace, workload.metadata.name))
         placement = self.world.placement((namespace, workload.metadata.name))
         _LOG.info("workload.placed", extra={"workload": workload.metadata.name, "node": node})
         return Answer(situation, evaluation, placement, held.history)
@@ -309,6 +315,7 @@ class Reconciler:
         metadata = raw["metadata"]
         fresh = render_status(answer, held, int(metadata["generation"]), self.clock())
         if says_the_same(fresh, held.render()):
+            self.meter.kept_status()
             return
         patch = status_patch(fresh, metadata["resourceVersion"])
         try:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune_kube.serving import ListenSettings, TlsListenSettings
 from schedune_kube.settings import KubernetesSettings, Settings, read_settings_file
 
 
@@ -63,6 +64,13 @@ class OperatorSettings(Settings):
     """Answers at ``kubectl apply``; unset: none."""
     leader: LeaderSettings = Field(default_factory=LeaderSettings)
     """Leader election."""
+    observability: ListenSettings | None = Field(default_factory=lambda: ListenSettings(port=8080))
+    """Where /metrics, /livez and /readyz are; null: nowhere."""
+    fleet_page: TlsListenSettings | None = Field(
+        default_factory=lambda: TlsListenSettings(port=8081)
+    )
+    """Where the fleet page is; null: nowhere. Beyond loopback it speaks TLS, and only to whom
+    the API server says may list workloads, placements and truths of all namespaces."""
     policy: SchedulingPolicy = Field(default_factory=SchedulingPolicy)
     """How nodes are judged and scored."""
 

@@ -130,9 +130,10 @@ class World:
     def records(self) -> Iterator[NodeRecord]:
         """Give every node as it is known now."""
         for raw in self.nodes.store.values():
-            yield self._record(raw)
+            yield self.record(raw)
 
-    def _record(self, raw: Raw) -> NodeRecord:
+    def record(self, raw: Raw) -> NodeRecord:
+        """Return a node as it is known now."""
         name, spec = raw["metadata"]["name"], raw.get("spec") or {}
         truth = self.truth(name)
         vouching = self.vouching(name, truth.status.digest if truth is not None else None)
@@ -218,12 +219,16 @@ class World:
             if raw is None:
                 self._fleet.remove(name)
             else:
-                self._fleet.update(self._record(raw))
+                self._fleet.update(self.record(raw))
         self._touched_nodes.clear()
         for key in sorted(self._touched_placements):
             self._count(key)
         self._touched_placements.clear()
         self._fleet.quotas = self.namespaces.quotas
+        return self._fleet
+
+    def fleet_as_it_was(self) -> Fleet:
+        """Return the fleet as it was when it was last asked for: for whoever only looks."""
         return self._fleet
 
     def _count(self, key: Key) -> None:

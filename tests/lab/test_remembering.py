@@ -15,7 +15,7 @@ from schedune_lab.ending import take_down
 from schedune_lab.nodes import keeper_rights, lab_nodes
 from schedune_lab.objects import Added, planned
 from schedune_lab.processes import end_together, identify, running
-from schedune_lab.state import Facts, GivenCluster, KeptNode, Part, State, Token
+from schedune_lab.state import Facts, GivenCluster, KeptNode, Part, Ports, State, Token
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,9 @@ def test_the_right_to_speak_for_nodes_names_them_and_no_others() -> None:
 def test_everything_that_was_written_is_read_again(tmp_path: Path) -> None:
     state = State(tmp_path)
     assert (state.facts(), state.added(), state.nodes(), state.tokens()) == (None, [], [], [])
-    facts = Facts("id", "/k", "/r", ["python"], given=GivenCluster("/f", "work", "uid"))
+    facts = Facts(
+        "id", "/k", "/r", ["python"], Ports(1, 2, 3), given=GivenCluster("/f", "work", "uid")
+    )
     added = [Added("v1", "Node", "n", None, "u"), Added("v1", "Pod", "p", "s")]
     state.write_facts(facts)
     state.write_added(added)
@@ -71,9 +73,9 @@ def test_a_lab_whose_set_up_never_ended_is_not_found(tmp_path: Path) -> None:
     state, own = State(tmp_path), identify(labs.os.getpid())
     assert own
     state.write_supervisor(own)
-    state.write_facts(Facts("id", "/k", "/r", ["python"]))
+    state.write_facts(Facts("id", "/k", "/r", ["python"], Ports(1, 2, 3)))
     assert labs.find(tmp_path) is None
-    state.write_facts(Facts("id", "/k", "/r", ["python"], complete=True))
+    state.write_facts(Facts("id", "/k", "/r", ["python"], Ports(1, 2, 3), complete=True))
     assert labs.find(tmp_path) is not None
 
 
@@ -84,7 +86,9 @@ def test_down_ends_a_part_that_was_started_and_not_yet_written_down(tmp_path: Pa
     try:
         state = State(tmp_path / "lab")
         state.folder.mkdir()
-        state.write_facts(Facts("id", "/k", str(tmp_path / "runs"), ["no-such-supervisor"]))
+        state.write_facts(
+            Facts("id", "/k", str(tmp_path / "runs"), ["no-such-supervisor"], Ports(1, 2, 3))
+        )
         state.write_parts([Part("operator", argv)])
         _until_running(argv)
         take_down(state.folder)

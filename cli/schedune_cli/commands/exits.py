@@ -5,8 +5,8 @@ from enum import IntEnum
 
 import click
 
+from schedune.explaining.form import ExplanationList, Verdict
 from schedune.telling.page import printable
-from schedune_cli.judging.form import ExplanationList, Verdict
 from schedune_cli.problems import Problem
 
 

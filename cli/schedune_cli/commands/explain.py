@@ -6,19 +6,19 @@ from typing import Final
 
 import click
 
+from schedune.explaining.form import ExplanationList
+from schedune.explaining.text import render_text
 from schedune_cli.clock import read_clock
 from schedune_cli.commands.difference import explain_difference
 from schedune_cli.commands.exits import exit_of, tell
 from schedune_cli.commands.options import input_options, page_here
 from schedune_cli.inputs import Asked, read_inputs
-from schedune_cli.judging.form import ExplanationList
 from schedune_cli.judging.judge import Judge, explain_all, problem_form
 from schedune_cli.problems import BadInputError
 from schedune_cli.telling.documents import render_json, render_yaml
 from schedune_cli.telling.github import render_github
 from schedune_cli.telling.junit import render_junit
 from schedune_cli.telling.sarif import render_sarif
-from schedune_cli.telling.text import render_text
 
 _RENDERERS: Final[Mapping[str, Callable[[ExplanationList], str]]] = {
     "json": render_json,

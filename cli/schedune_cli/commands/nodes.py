@@ -8,11 +8,11 @@ import click
 from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
 from schedune.decision.unblocking import rank_repairs
+from schedune.explaining.glance import FleetGlance, glance
 from schedune_cli.clock import read_clock
 from schedune_cli.commands.exits import Exit, tell
 from schedune_cli.commands.options import form_option, input_options, render_as
 from schedune_cli.inputs import Asked, Inputs, read_inputs
-from schedune_cli.judging.glance import FleetGlance, glance
 from schedune_cli.telling.glance_text import render_glance
 
 EXAMPLES: Final = """\b

@@ -4,12 +4,12 @@ from typing import Final
 
 import click
 
+from schedune.explaining.explain import AGE_ATOMS
+from schedune.explaining.form import NodeAnswer, WhyNot
 from schedune_cli.clock import read_clock
 from schedune_cli.commands.exits import Exit, tell
 from schedune_cli.commands.options import form_option, input_options, render_as
 from schedune_cli.inputs import Asked, Inputs, read_inputs
-from schedune_cli.judging.explain import AGE_ATOMS
-from schedune_cli.judging.form import NodeAnswer, WhyNot
 from schedune_cli.judging.judge import Judge
 from schedune_cli.judging.why_not import why_not as ask
 from schedune_cli.problems import BadInputError, Place, Problem, unknown_name

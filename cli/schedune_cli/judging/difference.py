@@ -10,9 +10,9 @@ from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.decision.causes import Cause
 from schedune.decision.decide import decide
 from schedune.decision.diff import NodeDiff, Side, diff_nodes
+from schedune.explaining import form
 from schedune.fleet.fleet import Fleet
 from schedune_cli.inputs import Inputs
-from schedune_cli.judging import form
 from schedune_cli.judging.judge import problem_form
 from schedune_cli.problems import Problem
 from schedune_cli.reading.objects import Key

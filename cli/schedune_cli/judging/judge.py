@@ -8,9 +8,9 @@ from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.decision.decide import Decision, decide
 from schedune.decision.explanation import Explanation
 from schedune.decision.reservation import record_for
+from schedune.explaining import form
+from schedune.explaining.explain import explain
 from schedune.fleet.fleet import Fleet
-from schedune_cli.judging import form
-from schedune_cli.judging.explain import explain
 from schedune_cli.problems import Problem, shorten
 from schedune_cli.reading.objects import Key
 from schedune_cli.reading.workloads import Given

@@ -2,8 +2,8 @@
 
 from schedune.decision.against import everything_against
 from schedune.decision.explanation import Explanation
-from schedune_cli.judging import form
-from schedune_cli.judging.explain import objection_of, position_of, refusal_of
+from schedune.explaining import form
+from schedune.explaining.explain import objection_of, refusal_of
 from schedune_cli.reading.workloads import Given
 
 
@@ -15,7 +15,7 @@ def why_not(given: Given, explanation: Explanation, node_name: str) -> form.WhyN
     is_eligible, chosen = bool(decision.eligible[row]), decision.chosen
     return form.WhyNot(
         metadata=form.WorkloadName(name=given.intent.name, namespace=given.intent.namespace),
-        position=position_of(given.place),
+        position=given.position_of(),
         node_name=node_name,
         verdict=_answer(is_eligible=is_eligible, is_chosen=row == chosen),
         chosen=decision.node(chosen).name if chosen is not None else "",

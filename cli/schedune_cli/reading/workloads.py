@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from schedune.api.vmworkload import VMWorkload, VMWorkloadStatus
 from schedune.codes.row import Reason
+from schedune.explaining.form import Position
 from schedune.launch.intent import Intent, parse_intent, unsupported_fields
 from schedune_cli.problems import Place, Problem, problem_of
 from schedune_cli.reading.numbers import uncountable_amount
@@ -30,10 +31,17 @@ class Given:
         """Namespace and name."""
         return self.intent.namespace, self.intent.name
 
-    @property
-    def place(self) -> Place:
-        """Where it stands."""
-        return self.item.place
+    def position_of(self, field: str = "") -> Position:
+        """Return where a field stands, or the part nearest to it; "": the object."""
+        return _position(self.item.place_of(field))
+
+    def position_of_demand(self, field: str) -> Position:
+        """Return where a field stands, or the object where it is not written down."""
+        return _position(self.item.place_of_demand(field))
+
+
+def _position(place: Place) -> Position:
+    return Position(file=place.file, line=place.line)
 
 
 def read_given(

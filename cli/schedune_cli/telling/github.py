@@ -5,9 +5,9 @@ GitHub shows ten errors of a step, so each workload is one; problems come first.
 
 from collections.abc import Iterator
 
+from schedune.explaining.form import Explanation, ExplanationList, Position, Verdict
+from schedune.explaining.text import render_text
 from schedune.telling.page import Page, printable
-from schedune_cli.judging.form import Explanation, ExplanationList, Position, Verdict
-from schedune_cli.telling.text import render_text
 
 
 def render_github(told: ExplanationList) -> str:

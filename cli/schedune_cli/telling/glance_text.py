@@ -1,8 +1,8 @@
 """The fleet at a glance, for people."""
 
+from schedune.explaining.glance import FleetGlance, NodeGlance
 from schedune.telling.page import Page, Tone, counted, listed
 from schedune.telling.words import aged
-from schedune_cli.judging.glance import FleetGlance, NodeGlance
 
 _TITLE = ("NODE", "STATE", "ARCH", "KVM", "CLASS", "FRESH", "VCPUS", "MEMORY", "VMS", "BACKENDS")
 _MOST_NAMED = 3

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from schedune.explaining.form import Explanation, ExplanationList, InputProblem, Verdict
+from schedune.explaining.text import node_rows, place
 from schedune.telling.page import Page, counted, printable
-from schedune_cli.judging.form import Explanation, ExplanationList, InputProblem, Verdict
-from schedune_cli.telling.text import node_rows, place
 
 _Case = Explanation | InputProblem
 

@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from schedune.codes.row import Row
 from schedune.codes.table import TABLE
-from schedune.telling.page import counted, listed, printable
-from schedune_cli.judging.form import (
+from schedune.explaining.form import (
     Explanation,
     ExplanationList,
     InputProblem,
     Position,
     Verdict,
 )
+from schedune.telling.page import counted, listed, printable
 from schedune_cli.telling.documents import json_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"

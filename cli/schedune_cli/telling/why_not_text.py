@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from schedune.explaining.form import NodeAnswer, Objection, WhyNot
+from schedune.explaining.text import place
 from schedune.telling.page import Page, Tone, counted
-from schedune_cli.judging.form import NodeAnswer, Objection, WhyNot
-from schedune_cli.telling.text import place
 
 _LABEL: Final = 10
 

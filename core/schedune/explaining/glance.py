@@ -1,6 +1,6 @@
 """The fleet at a glance: what each node is, what is left of it, and which repair helps most."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -94,7 +94,7 @@ def glance(
     """Return the fleet in the form in which it is told."""
     return FleetGlance(
         time=now,
-        nodes=[*_nodes(fleet, now, policy)],
+        nodes=[*node_glances(fleet, range(len(fleet)), now=now, policy=policy)],
         workloads=workloads,
         repairs=[
             RepairGlance(
@@ -109,10 +109,14 @@ def glance(
     )
 
 
-def _nodes(fleet: Fleet, now: datetime, policy: SchedulingPolicy) -> Iterator[NodeGlance]:
+def node_glances(
+    fleet: Fleet, rows: Sequence[int], *, now: datetime, policy: SchedulingPolicy
+) -> Iterator[NodeGlance]:
+    """Give these rows of the fleet in the form in which they are told."""
     view = View(fleet)
     vcpus_free, memory_free = free_vcpus(view, policy), free(view, "memory")
-    for row, node in enumerate(fleet.nodes):
+    for row in rows:
+        node = fleet.nodes[row]
         facts = node.facts or Facts()
         offered = int(fleet.numbers["vcpus"][row])
         is_declared = offered != UNDECLARED

@@ -11,12 +11,11 @@ from schedune.decision.causes import Cause
 from schedune.decision.digest import input_digest
 from schedune.decision.explanation import Count, Explanation
 from schedune.decision.sentence import headline
+from schedune.explaining import form
+from schedune.explaining.asked import Asked
+from schedune.explaining.fields import field_of
 from schedune.fleet.profile import NEVER
 from schedune.telling.words import aged
-from schedune_cli.judging import form
-from schedune_cli.judging.fields import field_of
-from schedune_cli.problems import Place
-from schedune_cli.reading.workloads import Given
 
 _SAMPLES: Final = 3
 _SECOND: Final = 1_000_000
@@ -25,15 +24,20 @@ AGE_ATOMS: Final = ("heartbeat", "maxTruthAgeSeconds", "clock")
 _AGE_ROWS: Final = (eligibility.TELEMETRY_STALE, eligibility.CLOCK_SKEW)
 
 
-def explain(given: Given, explanation: Explanation, placed_on: str = "") -> form.Explanation:
-    """Return everything that can be told of a decision."""
+def explain(
+    given: Asked, explanation: Explanation, placed_on: str = "", *, most_nodes: int | None = None
+) -> form.Explanation:
+    """Return everything that can be told of a decision.
+
+    With ``most_nodes`` at most so many eligible and so many rejected nodes are told of.
+    """
     decision = explanation.decision
     verdict = verdict_of(given, explanation)
     row = _headline_row(given, explanation)
     chosen = decision.chosen if verdict is form.Verdict.ELIGIBLE else None
     return form.Explanation(
         metadata=form.WorkloadName(name=given.intent.name, namespace=given.intent.namespace),
-        position=position_of(given.place),
+        position=given.position_of(),
         verdict=verdict,
         code=row.code,
         message=_message(given, explanation, verdict),
@@ -44,13 +48,13 @@ def explain(given: Given, explanation: Explanation, placed_on: str = "") -> form
         time=decision.now,
         truth_digest=input_digest(decision),
         refusals=[refusal_of(reason, given) for reason in given.refusals],
-        nodes=_nodes(explanation, chosen),
+        nodes=_nodes(explanation, chosen, most_nodes),
         codes=[_count(one, explanation, given) for one in explanation.counts],
         **_ways(explanation),
     )
 
 
-def verdict_of(given: Given, explanation: Explanation) -> form.Verdict:
+def verdict_of(given: Asked, explanation: Explanation) -> form.Verdict:
     """Say what became of a workload; a refusal outranks what the nodes would say."""
     if given.refusals:
         return form.Verdict.REFUSED
@@ -73,7 +77,7 @@ def is_too_old(explanation: Explanation) -> bool:
     return bool(by_age.any() and by_age.all() and len(matrix.freed_by(matrix.mask_of(aged))))
 
 
-def _message(given: Given, explanation: Explanation, verdict: form.Verdict) -> str:
+def _message(given: Asked, explanation: Explanation, verdict: form.Verdict) -> str:
     if given.refusals:
         return given.refusals[0].message
     if verdict is not form.Verdict.TRUTH_TOO_OLD:
@@ -93,7 +97,7 @@ def _message(given: Given, explanation: Explanation, verdict: form.Verdict) -> s
     )
 
 
-def _headline_row(given: Given, explanation: Explanation) -> Row:
+def _headline_row(given: Asked, explanation: Explanation) -> Row:
     """Return the code that is told first: it does not flap while capacity moves."""
     if given.refusals:
         return given.refusals[0].row
@@ -108,23 +112,20 @@ def _headline_row(given: Given, explanation: Explanation) -> Row:
     return min(rows, key=lambda one: one[:3])[3] if rows else summary.NO_ELIGIBLE_NODE
 
 
-def position_of(place: Place) -> form.Position:
-    """Return a place in the form in which it is told."""
-    return form.Position(file=place.file, line=place.line)
-
-
-def refusal_of(reason: Reason, given: Given) -> form.Refusal:
+def refusal_of(reason: Reason, given: Asked) -> form.Refusal:
     """Return why the operator would refuse a workload, in the form in which it is told."""
     return form.Refusal(
         code=reason.row.code,
-        position=position_of(given.item.place_of(reason.subject)),
+        position=given.position_of(reason.subject),
         field=reason.subject,
         message=reason.message,
         remedy=reason.row.remedy,
     )
 
 
-def _nodes(explanation: Explanation, chosen: int | None) -> list[form.NodeVerdict]:
+def _nodes(
+    explanation: Explanation, chosen: int | None, most: int | None
+) -> list[form.NodeVerdict]:
     decision = explanation.decision
     eligible = [
         form.NodeVerdict(
@@ -137,7 +138,7 @@ def _nodes(explanation: Explanation, chosen: int | None) -> list[form.NodeVerdic
                 for part in decision.parts
             ],
         )
-        for row in decision.ranking.tolist()
+        for row in decision.ranking[:most].tolist()
     ]
     matrix = explanation.matrix
     rejected = [
@@ -147,7 +148,7 @@ def _nodes(explanation: Explanation, chosen: int | None) -> list[form.NodeVerdic
             backend=matrix.backends[int(matrix.shown[row])].value,
             objections=[objection_of(cause) for cause in explanation.causes(row)],
         )
-        for row in explanation.rejected.tolist()
+        for row in explanation.rejected[:most].tolist()
     ]
     return [*eligible, *rejected]
 
@@ -181,7 +182,7 @@ def _names(explanation: Explanation, rows: tuple[int, ...]) -> list[str]:
     return [explanation.decision.node(row).name for row in rows[:_SAMPLES]]
 
 
-def _count(count: Count, explanation: Explanation, given: Given) -> form.CodeCount:
+def _count(count: Count, explanation: Explanation, given: Asked) -> form.CodeCount:
     first = count.first_rows[0]
     cause = next(one for one in explanation.causes(first) if one.reason.row.code == count.row.code)
     field = field_of(cause.atom, given.workload.spec)
@@ -191,7 +192,7 @@ def _count(count: Count, explanation: Explanation, given: Given) -> form.CodeCou
         count=count.nodes,
         message=cause.reason.message,
         remedy=count.row.remedy,
-        position=position_of(given.item.place_of_demand(field)),
+        position=given.position_of_demand(field),
         sample_nodes=_names(explanation, count.first_rows),
     )
 

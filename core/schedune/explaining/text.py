@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from schedune.telling.page import Page, Tone, counted, listed
-from schedune_cli.judging.form import (
+from schedune.explaining.form import (
     Explanation,
     ExplanationList,
     NodeAnswer,
@@ -14,6 +13,7 @@ from schedune_cli.judging.form import (
     Repair,
     Verdict,
 )
+from schedune.telling.page import Page, Tone, counted, listed
 
 MOST_NODES: Final = 12
 """Nodes that are shown of one workload, unless all are asked for."""
@@ -32,12 +32,13 @@ _OUTCOMES: Final = {
 
 def render_text(told: ExplanationList, page: Page, *, every_node: bool = False) -> str:
     """Return the answer as text; what is wrong with the input is told beside it."""
-    blocks = [_workload(one, page, every_node=every_node) for one in told.items]
+    blocks = [render_workload(one, page, every_node=every_node) for one in told.items]
     blocks.append(_summary(told, page))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
-def _workload(one: Explanation, page: Page, *, every_node: bool) -> list[str]:
+def render_workload(one: Explanation, page: Page, *, every_node: bool = False) -> list[str]:
+    """Return the lines that tell of one workload."""
     name = f"{one.metadata.namespace}/{one.metadata.name}"
     where = place(one.position)
     lines = [f"{page.paint(name, Tone.TITLE)}  ({where})"]
@@ -77,7 +78,7 @@ def _table(one: Explanation, page: Page, *, every_node: bool) -> list[str]:
         for row in node_rows(node):
             rows.append(row)
             tones.append(_TONES[node.verdict])
-    hidden = len(one.nodes) - len(shown)
+    hidden = one.nodes_evaluated - len(shown)
     if hidden:
         rows.append((f"+ {hidden} more", "", "", "all of them: --all"))
     return page.table(rows, tones, "  ")
