@@ -21,6 +21,7 @@ from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
+from schedune_operator.fencing import Fencing
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
 from schedune_operator.outage import OutageWatch
@@ -111,6 +112,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         cache.absorb,
         settings.policy,
         agenda,
+        Fencing(world),
     )
     loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock)
     return Operator(cache, world, elector, judge, loop)

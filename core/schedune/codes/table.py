@@ -10,6 +10,7 @@ from schedune.codes import (
     disks,
     eligibility,
     execution,
+    fencing,
     firecracker,
     guest_data,
     host_probes,
@@ -31,7 +32,7 @@ def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, disks, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
-        host_probes, alarms, firecracker, guest_data,
+        host_probes, alarms, firecracker, guest_data, fencing,
     )  # fmt: skip
     return {
         value.code: value
