@@ -18,7 +18,7 @@ from schedune_lab.objects import Additions
 from schedune_lab.progress import LabError, say
 from schedune_lab.settings import Told, put_images
 from schedune_lab.state import Facts, Part, State, Token
-from schedune_lab.tokens import NAMESPACE, renew
+from schedune_lab.tokens import AGENT, NAMESPACE, namespace_of, renew
 
 _TOKENS_S: Final = 30.0
 _TRUTHS_S: Final = 60.0
@@ -75,7 +75,7 @@ async def _give_identities(client: KubeClient, state: State, access: Access) -> 
 async def _add_pods(additions: Additions, state: State, nodes: list[LabNode]) -> list[Token]:
     """Make the pods to which the parts' tokens are bound."""
     wanted = [("operator", "schedune-operator", THIS_MACHINE)]
-    wanted += [(f"agent-{node.name}", "schedune-agent", node.name) for node in nodes]
+    wanted += [(f"agent-{node.name}", AGENT, node.name) for node in nodes]
     tokens = []
     for name, account, node_name in wanted:
         made = await additions.add_new(_pod(name, account, node_name))
@@ -99,7 +99,7 @@ def _pod(name: str, service_account: str, node: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": namespace_of(service_account)},
         "spec": {
             "serviceAccountName": service_account,
             "nodeName": node,
