@@ -4,7 +4,7 @@ NODES ?= 1000
 MINUTES ?= 3
 SEED ?=
 
-.PHONY: help setup demo lab test test-nested chaos bench check crds manifests clean
+.PHONY: help setup demo lab test test-nested chaos bench check crds manifests kind clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -49,6 +49,9 @@ crds: setup ## Generate crds/ and docs/reference from the models and the table o
 
 manifests: setup ## Render manifests/install.yaml from the overlay `launch`
 	@$(RUN)/python hack/render.py
+
+kind: ## Schedune on a kind cluster of its own, for people with Docker and kind
+	@hack/kind/up.sh
 
 clean: ## Remove the virtual environment (caches stay)
 	rm -rf .venv
