@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schedune_kube.client import KubeClient
-from schedune_kube.resources import NAMESPACES, NODETRUTHS
+from schedune_kube.resources import NODETRUTHS
 from schedune_lab.cluster import Access, install_with
 from schedune_lab.kubeconfig import write_kubeconfig
 from schedune_lab.nodes import THIS_MACHINE, LabNode, add_node, keeper_rights, lab_nodes
@@ -36,9 +36,8 @@ async def set_up(state: State, facts: Facts, access: Access, parts: list[Part]) 
         pods = await _add_pods(additions, state, nodes)
         state.write_tokens([*own, *pods])
         await _await_files([Path(one.file) for one in pods])
-        kube_system = await client.get(NAMESPACES, "kube-system")
         put_images(state.folder / "images")
-        told = Told(state.folder, access, Path(facts.runs), kube_system["metadata"]["uid"])
+        told = Told(state.folder, access, Path(facts.runs))
         state.write_parts([*parts, told.operator(), *(told.agent(node) for node in nodes)])
         say("operator and agents are starting")
         await _await_truths(client, [node.name for node in nodes])

@@ -28,8 +28,20 @@ _WARNING: Final = (
 
 @click.command(epilog=EXAMPLES)
 @click.argument("placement", metavar="[NAMESPACE/]PLACEMENT")
-@click.option("--asserted-by", required=True, metavar="NAME", help="Who takes the responsibility.")
-@click.option("--because", required=True, metavar="TEXT", help="How you know that the VM is off.")
+@click.option(
+    "--asserted-by",
+    required=True,
+    metavar="NAME",
+    callback=lambda *given: _short(given[-1], 64),
+    help="Who takes the responsibility.",
+)
+@click.option(
+    "--because",
+    required=True,
+    metavar="TEXT",
+    callback=lambda *given: _short(given[-1], 100),
+    help="How you know that the VM is off.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @cluster_options
 def release(asked: Asked, *, placement: str, asserted_by: str, because: str, yes: bool) -> None:
@@ -48,7 +60,7 @@ def release(asked: Asked, *, placement: str, asserted_by: str, because: str, yes
     namespace, _, name = placement.rpartition("/")
     found = cluster.placement(namespace or namespace_of(asked.kubeconfig, asked.context), name)
     now = read_clock()
-    make = made_at(now, found, _short(asserted_by, 64), _short(because, 100))
+    make = made_at(now, found, asserted_by, because)
     heard = _is_heard(asked, found, now)
     refusal = judge_release(make(""), found, is_heard=heard, listed_by=())
     _show(found, is_heard=heard)
