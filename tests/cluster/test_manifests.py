@@ -141,15 +141,6 @@ def test_a_pod_with_rights_on_its_node_is_refused_beside_the_operator(
     assert "restricted volume types" in refused.stderr
 
 
-def test_privilege_escalation_cannot_be_forbidden_beside_sys_admin(cluster: ControlPlane) -> None:
-    """Hence the overlay `launch` does not say it; VMs are started with no_new_privs."""
-    pod = yaml.safe_load(pod_of("DaemonSet", "schedune-agents"))
-    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = False
-    refused = cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
-    assert refused.returncode != 0
-    assert "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add`" in refused.stderr
-
-
 def test_it_is_taken_away_by_one_command_and_nothing_is_left(cluster: ControlPlane) -> None:
     kinds = (
         "namespaces,crds,clusterroles,clusterrolebindings,validatingadmissionpolicies,"
