@@ -4,7 +4,7 @@ NODES ?= 1000
 MINUTES ?= 3
 SEED ?=
 
-.PHONY: help setup demo lab test test-nested chaos bench check crds clean
+.PHONY: help setup demo lab test test-nested chaos bench check crds manifests kind clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -46,6 +46,12 @@ check: setup ## Format, lint, types, directions of dependencies
 
 crds: setup ## Generate crds/ and docs/reference from the models and the table of codes
 	@$(RUN)/python hack/generate.py
+
+manifests: setup ## Render manifests/install.yaml from the overlay `launch`
+	@$(RUN)/python hack/render.py
+
+kind: ## Schedune on a kind cluster of its own, for people with Docker and kind
+	@hack/kind/up.sh
 
 clean: ## Remove the virtual environment (caches stay)
 	rm -rf .venv

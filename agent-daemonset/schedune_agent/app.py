@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schedune_agent import vm_users
+from schedune_agent.cluster import ClusterIdentity
 from schedune_agent.facts import FactSource, Probes
 from schedune_agent.guest_data import secrets_of
 from schedune_agent.host_shutdown import HostShutdown
@@ -98,6 +99,10 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
         client = await stack.enter_async_context(
             KubeClient(credentials, field_manager="schedune-agent", shared=shared)
         )
+        cluster = ClusterIdentity(client, settings.state_directory)
+        is_told = bool(settings.cluster_uid)
+        if not is_told:
+            settings = settings.model_copy(update={"cluster_uid": await cluster.find()})
         contained = settings.containment == "Auto" and cgroup.can_contain()
         if settings.facts_file is None:
             LAUNCHER.begin()  # else the first VM would wait for it
@@ -108,7 +113,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             ledger=Ledger(),
             facts=lambda: publisher.facts,
             clock=clock,
-            launches=settings.facts_file is None,
+            launches=settings.facts_file is None and settings.execution == "Launches",
             contained=contained,
             vm_users=vm_users.usable(settings),
             read_secret=secrets_of(client),
@@ -135,6 +140,8 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_watch_identity(settings, identity))
             group.create_task(publisher.run())
+            if not is_told:
+                group.create_task(cluster.confirm(settings.cluster_uid))
             if settings.facts_file is None:
                 group.create_task(watch(watched_folders(settings), publisher.look_again))
             await publisher.settled.wait()

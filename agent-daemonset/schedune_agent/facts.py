@@ -135,6 +135,7 @@ class Probes:
             agent_version=__version__,
             containment="Cgroup" if self._containment == "Cgroup" else "Session",
             survival="OutlivesAgent",
+            execution=self._settings.execution,
         )
 
 

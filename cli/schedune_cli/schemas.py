@@ -13,6 +13,7 @@ from schedune_cli.judging.form import ExplanationList, WhyNot
 from schedune_cli.judging.glance import FleetGlance
 from schedune_cli.judging.orphans import OrphanReport
 from schedune_cli.judging.simulation import Simulation
+from schedune_cli.judging.uninstall import UninstallCheck
 
 Schema = dict[str, Any]
 _OBJECT_DIALECT: Final = "http://json-schema.org/draft-07/schema#"
@@ -20,7 +21,7 @@ _ANSWER_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KUBERNETES: Final = "x-kubernetes-"
 ANSWERS: Final[tuple[type[ApiModel], ...]] = (
     ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList, NodeExamination,
-    TruthDifference, OrphanReport,
+    TruthDifference, OrphanReport, UninstallCheck,
 )  # fmt: skip
 
 

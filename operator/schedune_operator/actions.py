@@ -64,6 +64,7 @@ def _evidence(explanation: Explanation, row: int, epoch: int) -> Evidence:
         decision_digest=digest_of(explained),
         score=int(decision.scores[row]),
         decision_time=decision.now,
+        machine_id=decision.node(row).machine_id or None,
         operator_epoch=epoch,
     )
 

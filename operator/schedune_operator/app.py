@@ -15,12 +15,12 @@ import kopf
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
 from schedune_kube.events import EventRecorder, Subject
-from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
 from schedune_kube.resources import LEASES
-from schedune_kube.settings import SettingsError
+from schedune_kube.settings import SettingsError, kubernetes_of_pod
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
+from schedune_operator.fencing import Fencing
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
 from schedune_operator.outage import OutageWatch
@@ -47,16 +47,10 @@ def credentials_of(settings: OperatorSettings) -> Credentials:
     Raises:
         SettingsError: neither is there.
     """
-    given = settings.kubernetes
-    if given is not None:
-        return Credentials(given.server, ca_file=given.ca_file, token_file=given.token_file)
-    host, port = (
-        os.environ.get("KUBERNETES_SERVICE_HOST"),
-        os.environ.get("KUBERNETES_SERVICE_PORT"),
-    )
-    if not host or not port:
+    given = settings.kubernetes or kubernetes_of_pod(os.environ)
+    if given is None:
         raise SettingsError("`kubernetes` is not set and this is no pod: give a settings file")
-    return in_cluster(host, port)
+    return Credentials(given.server, ca_file=given.ca_file, token_file=given.token_file)
 
 
 @dataclass(frozen=True)
@@ -111,6 +105,7 @@ def assemble(client: KubeClient, lease_client: KubeClient, settings: OperatorSet
         cache.absorb,
         settings.policy,
         agenda,
+        Fencing(world),
     )
     loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock)
     return Operator(cache, world, elector, judge, loop)

@@ -7,6 +7,7 @@ in for that, by the server's own clock.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -51,6 +52,17 @@ class Heartbeat:
     """When we first saw it vouch for these facts."""
     former: tuple[str, float] = ("", _NEVER)
     """The digest that it vouched for before, and when last."""
+    machine: str = ""
+    """The machine that renewed it."""
+    former_machine: tuple[str, float] = ("", _NEVER)
+    """The machine that renewed it before, and when last."""
+
+    def heard_from(self, machine: str) -> float:
+        """Return when a machine renewed it; one that nobody knows may be any. -inf: never."""
+        if machine in ("", self.machine) or not self.machine:
+            return self.seen
+        former, seen = self.former_machine
+        return seen if former == machine else _NEVER
 
 
 def observe(
@@ -79,6 +91,9 @@ def _after(held: Heartbeat | None, beat: Heartbeat, now: float) -> Heartbeat:
     """Remember what it vouched for before."""
     if held is None:
         return replace(beat, since=now)
+    is_other = held.machine != beat.machine
+    former = (held.machine, held.seen) if is_other else held.former_machine
+    beat = replace(beat, former_machine=former)
     if held.digest == beat.digest:
         return replace(beat, since=held.since, former=held.former)
     return replace(beat, since=now, former=(held.digest, held.seen))
@@ -102,6 +117,7 @@ def _heartbeat(lease: Raw, version: int, seen: float) -> Heartbeat:
         digest=annotations.get(DIGEST_ANNOTATION, ""),
         duration_s=min(int(duration), MOST_LEASE_SECONDS),
         written=written,
+        machine=str(spec.get("holderIdentity") or ""),
         ahead_s=_ahead_s(parse_time(spec.get("renewTime")), written),
     )
 
@@ -205,12 +221,19 @@ class Heartbeats:
         self._client = client
         self._monotonic = monotonic
         self._known: dict[str, Heartbeat] = {}
+        self._gone: dict[str, Heartbeat] = {}
+        """The last that was seen of Leases that are not there any more."""
         self._version = 0
         self._looked_at = _NEVER
+        self._watched_since = math.inf
 
     def looked_ago_s(self) -> float:
         """Return the seconds since we could last look at the Leases; inf: never."""
         return self._monotonic() - self._looked_at
+
+    def watched_for_s(self) -> float:
+        """Return the seconds for which every look at the Leases has succeeded."""
+        return max(0.0, self._monotonic() - self._watched_since)
 
     async def run(self, period_s: float, on_change: Callable[[set[str]], None]) -> None:
         """Look at all Leases again and again, for ever; tell which nodes' changed."""
@@ -218,6 +241,7 @@ class Heartbeats:
             try:
                 on_change(await self.poll())
             except ApiError as error:
+                self._watched_since = math.inf
                 _LOG.warning("heartbeats.not-seen", extra={"error": str(error)})
             await asyncio.sleep(period_s)
 
@@ -233,7 +257,11 @@ class Heartbeats:
             before = {}
         self._version = int(version)
         self._looked_at = self._monotonic()
+        if math.isinf(self._watched_since):
+            self._watched_since = self._looked_at
         self._known = observe(before, items, self._looked_at, self._client.server_time())
+        self._gone |= {name: beat for name, beat in before.items() if name not in self._known}
+        self._gone = {name: one for name, one in self._gone.items() if name not in self._known}
         self.synced.set()
         changed = {name for name, beat in self._known.items() if before.get(name) is not beat}
         return changed | (before.keys() - self._known.keys())
@@ -241,3 +269,7 @@ class Heartbeats:
     def get(self, node_name: str) -> Heartbeat | None:
         """Return the last heartbeat of a node."""
         return self._known.get(node_name)
+
+    def last(self, node_name: str) -> Heartbeat | None:
+        """Return the last heartbeat of a node, even if its Lease is gone since."""
+        return self._known.get(node_name) or self._gone.get(node_name)

@@ -1,7 +1,6 @@
 """One workload: look at it, at its placement and at the fleet, and do the next thing."""
 
 import logging
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,10 +9,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from schedune.api.scheduling_policy import SchedulingPolicy
-from schedune.api.text import WIDTH, plain_line
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, LaunchMode, RunState, VMWorkload, VMWorkloadStatus
-from schedune.codes import placement as placement_codes
+from schedune.codes import fencing as fencing_codes
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason
 from schedune.decision.decide import decide
@@ -33,8 +31,22 @@ from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
 from schedune_operator import actions
 from schedune_operator.agenda import Agenda
+from schedune_operator.answers import (
+    backing_off,
+    on_its_way_out,
+    refused,
+    unplaced,
+    waiting_for,
+)
 from schedune_operator.disks import say_what_becomes_of_disks, with_namespace
-from schedune_operator.history import failed_before_guest, next_attempt, remember
+from schedune_operator.fencing import Fencing, is_proved, release, tell_fence
+from schedune_operator.history import (
+    failed_before_guest,
+    next_attempt,
+    remember,
+    remember_fenced,
+    without_fence,
+)
 from schedune_operator.replacement import (
     Order,
     is_restart_asked,
@@ -46,6 +58,10 @@ from schedune_operator.status import Answer, render_status, says_the_same, statu
 from schedune_operator.world import World
 
 _LOG: Final = logging.getLogger(__name__)
+_BAD_NEWS: Final = (
+    codes.NO_ELIGIBLE_NODE, codes.NODE_SILENT, fencing_codes.NODE_FENCED,
+    fencing_codes.FENCE_CONTRADICTED, fencing_codes.VM_RELEASED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class Reconciler:
     absorb: Callable[[Raw], None]
     policy: SchedulingPolicy
     agenda: Agenda
+    fencing: Fencing
 
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
@@ -71,11 +88,13 @@ class Reconciler:
                 await self._end_orphan(placement)
             return
         if raw["metadata"].get("deletionTimestamp"):
+            if placement is not None:
+                await self._let_go_of_orphan(placement)
             return
         held = _read_status(raw)
         workload = read_workload(raw)
         if isinstance(workload, tuple):
-            await self._tell(raw, held, _refused(workload))
+            await self._tell(raw, held, refused(workload))
             return
         answer = await self._answer(workload, held, placement)
         await self._tell(raw, held, answer)
@@ -89,10 +108,10 @@ class Reconciler:
         intent = unsupported_fields(workload.spec) or parse_intent(workload, held)
         if placement is not None and placement.spec.workload.uid != workload.metadata.uid:
             await self._end_orphan(placement)
-            return _waiting_for(placement, held)
+            return waiting_for(placement, held)
         if isinstance(intent, tuple):
-            refused = _refused(intent)
-            return Answer(refused.situation, held.evaluation, placement, held.history)
+            situation = refused(intent).situation
+            return Answer(situation, held.evaluation, placement, held.history)
         if placement is not None:
             return await self._with_placement(workload, intent, held, placement)
         return await self._without_placement(workload, intent, held)
@@ -107,7 +126,10 @@ class Reconciler:
         changed = changed_fields(placement, wanted)
         if placement.spec.mode is not workload.spec.launch_mode:
             changed.append("launchMode")
-        history = list(held.history)
+        fence = self.fencing.judge(placement)
+        if fence is not None and is_proved(fence):
+            return await self._fenced(held, placement, fence)
+        history = without_fence(list(held.history), placement)
         finished = self._is_finished(workload, placement, changed)
         order = self._order(workload, intent, placement, changed)
         stops = workload.spec.run_state is RunState.STOPPED or placement.spec.stop is not None
@@ -128,8 +150,10 @@ class Reconciler:
         if order.waits is not None:
             waits = Claim("False", order.waits.row, order.waits.message)
             situation = replace(situation, up_to_date=waits)
-        if finished or stops:
-            situation = _on_its_way_out(situation, placement)
+        if fence is not None:
+            situation = tell_fence(situation, fence)
+        elif finished or stops:
+            situation = on_its_way_out(situation, placement)
         return Answer(situation, held.evaluation, placement, history)
 
     def _order(
@@ -142,6 +166,16 @@ class Reconciler:
             return order
         fleet, now = self.world.fleet(), self.clock()
         return order_to_recreate(fleet, intent, placement, changed, self.policy, now)
+
+    async def _fenced(
+        self, held: VMWorkloadStatus, placement: VMPlacement, fence: Reason
+    ) -> Answer:
+        """Let go of a placement whose node is fenced, once that stands in the stored history."""
+        history = remember_fenced(list(held.history), placement, fence, self.clock())
+        if history == list(held.history):
+            await release(self.client, placement)
+        situation = mirror(placement, [], held.evaluation, silent_since=None, is_silent=False)
+        return Answer(tell_fence(situation, fence), held.evaluation, placement, history)
 
     async def _remember_then_delete(
         self, history: list[Attempt], placement: VMPlacement
@@ -169,6 +203,8 @@ class Reconciler:
 
     async def _end_orphan(self, placement: VMPlacement) -> None:
         """End a placement whose workload is gone: stop, then delete; its agent proves the end."""
+        if await self._let_go_of_orphan(placement):
+            return
         if placement.metadata.deletion_timestamp is not None:
             return
         if placement.spec.mode is not LaunchMode.EXECUTE or placement.status.ended is not None:
@@ -179,6 +215,20 @@ class Reconciler:
             return
         grace = placement.spec.launch.termination_grace_seconds
         await actions.order_stop(self.client, placement, codes.WORKLOAD_GONE.reason, grace)
+
+    async def _let_go_of_orphan(self, placement: VMPlacement) -> bool:
+        """Let go of a placement that counts as ended and has no workload to keep its history.
+
+        The evidence is an Event then.
+        """
+        fence = self.fencing.judge(placement)
+        if fence is None or not is_proved(fence):
+            return False
+        metadata = placement.metadata
+        subject = Subject(VMPLACEMENTS, metadata.name, metadata.namespace, metadata.uid)
+        await self.events.record(subject, "Warning", fence.row.reason, fence.message)
+        await release(self.client, placement)
+        return True
 
     # --- without a placement ---------------------------------------------------------
 
@@ -209,13 +259,13 @@ class Reconciler:
         self.agenda.wait_for_fleet(
             (intent.namespace, intent.name), explanation.decision, due if due >= now else None
         )
-        waits = _backing_off(explanation)
+        waits = backing_off(explanation)
         if waits is not None:
-            return _unplaced(explanation, Claim("False", codes.BACKING_OFF, waits.message), held)
+            return unplaced(explanation, Claim("False", codes.BACKING_OFF, waits.message), held)
         claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(explanation))
         generation = workload.metadata.generation
         stalled = is_overdue(held.conditions, generation, limit_s, now=now)
-        return _unplaced(explanation, claim, held, stalled=stalled)
+        return unplaced(explanation, claim, held, stalled=stalled)
 
     async def _bind(
         self, workload: VMWorkload, explanation: Explanation, row: int, held: VMWorkloadStatus
@@ -254,9 +304,9 @@ class Reconciler:
         _LOG.warning("mirror.missed-a-placement", extra={"workload": metadata.name})
         placement = self.world.placement((metadata.namespace, metadata.name))
         if placement is not None:
-            return _waiting_for(placement, held)
+            return waiting_for(placement, held)
         told = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed="its placement still exists")
-        return _unplaced(explanation, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told), held)
+        return unplaced(explanation, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told), held)
 
     # --- telling ---------------------------------------------------------------------
 
@@ -277,10 +327,7 @@ class Reconciler:
         ready = answer.situation.ready
         if ready.row.reason != held.reason:
             subject = Subject(VMWORKLOADS, metadata["name"], metadata["namespace"], metadata["uid"])
-            bad = answer.situation.stalled or ready.row in (
-                codes.NO_ELIGIBLE_NODE,
-                codes.NODE_SILENT,
-            )
+            bad = answer.situation.stalled or ready.row in _BAD_NEWS
             await self.events.record(
                 subject, "Warning" if bad else "Normal", ready.row.reason, ready.message
             )
@@ -295,77 +342,3 @@ def _read_status(raw: Raw) -> VMWorkloadStatus:
             "status.unreadable", extra={"workload": raw["metadata"]["name"], "error": str(error)}
         )
         return VMWorkloadStatus()
-
-
-def _refused(reasons: tuple[Reason, ...]) -> Answer:
-    """Say everything that is wrong with an intent; nothing happens until it is changed."""
-    first = reasons[0]
-    lines = [plain_line(f"{one.row.code}: {one.message}") for one in reasons[:10]]
-    message = "; ".join(one.message for one in reasons)
-    claim = Claim("False", first.row, message)
-    return Answer(
-        Situation(
-            ready=claim, scheduled=claim, stalled=True, why=[*lines, plain_line(first.row.remedy)]
-        )
-    )
-
-
-def _on_its_way_out(situation: Situation, placement: VMPlacement) -> Situation:
-    """Tell that a placement makes room: its end is not the end of the workload."""
-    ended, node = placement.status.ended, placement.spec.node_name
-    if situation.ready.status == "Unknown":
-        return situation
-    if ended is None and placement.spec.mode is not LaunchMode.EXECUTE:
-        told = f"the one on {node} is for an earlier spec"
-        reason = Reason(codes.WAITING_FOR_PREVIOUS_VM, told)
-    elif ended is not None and failed_before_guest(placement):
-        reason = Reason(codes.BACKING_OFF, f"{ended.reason} on {node}", "after a pause")
-    else:
-        told = f"{ended.reason} on {node}" if ended else f"{placement.status.state} on {node}"
-        reason = Reason(codes.STOPPING, told)
-    return replace(
-        situation,
-        ready=Claim("False", reason.row, reason.message),
-        settled=False,
-        stalled=False,
-        why=[*textwrap.wrap(reason.message, WIDTH), *situation.why[1:]][:12],
-    )
-
-
-def _waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:
-    metadata, vmm = placement.metadata, placement.status.vmm
-    pid = f", pid {vmm.pid}" if vmm else ""
-    told = (
-        f"placement {metadata.uid} on {placement.spec.node_name}{pid} is {placement.status.state}"
-    )
-    message = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed=told)
-    claim = Claim("False", codes.WAITING_FOR_PREVIOUS_VM, message)
-    return Answer(
-        Situation(ready=claim, scheduled=claim, why=textwrap.wrap(message, WIDTH)),
-        held.evaluation,
-        None,
-        held.history,
-    )
-
-
-def _unplaced(
-    explanation: Explanation, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
-) -> Answer:
-    situation = Situation(
-        ready=claim,
-        scheduled=Claim("False", claim.row, claim.message),
-        launched=Claim("False", claim.row, ""),
-        stalled=stalled,
-        why=why_lines(explanation),
-    )
-    return Answer(situation, evaluation_of(explanation), None, held.history)
-
-
-def _backing_off(explanation: Explanation) -> Reason | None:
-    """Return why the wait is short, where a recent failure is all that stands against a node."""
-    for row in explanation.rejected[:1].tolist():
-        causes = explanation.causes(row)
-        if [cause.reason.row for cause in causes] == [placement_codes.RECENT_FAILURE]:
-            reason = causes[0].reason
-            return Reason(codes.BACKING_OFF, reason.subject, f"within {reason.required}")
-    return None

@@ -132,8 +132,9 @@ class World:
             name=name,
             uid=raw["metadata"]["uid"],
             truth=truth,
-            last_proof=self._time_of_day(vouching.proved),
+            last_proof=self.time_of_day(vouching.proved),
             lease_seconds=vouching.lease_s,
+            last_heard=self.last_beat(name),
             clock_ahead_seconds=self._clock_ahead_s(name),
             node_ready=_is_ready(raw),
             unschedulable=bool(spec.get("unschedulable")),
@@ -172,13 +173,14 @@ class World:
     def last_beat(self, node_name: str) -> datetime | None:
         """Return when the node was last heard of at all."""
         beat = self.heartbeats.get(node_name)
-        return self._time_of_day(beat.seen) if beat is not None else None
+        return self.time_of_day(beat.seen) if beat is not None else None
 
     def is_silent(self, node_name: str) -> bool:
         """Say whether a node's heartbeat is overdue."""
         return self.vouching(node_name, None).is_silent
 
-    def _time_of_day(self, moment: float) -> datetime | None:
+    def time_of_day(self, moment: float) -> datetime | None:
+        """Return when a monotonic moment was; None: -inf never was."""
         if math.isinf(moment):
             return None
         return datetime.fromtimestamp(moment + self._shift, UTC)

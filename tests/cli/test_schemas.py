@@ -110,6 +110,7 @@ CALLS = {
     "Simulation": ("simulate", "-f", "vms.yaml", "--truth", "one.yaml", "--drain", "a"),
     "NodeExamination": ("truth", "a", "--truth", "one.yaml"),
     "OrphanReport": ("orphans", "--truth", "one.yaml"),
+    "UninstallCheck": ("uninstall", "--check", "--truth", "one.yaml"),
     "TruthDifference": ("truth", "diff", "one.yaml", "two.yaml"),
     "DifferenceList": ("explain", "-f", "vms.yaml", "--at", "one.yaml", "--diff", "two.yaml"),
 }

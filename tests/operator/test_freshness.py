@@ -160,3 +160,13 @@ def test_a_heartbeat_that_vouches_for_nothing_counts_at_once() -> None:
     told = vouch(now_none, "sha256:d", (at(0), 0.0), 60.0)
     assert not told.is_fresh
     assert not told.is_silent
+
+
+def test_who_renewed_a_lease_is_remembered_over_a_change_of_machines() -> None:
+    first = observe({}, [lease(1, holderIdentity="old")], 0.0, at(0))
+    second = observe(first, [lease(2, 60, holderIdentity="new")], 60.0, at(60))
+    third = observe(second, [lease(3, 90, holderIdentity="new")], 90.0, at(90))
+    beat = third["n"]
+    assert (beat.heard_from("new"), beat.heard_from("old")) == (90.0, 0.0)
+    assert beat.heard_from("another") == float("-inf")
+    assert beat.heard_from("") == 90.0, "a machine that nobody knows may be any"

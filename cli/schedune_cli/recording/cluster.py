@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from kubernetes import config
 
@@ -30,7 +30,7 @@ _READ: Final = (
     (LEASES, LEASE_NAMESPACE),
 )  # fmt: skip
 _US: Final = "schedune-cli"
-_Question = Callable[[KubeClient], Awaitable[list[Raw]]]
+T = TypeVar("T")
 _LONGEST: Final = 400
 """Characters of somebody else's message that are passed on."""
 _CLUSTER: Final = "kube-system"
@@ -45,7 +45,7 @@ def read_cluster(kubeconfig: Path | None, context: str | None, now: datetime) ->
     """
     kinds = ", ".join(one.plural for one, _ in _READ)
     right = f"to get and list {kinds} in all namespaces"
-    return _recording(_asked(kubeconfig, context, _read_all, right), now)
+    return _recording(ask_cluster(kubeconfig, context, _read_all, right), now)
 
 
 def read_node(kubeconfig: Path | None, context: str | None, name: str, now: datetime) -> Recording:
@@ -66,7 +66,7 @@ def read_node(kubeconfig: Path | None, context: str | None, name: str, now: date
         return [*(raw for raws in alone for raw in raws), *placements]
 
     right = "to get nodes, nodetruths and leases, and to list vmplacements in all namespaces"
-    return _recording(_asked(kubeconfig, context, ask, right), now)
+    return _recording(ask_cluster(kubeconfig, context, ask, right), now)
 
 
 def _recording(raws: list[Raw], now: datetime) -> Recording:
@@ -89,7 +89,7 @@ def cluster_uid(kubeconfig: Path | None, context: str | None) -> str:
         return [await client.get(NAMESPACES, _CLUSTER)]
 
     right = f"to get the namespace {_CLUSTER}, whose UID keys the pseudonyms"
-    return str(_asked(kubeconfig, context, ask, right)[0]["metadata"]["uid"])
+    return str(ask_cluster(kubeconfig, context, ask, right)[0]["metadata"]["uid"])
 
 
 def namespace_of(kubeconfig: Path | None, context: str | None) -> str:
@@ -102,10 +102,19 @@ def namespace_of(kubeconfig: Path | None, context: str | None) -> str:
     return str((chosen.get("context") or {}).get("namespace") or "default")
 
 
-def _asked(
-    kubeconfig: Path | None, context: str | None, question: _Question, right: str
-) -> list[Raw]:
-    async def ask() -> list[Raw]:
+def ask_cluster(
+    kubeconfig: Path | None,
+    context: str | None,
+    question: Callable[[KubeClient], Awaitable[T]],
+    right: str,
+) -> T:
+    """Return what a cluster answers; ``right`` is what asking takes.
+
+    Raises:
+        BadInputError: there is no usable kubeconfig, no answer, or no such right.
+    """
+
+    async def ask() -> T:
         credentials = from_kubeconfig(kubeconfig, context)
         async with KubeClient(credentials, field_manager=_US) as client:
             return await question(client)

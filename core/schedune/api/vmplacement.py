@@ -86,6 +86,8 @@ class Evidence(ApiModel):
     """Score of the node."""
     decision_time: Time
     """When it was decided."""
+    machine_id: Annotated[str, Field(max_length=64)] | None = None
+    """The machine behind the Node: whose heartbeat it is that speaks for the VM."""
     operator_epoch: Annotated[int, Field(ge=0)]
     """Which term of leadership decided; evidence, never a guard."""
 

@@ -32,8 +32,8 @@ VALIDATION_REFUSED: Final = _row(
     "see status.refusal", Actor.ADMINISTRATOR,
 )  # fmt: skip
 EXECUTION_REFUSED_RECORDED_NODE: Final = _row(
-    "EXECUTION_REFUSED_RECORDED_NODE", "RecordedNode", "{observed} is a recorded node: it validates and prepares, and runs nothing",
-    "launchMode Execute reached a replayed node.", "use launchMode DryRun, or a real node", Actor.USER,
+    "EXECUTION_REFUSED_RECORDED_NODE", "RecordedNode", "{observed} validates and prepares, and runs nothing",
+    "launchMode Execute reached a recorded node, or one whose agent was installed for facts only.", "use launchMode DryRun, or a node whose agent launches", Actor.USER,
 )  # fmt: skip
 PREPARING: Final = _row(
     "PREPARING", "Preparing", "the launch is being prepared", "The agent began with the placement."

@@ -11,6 +11,7 @@ from schedune.codes import (
     disks,
     eligibility,
     execution,
+    fencing,
     firecracker,
     guest_data,
     host_probes,
@@ -33,7 +34,7 @@ def _rows() -> dict[str, Row]:
     modules = (
         intent, eligibility, placement, launch, summary, execution, disks, recovery, probes, imported,
         device_probes, security_probes, vmm_probes, node_class,
-        host_probes, alarms, firecracker, guest_data, confinement, networks,
+        host_probes, alarms, firecracker, guest_data, confinement, networks, fencing,
     )  # fmt: skip
     return {
         value.code: value

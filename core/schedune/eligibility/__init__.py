@@ -2,7 +2,8 @@
 
 Every check runs on every node and none waits for another. The order is that in which a
 reader is told, from what the node is to what it holds. ``TIMED`` are those whose answer
-depends on the clock; ``LASTING`` ones change only with the node and what is placed on it.
+depends on the clock, and are asked every time; ``LASTING`` ones change only with the node
+and what is placed on it.
 """
 
 from schedune.eligibility import (
@@ -57,6 +58,7 @@ TIMED: tuple[Check, ...] = (
     freshness.check_age,
     freshness.check_clock,
     capabilities.check_ages,
+    company.check_live,
     failures.check_recent_failures,
 )
 LASTING: tuple[Check, ...] = tuple(check for check in CHECKS if check not in TIMED)

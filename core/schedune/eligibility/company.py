@@ -15,11 +15,13 @@ from schedune.eligibility.finding import Finding, Question
 from schedune.eligibility.labels import label
 from schedune.fleet.column import Column
 from schedune.fleet.fleet import Fleet
-from schedune.fleet.node import ClaimRecord
+from schedune.fleet.node import OUT_OF_SERVICE, ClaimRecord
+from schedune.fleet.profile import microseconds
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
 
 HARD: Final = "DoNotSchedule"
+_SECOND: Final = 1_000_000
 
 
 def selects(selector: WorkloadSelector, labels: Mapping[str, str]) -> bool:
@@ -42,17 +44,31 @@ def selected(fleet: Fleet, intent: Intent, selector: WorkloadSelector) -> Iterat
 def check_live(question: Question) -> Iterable[Finding]:
     """Object everywhere while a VM of this very workload still runs somewhere."""
     view = question.view
-    held = sorted(view.fleet.live.get(question.intent.uid, ())) if question.intent.uid else []
+    names = sorted(view.fleet.live.get(question.intent.uid, ())) if question.intent.uid else []
+    held = [name for name in names if not is_fenced(question, name)]
     if not held:
         return
-    names = ", ".join(held)
+    told = ", ".join(held)
     yield Finding(
         "liveVM",
         placement.LIVE_VM,
         view.every(),
-        lambda at: Reason(placement.LIVE_VM, names, "its end"),
-        change=lambda at: f"the VM on {names} has ended",
+        lambda at: Reason(placement.LIVE_VM, told, "its end"),
+        change=lambda at: f"the VM on {told} has ended",
     )
+
+
+def is_fenced(question: Question, node_name: str) -> bool:
+    """Say whether what a node last told of its VMs counts no more.
+
+    Somebody asserts that the machine is off, and it is silent.
+    """
+    fleet = question.view.fleet
+    node = fleet.nodes[fleet.row[node_name]]
+    if not any(taint.key == OUT_OF_SERVICE for taint in node.taints):
+        return False
+    silent_for = microseconds(question.now) - node.last_heard
+    return silent_for > node.lease_seconds * _SECOND
 
 
 def check_anti_affinity(question: Question) -> Iterable[Finding]:

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from schedune.api.nodetruth import NodeTruth
+
+OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
+"""Key of the taint with which an administrator says that a machine is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class NodeRecord:
     unschedulable: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    last_heard: datetime | None = None
+    """When its Lease was last seen renewed, whatever it vouches for; None: never."""
     clock_ahead_seconds: int = 0
     """By how much the node's clock, which dates its facts, is ahead of the caller's."""
 

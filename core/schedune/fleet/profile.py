@@ -140,6 +140,9 @@ class NodeProfile:
     last_proof: int
     """Microseconds; NEVER."""
     lease_seconds: int
+    last_heard: int
+    """Microseconds; NEVER."""
+    machine_id: str
     digest: str | None
     facts: Facts | None
     unknown: str = ""
@@ -160,6 +163,7 @@ class Interner:
 def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
     """Reduce what the caller knows of a node to what is asked of it."""
     truth = record.truth
+    identity = truth.status.identity if truth else None
     unknown = _why_unknown(record)
     return NodeProfile(
         name=record.name,
@@ -171,6 +175,8 @@ def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
         scheduling=(truth.spec.scheduling if truth else Scheduling.ENABLED).value,
         last_proof=NEVER if record.last_proof is None else microseconds(record.last_proof),
         lease_seconds=record.lease_seconds,
+        last_heard=NEVER if record.last_heard is None else microseconds(record.last_heard),
+        machine_id=identity.machine_id if identity else "",
         digest=truth.status.digest if truth else None,
         facts=None if unknown or truth is None else _facts_on_our_clock(record, truth, same),
         unknown=unknown,

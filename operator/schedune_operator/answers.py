@@ -1,0 +1,93 @@
+"""Answers about workloads that have no placement to mirror, or one that is on its way out."""
+
+import textwrap
+from dataclasses import replace
+
+from schedune.api.text import WIDTH, plain_line
+from schedune.api.vmplacement import VMPlacement
+from schedune.api.vmworkload import LaunchMode, VMWorkloadStatus
+from schedune.codes import placement as placement_codes
+from schedune.codes import summary as codes
+from schedune.codes.row import Reason
+from schedune.decision.evaluation import evaluation_of
+from schedune.decision.explanation import Explanation
+from schedune.decision.why import why_lines
+from schedune.lifecycle.situation import Claim, Situation
+from schedune_operator.history import failed_before_guest
+from schedune_operator.status import Answer
+
+
+def refused(reasons: tuple[Reason, ...]) -> Answer:
+    """Say everything that is wrong with an intent; nothing happens until it is changed."""
+    first = reasons[0]
+    lines = [plain_line(f"{one.row.code}: {one.message}") for one in reasons[:10]]
+    message = "; ".join(one.message for one in reasons)
+    claim = Claim("False", first.row, message)
+    return Answer(
+        Situation(
+            ready=claim, scheduled=claim, stalled=True, why=[*lines, plain_line(first.row.remedy)]
+        )
+    )
+
+
+def on_its_way_out(situation: Situation, placement: VMPlacement) -> Situation:
+    """Tell that a placement makes room: its end is not the end of the workload."""
+    ended, node = placement.status.ended, placement.spec.node_name
+    if situation.ready.status == "Unknown":
+        return situation
+    if ended is None and placement.spec.mode is not LaunchMode.EXECUTE:
+        told = f"the one on {node} is for an earlier spec"
+        reason = Reason(codes.WAITING_FOR_PREVIOUS_VM, told)
+    elif ended is not None and failed_before_guest(placement):
+        reason = Reason(codes.BACKING_OFF, f"{ended.reason} on {node}", "after a pause")
+    else:
+        told = f"{ended.reason} on {node}" if ended else f"{placement.status.state} on {node}"
+        reason = Reason(codes.STOPPING, told)
+    return replace(
+        situation,
+        ready=Claim("False", reason.row, reason.message),
+        settled=False,
+        stalled=False,
+        why=[*textwrap.wrap(reason.message, WIDTH), *situation.why[1:]][:12],
+    )
+
+
+def waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:
+    """Tell that an earlier VM of this name has not ended yet."""
+    metadata, vmm = placement.metadata, placement.status.vmm
+    pid = f", pid {vmm.pid}" if vmm else ""
+    told = (
+        f"placement {metadata.uid} on {placement.spec.node_name}{pid} is {placement.status.state}"
+    )
+    message = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed=told)
+    claim = Claim("False", codes.WAITING_FOR_PREVIOUS_VM, message)
+    return Answer(
+        Situation(ready=claim, scheduled=claim, why=textwrap.wrap(message, WIDTH)),
+        held.evaluation,
+        None,
+        held.history,
+    )
+
+
+def unplaced(
+    explanation: Explanation, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
+) -> Answer:
+    """Tell that there is no placement, and everything that stands in its way."""
+    situation = Situation(
+        ready=claim,
+        scheduled=Claim("False", claim.row, claim.message),
+        launched=Claim("False", claim.row, ""),
+        stalled=stalled,
+        why=why_lines(explanation),
+    )
+    return Answer(situation, evaluation_of(explanation), None, held.history)
+
+
+def backing_off(explanation: Explanation) -> Reason | None:
+    """Return why the wait is short, where a recent failure is all that stands against a node."""
+    for row in explanation.rejected[:1].tolist():
+        causes = explanation.causes(row)
+        if [cause.reason.row for cause in causes] == [placement_codes.RECENT_FAILURE]:
+            reason = causes[0].reason
+            return Reason(codes.BACKING_OFF, reason.subject, f"within {reason.required}")
+    return None
