@@ -29,6 +29,7 @@ from schedune_agent.settings import AgentSettings, agent_lock
 from schedune_agent.system import cgroup
 from schedune_agent.system.launcher import LAUNCHER
 from schedune_agent.system.locks import hold_lock
+from schedune_agent.system.place import Place, namespaces_of_node
 from schedune_agent.system.watching import watch
 from schedune_agent.truth import TruthPublisher
 from schedune_agent.watched import watched_folders
@@ -106,6 +107,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
         contained = settings.containment == "Auto" and cgroup.can_contain()
         if settings.facts_file is None:
             LAUNCHER.begin()  # else the first VM would wait for it
+        place = _place(settings, contained=contained)
         node = Node(
             settings=settings,
             identity=identity,
@@ -116,6 +118,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             launches=settings.facts_file is None and settings.execution == "Launches",
             contained=contained,
             vm_users=vm_users.usable(settings),
+            place=place,
             read_secret=secrets_of(client),
             shutdown=HostShutdown(settings.run_directory, identity.boot_id),
         )
@@ -130,7 +133,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             client,
             settings,
             identity,
-            _source(settings, identity, client, contained=contained),
+            _source(settings, identity, client, place, contained=contained),
             live_vms=runner.live_vms,
             orphans=runner.orphans,
             orders=runner.orders,
@@ -148,8 +151,20 @@ async def _run_agent(settings: AgentSettings, shared: Connections) -> None:
             group.create_task(runner.run())
 
 
+def _place(settings: AgentSettings, *, contained: bool) -> Place:
+    """Return where VMs run: not in the container that we may be in."""
+    namespaces = namespaces_of_node() if settings.vm_namespaces == "Auto" else ()
+    _LOG.info("agent.place", extra={"contained": contained, "namespaces": len(namespaces)})
+    return Place(namespaces, is_contained=contained)
+
+
 def _source(
-    settings: AgentSettings, identity: NodeIdentity, client: KubeClient, *, contained: bool
+    settings: AgentSettings,
+    identity: NodeIdentity,
+    client: KubeClient,
+    place: Place,
+    *,
+    contained: bool,
 ) -> FactSource:
     if settings.facts_file is not None:
         return RecordedFacts(settings.facts_file, identity, clock)
@@ -159,6 +174,7 @@ def _source(
         "Cgroup" if contained else "Session",
         clock,
         server_offset=lambda: client.server_clock_offset(clock()),
+        place=place,
     )
 
 

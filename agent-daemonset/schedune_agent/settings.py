@@ -101,6 +101,9 @@ class AgentSettings(Settings):
     """Auto: a cgroup where the agent may make one; Session: never."""
     vm_users: VmUsersSettings | None = None
     """Each VM runs as one of these users; unset, or the agent is not root: as the agent's own."""
+    vm_namespaces: Literal["Auto", "Own"] = "Auto"
+    """Auto: an agent in a container starts VMs in the namespaces of the node's first process, so
+    that they keep their network and nothing of the container; Own: in its own, wherever it is."""
     facts_file: Path | None = None
     """Replay only: recorded facts, a NodeTruth manifest."""
 

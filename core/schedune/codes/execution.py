@@ -67,6 +67,12 @@ VMM_STARTED: Final = _row(
     "{observed}",
     "The VMM process exists and its identity is recorded.",
 )
+VM_TIED_TO_POD: Final = _row(
+    "VM_TIED_TO_POD", "VMTiedToPod", "ends with the agent's pod: in {observed} its control group is the pod's",
+    "The agent's container runtime ends all that is in one of the pod's control groups, this VM too.",
+    "give the agent's pod the node's control groups, as manifests/overlays/launch does, and `containment: Auto`;"
+    " then start the VM anew", Actor.ADMINISTRATOR,
+)  # fmt: skip
 GUEST_READY: Final = _row(
     "GUEST_READY", "GuestReady", "{observed}", "The readiness that was asked for is reached."
 )

@@ -16,6 +16,7 @@ from schedune_agent.probes.family import Answer, Part, observe
 from schedune_agent.probes.kvm import KvmFamily, run_guest
 from schedune_agent.probes.kvm_surroundings import Device
 from schedune_agent.system.host_files import HostFiles
+from schedune_agent.system.place import Place
 
 AnswerIn = Callable[[Part, str], Answer]
 SEV = ("/sys/module/kvm_amd/parameters/sev", "Y\n")
@@ -91,7 +92,7 @@ async def test_the_guest_runs_again_only_for_another_device_module_or_boot(
 ) -> None:
     runs = []
 
-    async def count(path: Path) -> Device:
+    async def count(path: Path, _place: Place) -> Device:
         runs.append(path)
         return _device("absent")
 
@@ -118,7 +119,7 @@ async def test_a_verdict_that_load_may_cause_is_asked_for_again(
 ) -> None:
     verdicts = iter(["timeout", "ok"])
 
-    async def say(_: Path) -> Device:
+    async def say(_: Path, _place: Place) -> Device:
         return _device(next(verdicts))
 
     monkeypatch.setattr(kvm, "run_guest", say)
@@ -164,7 +165,7 @@ def test_a_device_that_runs_no_guest_says_what_may_be_the_cause(
 async def test_a_guest_that_ran_as_slowly_as_if_emulated_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def say(_: Path) -> Device:
+    async def say(_: Path, _place: Place) -> Device:
         return _device("ok", milliseconds=430)
 
     monkeypatch.setattr(kvm, "run_guest", say)
