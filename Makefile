@@ -4,7 +4,7 @@ NODES ?= 1000
 MINUTES ?= 3
 SEED ?=
 
-.PHONY: help setup demo lab test test-nested chaos bench check crds manifests kind clean
+.PHONY: help setup demo lab test test-nested test-daemonset chaos bench check crds manifests kind clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -30,6 +30,10 @@ chaos: setup ## Kill agents and strike real VMs at seeded moments (MINUTES=3 SEE
 test-nested: setup ## VMs under a real KVM in a machine of our own; says which VMMs are not given
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest -rs -s tests/nested
+
+test-daemonset: setup ## A real kubelet, and our DaemonSet on it: VMs that outlive its pods
+	@$(RUN)/schedune lab prepare
+	@$(RUN)/pytest -rs tests/daemonset tests/daemonset/check_survival.py
 
 bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a large one)
 	@$(RUN)/schedune lab prepare

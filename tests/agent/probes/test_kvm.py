@@ -1,6 +1,7 @@
 """KVM: a device that opens is told from one that boots, and the guest runs only when it must."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -80,7 +81,7 @@ async def test_a_probe_that_ends_in_another_way_gives_its_own_verdict(
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(kvm.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(kvm, "DEADLINE_S", 0.5)
     device = await run_guest(Path("/dev/kvm"))
     assert device.verdict == verdict

@@ -48,7 +48,7 @@ def _mount_all(tree: Tree, hierarchies: "dict[str, list[str]]") -> None:
     for inside, outside in (
         ("/var/lib", tree.var_lib), ("/var/log", tree.var_log), ("/opt", tree.opt),
     ):  # fmt: skip
-        subprocess.run(["mount", "--bind", str(outside), inside], check=True)
+        subprocess.run(["/bin/mount", "--bind", str(outside), inside], check=True)
 
 
 def _leave_the_root() -> None:
@@ -60,7 +60,7 @@ def _leave_the_root() -> None:
 
 def _mount(kind: str, source: str, point: Path, options: str = "") -> None:
     more = ["-o", options] if options else []
-    subprocess.run(["mount", "-t", kind, *more, source, str(point)], check=True)
+    subprocess.run(["/bin/mount", "-t", kind, *more, source, str(point)], check=True)
 
 
 def _bring_up_network(busybox: str) -> None:

@@ -15,7 +15,7 @@ from schedune_lab.controlplane import Layout
 from schedune_lab.debian import NODE_PACKAGES, Unpacked, environment_of, unpack
 from schedune_lab.machine import ensure_busybox
 from schedune_lab.toolchain import find_node_binaries
-from schedune_testing.realnode import addresses, containers, kubernetes
+from schedune_testing.realnode import containers, kubernetes
 from schedune_testing.realnode.addresses import CONTAINERD, NAME
 from schedune_testing.realnode.images import image_archives, reference
 from schedune_testing.realnode.machine import Machine, running_machine
