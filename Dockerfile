@@ -15,11 +15,17 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/schedune-python UV_PYTHON=python3 UV_PYTHON_DOWN
     UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
 RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-install-project --no-build
 COPY . .
-RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-editable
+# The programs are asked at once: an image without our code (.dockerignore) must not come about.
+RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-editable \
+    && /opt/schedune-python/bin/schedune-operator --help >/dev/null \
+    && /opt/schedune-python/bin/schedune-agent --help >/dev/null
+
+# One layer for both: a node with both holds it once.
+FROM ${BASE} AS runtime
+COPY --from=build /opt/schedune-python /opt/schedune-python
 
 # Decides; touches no host. Runs with a read-only root and no capabilities.
-FROM ${BASE} AS operator
-COPY --from=build /opt/schedune-python /opt/schedune-python
+FROM runtime AS operator
 USER 64000:64000
 ENTRYPOINT ["/opt/schedune-python/bin/schedune-operator"]
 
@@ -27,6 +33,5 @@ ENTRYPOINT ["/opt/schedune-python/bin/schedune-operator"]
 # namespaces, hence root here; the pod spec, not the image, says with how few rights. VMMs are the
 # node's (/opt/schedune, mounted), never the image's: a VM must not hang on the image of a pod that
 # ended. nsenter and setpriv, of util-linux, are in every Debian.
-FROM ${BASE} AS agent
-COPY --from=build /opt/schedune-python /opt/schedune-python
+FROM runtime AS agent
 ENTRYPOINT ["/opt/schedune-python/bin/schedune-agent"]

@@ -44,6 +44,9 @@ class Authority:
             self._builder(self._name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         self.certificate = folder / "ca.crt"
@@ -74,9 +77,11 @@ class Authority:
         names: list[x509.GeneralName],
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = self._builder(subject, key.public_key()).add_extension(
             x509.ExtendedKeyUsage([usage]), critical=False
         )
+        builder = builder.add_extension(issuer, critical=False)  # Python 3.13 insists on it
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         pair = Pair(self._folder / f"{file}.crt", self._folder / f"{file}.key")

@@ -162,6 +162,8 @@ async def _run_kopf(
         registry=make_registry(credentials),
         memo=cache,
         standalone=True,
+        # Used by nothing here; kopf would ask for our user's name, and in a pod we have none.
+        identity=MANAGER,  # type: ignore[arg-type]
         clusterwide=True,
         stop_flag=stop,
         ready_flag=is_up,

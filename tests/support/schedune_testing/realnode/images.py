@@ -5,7 +5,6 @@ same Python does (``--build-arg BASE``). What was built is kept until one of its
 changes.
 """
 
-import fnmatch
 import hashlib
 import os
 import shutil
@@ -75,19 +74,11 @@ def _digest_of_inputs(tag: str) -> str:
 def _context() -> Iterator[Path]:
     """Yield the files that the build sees: those that ``.dockerignore`` takes back in."""
     lines = (_ROOT / ".dockerignore").read_text().splitlines()
-    wanted = [line.removeprefix("!") for line in lines if line.startswith("!")]
-    for pattern in wanted:
-        base = pattern.split("*", 1)[0]
-        within = _ROOT / base
-        files = [within] if within.is_file() else within.rglob("*")
-        for path in files:
-            name = str(path.relative_to(_ROOT))
-            if path.is_file() and "__pycache__" not in path.parts and _matches(name, pattern):
+    for name in (line.removeprefix("!") for line in lines if line.startswith("!")):
+        within = _ROOT / name
+        for path in [within] if within.is_file() else within.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
                 yield path
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatch(name, pattern.replace("**/", "*").replace("**", "*"))
 
 
 class _Builder:
