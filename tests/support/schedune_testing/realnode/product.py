@@ -63,7 +63,7 @@ class Product:
         (folder / "agent.yaml").write_text(yaml.safe_dump({**told, **_QUICK, **settings}))
         images = [{"name": f"schedune-{one}", "newTag": tag} for one in ("operator", "agent")]
         generator = {
-            "name": "schedune-agent",
+            "name": "schedune-agent-settings",
             "namespace": AGENTS,
             "behavior": "replace",
             "files": ["agent.yaml"],
