@@ -43,7 +43,7 @@ def vm(product: Product) -> Iterator[Vm]:
     until("the guest ticks", found.ticks)
     yield found
     product.node.do("delete", "vmworkload", "ticking", "--timeout=180s")
-    assert look(product.node.machine, pid) is None
+    until("its process ends", lambda: look(product.node.machine, pid) is None)
 
 
 def test_it_is_in_no_control_group_of_a_pod(vm: Vm) -> None:
