@@ -8,6 +8,7 @@ it is looked for and looked at; what a look means is said by ``schedune.lifecycl
 import os
 
 from schedune.codes import execution as codes
+from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.placement_base import WATCH_SECONDS
