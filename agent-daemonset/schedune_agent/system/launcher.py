@@ -49,10 +49,10 @@ class Given:
     """``cgroup.procs`` of the control groups that it begins in."""
     user: VmUser | None = None
     """None: whoever we are."""
-    namespaces: Sequence[Path] = ()
-    """Those that it begins in, to be entered in this order (``system/place.py``)."""
     descriptors: Mapping[int, int] = field(default_factory=dict)
     """Open files by the number under which it finds them (3 and above); ours stay open."""
+    namespaces: Sequence[Path] = ()
+    """Those that it begins in, to be entered in this order (``system/place.py``)."""
 
 
 class Launcher:
