@@ -169,7 +169,7 @@ def test_a_vm_that_stays_in_its_pods_groups_is_told_of_and_ends_with_the_pod(
 
     delete_pod(product)
     product.await_rollout()
-    product.await_state("tied", "Failed")
+    product.await_state("tied", "Exited")
     assert look(product.node.machine, placement["status"]["vmm"]["pid"]) is None
     assert_same_vm(vm)
     product.node.do("delete", "vmworkload", "tied", "--timeout=60s")
