@@ -1,33 +1,37 @@
 # syntax=docker/dockerfile:1
-# docker build --target operator -t schedune-operator .
-# docker build --target agent    -t schedune-agent .
+# docker build --target operator -t schedune-operator:0.1.0 .
+# docker build --target agent    -t schedune-agent:0.1.0 .
+#
+# Both for amd64 and arm64 (docker buildx build --platform linux/amd64,linux/arm64 ...): every locked
+# package is a wheel on both, nothing is compiled. BASE is any Debian 12 or newer with Python 3.11
+# or newer and its venv module.
+ARG BASE=python:3.13-slim-trixie
 
-FROM python:3.13-slim-trixie AS build
-RUN pip install --no-cache-dir uv==0.13.9
+FROM ${BASE} AS build
+RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
 COPY pyproject.toml uv.lock README.md LICENSE ./
-ENV UV_PROJECT_ENVIRONMENT=/opt/schedune UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
-RUN uv sync --locked --no-default-groups --no-install-project --python /usr/local/bin/python3
+ENV UV_PROJECT_ENVIRONMENT=/opt/schedune-python UV_PYTHON=python3 UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-install-project --no-build
 COPY . .
-RUN uv sync --locked --no-default-groups --no-editable --python /usr/local/bin/python3
+# The programs are asked at once: an image without our code (.dockerignore) must not come about.
+RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-editable \
+    && /opt/schedune-python/bin/schedune-operator --help >/dev/null \
+    && /opt/schedune-python/bin/schedune-agent --help >/dev/null
+
+# One layer for both: a node with both holds it once.
+FROM ${BASE} AS runtime
+COPY --from=build /opt/schedune-python /opt/schedune-python
 
 # Decides; touches no host. Runs with a read-only root and no capabilities.
-FROM python:3.13-slim-trixie AS operator
-COPY --from=build /opt/schedune /opt/schedune
+FROM runtime AS operator
 USER 64000:64000
-ENTRYPOINT ["/opt/schedune/bin/schedune-operator"]
+ENTRYPOINT ["/opt/schedune-python/bin/schedune-operator"]
 
-# Acts on its node. The VMs outlive the container only in cgroups of their own and in the
-# host's namespaces, hence root here; the pod spec, not the image, says with how few rights.
-# In the pod's mode `launch` the host's QEMU is used; the image's is for facts and emulation.
-FROM python:3.13-slim-trixie AS agent
-RUN apt-get update \
-    && case "$(dpkg --print-architecture)" in \
-         amd64) qemu=qemu-system-x86 ;; \
-         arm64) qemu=qemu-system-arm ;; \
-         *) echo "no agent for this architecture" >&2; exit 1 ;; \
-       esac \
-    && apt-get install -y --no-install-recommends "$qemu" qemu-utils util-linux \
-    && rm -rf /var/lib/apt/lists/*
-COPY --from=build /opt/schedune /opt/schedune
-ENTRYPOINT ["/opt/schedune/bin/schedune-agent"]
+# Acts on its node. VMs outlive the container only in control groups of their own and in the host's
+# namespaces, hence root here; the pod spec, not the image, says with how few rights. VMMs are the
+# node's (/opt/schedune, mounted), never the image's: a VM must not hang on the image of a pod that
+# ended. nsenter and setpriv, of util-linux, are in every Debian.
+FROM runtime AS agent
+ENTRYPOINT ["/opt/schedune-python/bin/schedune-agent"]

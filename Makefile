@@ -4,7 +4,7 @@ NODES ?= 1000
 MINUTES ?= 3
 SEED ?=
 
-.PHONY: help setup demo lab test test-nested chaos bench check crds clean
+.PHONY: help setup demo lab test test-nested test-daemonset chaos bench check crds manifests kind clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -31,6 +31,10 @@ test-nested: setup ## VMs under a real KVM in a machine of our own; says which V
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest -rs -s tests/nested
 
+test-daemonset: setup ## A real kubelet, and our DaemonSet on it: VMs that outlive its pods
+	@$(RUN)/schedune lab prepare
+	@$(RUN)/pytest -rs tests/daemonset tests/daemonset/check_survival.py
+
 bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a large one)
 	@$(RUN)/schedune lab prepare
 	@PYTHONPATH=tests/support $(RUN)/python bench/engine.py
@@ -46,6 +50,12 @@ check: setup ## Format, lint, types, directions of dependencies
 
 crds: setup ## Generate crds/ and docs/reference from the models and the table of codes
 	@$(RUN)/python hack/generate.py
+
+manifests: setup ## Render manifests/install.yaml from the overlay `launch`
+	@$(RUN)/python hack/render.py
+
+kind: ## Schedune on a kind cluster of its own, for people with Docker and kind
+	@hack/kind/up.sh
 
 clean: ## Remove the virtual environment (caches stay)
 	rm -rf .venv

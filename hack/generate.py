@@ -22,6 +22,8 @@ def rendered() -> dict[Path, str]:
         + yaml.safe_dump(render_definition(one), sort_keys=False, width=100)
         for one in DEFINITIONS
     }
+    # Without the ending that all definitions have: tools that read crds/*.yaml get those alone.
+    files[ROOT / "crds" / "Kustomization"] = HEADER + yaml.safe_dump(_bundle(), sort_keys=False)
     reference, schemas = ROOT / "docs" / "reference", ROOT / "docs" / "schemas"
     return {
         **files,
@@ -30,6 +32,15 @@ def rendered() -> dict[Path, str]:
         reference / "alarms.md": render_health_page(),
         reference / "reasons.md": render_page(),
         reference / "scheduling-policy.md": render_policy_page(),
+    }
+
+
+def _bundle() -> dict[str, object]:
+    """Return what lets manifests/base bring the definitions in."""
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"{one.plural}.yaml" for one in DEFINITIONS],
     }
 
 

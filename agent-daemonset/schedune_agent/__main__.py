@@ -1,6 +1,7 @@
 """``schedune-agent``: the process on a node."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import IdentityChangedError
 from schedune_agent.settings import AgentSettings, read_settings
 from schedune_kube.log import set_up_logging
-from schedune_kube.settings import SettingsError
+from schedune_kube.settings import SettingsError, kubernetes_of_pod
 
 _SETTINGS = click.option(
     "--settings", "files", type=click.Path(path_type=Path), multiple=True, required=True,
@@ -71,7 +72,7 @@ def host_shutdown(file: Path, wait_s: float, cancel: bool) -> None:  # noqa: FBT
 
 def _read(path: Path) -> AgentSettings:
     try:
-        return read_settings(path)
+        return read_settings(path, kubernetes_of_pod(os.environ))
     except SettingsError as error:
         _refuse(str(error))
         raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schedune_agent import vm_users
+from schedune_agent.cluster import ClusterIdentity
 from schedune_agent.facts import FactSource, Probes
 from schedune_agent.guest_data import secrets_of
 from schedune_agent.host_shutdown import HostShutdown
@@ -30,6 +31,7 @@ from schedune_agent.settings import AgentSettings, agent_lock
 from schedune_agent.system import cgroup
 from schedune_agent.system.launcher import LAUNCHER
 from schedune_agent.system.locks import hold_lock
+from schedune_agent.system.place import Place, namespaces_of_node
 from schedune_agent.system.watching import watch
 from schedune_agent.truth import TruthPublisher
 from schedune_agent.watched import watched_folders
@@ -106,9 +108,14 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
         client = await stack.enter_async_context(
             KubeClient(credentials, field_manager="schedune-agent", shared=shared, meter=meter)
         )
+        cluster = ClusterIdentity(client, settings.state_directory)
+        is_told = bool(settings.cluster_uid)
+        if not is_told:
+            settings = settings.model_copy(update={"cluster_uid": await cluster.find()})
         contained = settings.containment == "Auto" and cgroup.can_contain()
         if settings.facts_file is None:
             LAUNCHER.begin()  # else the first VM would wait for it
+        place = _place(settings, contained=contained)
         node = Node(
             settings=settings,
             identity=identity,
@@ -116,9 +123,10 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
             ledger=Ledger(),
             facts=lambda: publisher.facts,
             clock=clock,
-            launches=settings.facts_file is None,
+            launches=settings.facts_file is None and settings.execution == "Launches",
             contained=contained,
             vm_users=vm_users.usable(settings),
+            place=place,
             read_secret=secrets_of(client),
             shutdown=HostShutdown(settings.run_directory, identity.boot_id),
         )
@@ -133,7 +141,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
             client,
             settings,
             identity,
-            _source(settings, identity, client, contained=contained),
+            _source(settings, identity, client, place, contained=contained),
             live_vms=runner.live_vms,
             orphans=runner.orphans,
             orders=runner.orders,
@@ -145,6 +153,8 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
         async with asyncio.TaskGroup() as group:
             group.create_task(_watch_identity(settings, identity))
             group.create_task(publisher.run())
+            if not is_told:
+                group.create_task(cluster.confirm(settings.cluster_uid))
             if settings.facts_file is None:
                 group.create_task(watch(watched_folders(settings), publisher.look_again))
             await publisher.settled.wait()
@@ -152,8 +162,20 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
             group.create_task(runner.run())
 
 
+def _place(settings: AgentSettings, *, contained: bool) -> Place:
+    """Return where VMs run: not in the container that we may be in."""
+    namespaces = namespaces_of_node() if settings.vm_namespaces == "Auto" else ()
+    _LOG.info("agent.place", extra={"contained": contained, "namespaces": len(namespaces)})
+    return Place(namespaces, is_contained=contained)
+
+
 def _source(
-    settings: AgentSettings, identity: NodeIdentity, client: KubeClient, *, contained: bool
+    settings: AgentSettings,
+    identity: NodeIdentity,
+    client: KubeClient,
+    place: Place,
+    *,
+    contained: bool,
 ) -> FactSource:
     if settings.facts_file is not None:
         return RecordedFacts(settings.facts_file, identity, clock)
@@ -163,6 +185,7 @@ def _source(
         "Cgroup" if contained else "Session",
         clock,
         server_offset=lambda: client.server_clock_offset(clock()),
+        place=place,
     )
 
 

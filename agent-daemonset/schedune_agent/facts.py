@@ -46,7 +46,9 @@ from schedune_agent.probes.storage import DiskFamily, Purpose
 from schedune_agent.probes.thermal import ThermalFamily
 from schedune_agent.probes.vmms import vmm_families
 from schedune_agent.settings import AgentSettings
+from schedune_agent.system import pods
 from schedune_agent.system.host_files import HOST, HostFiles
+from schedune_agent.system.place import HERE, Place
 
 _OUTSIDE_DIGEST: Final = ("conditions", "digest", "observedTime", "probes", "liveVMs", "why")
 
@@ -85,15 +87,17 @@ class Probes:
         clock: Callable[[], datetime],
         files: HostFiles = HOST,
         server_offset: ServerOffset = lambda: None,
+        place: Place = HERE,
     ) -> None:
         self._settings = settings
         self._identity = identity
         self._containment = containment
+        self._dies_with_pod = pods.dies_with_pod(contained=containment == "Cgroup")
         self._clock = clock
-        self._first: list[Family] = [KvmFamily(files)]
+        self._first: list[Family] = [KvmFamily(files, place)]
         """Asked before all others: its deadline must not be spent on their work."""
         self._families = families_of(
-            settings, files, server_offset, shares_limits=containment != "Cgroup"
+            settings, files, server_offset, place, shares_limits=containment != "Cgroup"
         )
         self._health = Memory()
 
@@ -134,7 +138,8 @@ class Probes:
             boot_id=self._identity.boot_id,
             agent_version=__version__,
             containment="Cgroup" if self._containment == "Cgroup" else "Session",
-            survival="OutlivesAgent",
+            survival="DiesWithAgent" if self._dies_with_pod else "OutlivesAgent",
+            execution=self._settings.execution,
         )
 
 
@@ -142,21 +147,24 @@ def families_of(
     settings: AgentSettings,
     files: HostFiles,
     server_offset: ServerOffset = lambda: None,
+    place: Place = HERE,
     *,
     shares_limits: bool = False,
 ) -> list[Family]:
     """Return the probes that an agent runs, in the order in which they are told.
 
-    ``shares_limits`` says that VMs run in no cgroup of their own.
+    ``place`` is where VMs run, ``shares_limits`` says that VMs run in no cgroup of their own.
     """
+    # Of our temporary files nobody knows who sees another root than ours.
+    run = settings.run_directory if place.namespaces else None
     offered = settings.capacity
     shared = parse_bytes(offered.memory) if offered is not None and shares_limits else None
     return [
         ProcessorFamily(files),
-        DeviceFamily(files),
+        DeviceFamily(files, place),
         NetworkFamily(files),
         SecurityFamily(files, settings.containment),
-        *vmm_families(architecture(files), settings.search_path),
+        *vmm_families(architecture(files), settings.search_path, place, run),
         ArtifactFamily(ArtifactProbe(settings.image_roots)),
         MemoryFamily(files),
         LimitsFamily(files, shared),

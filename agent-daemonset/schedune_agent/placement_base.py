@@ -37,6 +37,7 @@ from schedune_agent.record import FORMAT, MOST_TRACE, LaunchRecord, RecordError,
 from schedune_agent.report import project
 from schedune_agent.settings import AgentSettings, VmUsersSettings
 from schedune_agent.system.cgroup_limits import Limits
+from schedune_agent.system.place import HERE, Place
 from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.console_log import ConsoleLog
@@ -70,6 +71,8 @@ class Node:
     """Whether VMs get control groups of their own."""
     vm_users: VmUsersSettings | None = None
     """Whom VMs run as; None: they run as we do."""
+    place: Place = HERE
+    """Where VMs run."""
     read_secret: ReadSecret = no_secrets
     """How the Secrets are read that a guest's data come from."""
     shutdown: HostShutdown | None = None
@@ -321,7 +324,8 @@ class PlacementOnNode:
         spec = self.placement.spec
         claim = self.record.claim or spec.claim
         user = vm_users.user_of(self.record.user, spec.launch, self.record.backend)
-        return Confinement(self._group, Limits(memory_of(claim), claim.vcpus), user)
+        limits = Limits(memory_of(claim), claim.vcpus)
+        return Confinement(self._group, limits, user, self._node.place)
 
     def _exit(self, end: GuestEnd, code: int | None = None) -> Exit:
         return Exit(

@@ -227,6 +227,7 @@ class PlacementLaunch(PlacementRecovery):
         await vm.begin(self._requests())
         for remark in (*vm.remarks(), *self._left_open(vm)):
             self._note(remark)
+        self._see_survival(vm)
 
     def _left_open(self, vm: Vm) -> Iterator[Reason]:
         """Give what this VM is not held to here: looked at, since the kernel may refuse it."""

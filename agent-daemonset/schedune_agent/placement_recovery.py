@@ -8,13 +8,14 @@ it is looked for and looked at; what a look means is said by ``schedune.lifecycl
 import os
 
 from schedune.codes import execution as codes
+from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.placement_base import WATCH_SECONDS
 from schedune_agent.placement_end import PlacementEnd
 from schedune_agent.record import RecordedProcess
-from schedune_agent.system import processes
-from schedune_agent.vmm.port import GuestEnd, VmmError, VmmRefusalError
+from schedune_agent.system import pods, processes
+from schedune_agent.vmm.port import GuestEnd, Vm, VmmError, VmmRefusalError
 
 
 class PlacementRecovery(PlacementEnd):
@@ -40,6 +41,7 @@ class PlacementRecovery(PlacementEnd):
         elif self.record.process != process:
             self._keep(process=process, version=version)
         self._forget_shutdown()
+        self._see_survival(self._vm)
         return None
 
     def _forget_shutdown(self) -> None:
@@ -67,6 +69,17 @@ class PlacementRecovery(PlacementEnd):
         seen = Observation(Sighting.ALIVE, detail=f"pid {process.pid}")
         self._see(seen, process=process, **changes)
         self._is_proved = True
+
+    def _see_survival(self, vm: Vm) -> None:
+        """Write down whether the VM outlives us: what is left in our pod's groups does not."""
+        ties = pods.ties_of(vm.handle.identity.pid)
+        survival = "DiesWithAgent" if ties else "OutlivesAgent"
+        if survival == self.record.survival:
+            return
+        if ties:
+            self._note(Reason(codes.VM_TIED_TO_POD, ", ".join(ties)), survival=survival)
+        else:
+            self._keep(survival=survival)
 
     def _unproved(self, sighting: Sighting, told: object) -> float:
         """Neither life nor death is proved: the rules say what that is; look again."""

@@ -9,7 +9,7 @@ import json
 import logging
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -105,6 +105,8 @@ class LaunchRecord(StatusModel):
     process: RecordedProcess | None = None
     lost_process: VMMProcess | None = None
     """Of whom the status told when the record was lost, until found or proved dead."""
+    survival: Literal["OutlivesAgent", "DiesWithAgent"] = "OutlivesAgent"
+    """What an end of the agent means for its process."""
     version: str | None = None
     readiness: ReadinessStatus | None = None
     addresses: list[str] = Field(default_factory=list)

@@ -64,7 +64,7 @@ def _vmm(record: LaunchRecord, socket: str) -> VMMProcess | None:
         boot_id=process.boot_id,
         version=record.version,
         control_socket=socket,
-        survival="OutlivesAgent",
+        survival=record.survival,
     )
 
 

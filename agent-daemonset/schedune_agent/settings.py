@@ -55,11 +55,14 @@ class AgentSettings(Settings):
     """Everything that one agent is told."""
 
     kubernetes: KubernetesSettings
-    """Where the API server is."""
+    """Where the API server is; unset in a pod: as the kubelet says."""
     cluster_uid: Annotated[
-        str, Field(alias="clusterUID", min_length=8, max_length=64, pattern=r"^[A-Za-z0-9-]+$")
-    ]
-    """UID of the namespace kube-system: VMs of other clusters are not ours."""
+        str, Field(alias="clusterUID", max_length=64, pattern=r"^([A-Za-z0-9-]{8,})?$")
+    ] = ""
+    """UID of the namespace kube-system: VMs of other clusters are not ours. Unset: the API
+    server is asked."""
+    execution: Literal["Launches", "PreparesOnly"] = "Launches"
+    """PreparesOnly: facts are told, and launches validated and prepared; nothing is launched."""
     heartbeat_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
     """How often the Lease is renewed."""
     lease_duration_seconds: Annotated[int, Field(ge=1, le=86400)] = 180
@@ -102,6 +105,9 @@ class AgentSettings(Settings):
     observability: ListenSettings | None = Field(default_factory=lambda: ListenSettings(port=8082))
     """Where /metrics, /livez and /readyz are; null: nowhere. Of several nodes in one process
     each address is served once, for all of them."""
+    vm_namespaces: Literal["Auto", "Own"] = "Auto"
+    """Auto: an agent in a container starts VMs in the namespaces of the node's first process, so
+    that they keep their network and nothing of the container; Own: in its own, wherever it is."""
     facts_file: Path | None = None
     """Replay only: recorded facts, a NodeTruth manifest."""
 
@@ -111,10 +117,10 @@ def agent_lock(settings: AgentSettings) -> Path:
     return settings.state_directory / "agent.lock"
 
 
-def read_settings(path: Path) -> AgentSettings:
-    """Read a settings file.
+def read_settings(path: Path, in_pod: KubernetesSettings | None = None) -> AgentSettings:
+    """Read a settings file; in a pod it need not say where the API server is.
 
     Raises:
         SettingsError: the file is missing, no YAML, or says something wrong.
     """
-    return read_settings_file(path, AgentSettings)
+    return read_settings_file(path, AgentSettings, {"kubernetes": in_pod} if in_pod else None)

@@ -14,6 +14,7 @@ from schedune_cli.judging.difference import DifferenceList
 from schedune_cli.judging.drain import DrainReport
 from schedune_cli.judging.orphans import OrphanReport
 from schedune_cli.judging.simulation import Simulation
+from schedune_cli.judging.uninstall import UninstallCheck
 
 Schema = dict[str, Any]
 _OBJECT_DIALECT: Final = "http://json-schema.org/draft-07/schema#"
@@ -21,7 +22,7 @@ _ANSWER_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KUBERNETES: Final = "x-kubernetes-"
 ANSWERS: Final[tuple[type[ApiModel], ...]] = (
     ExplanationList, WhyNot, FleetGlance, Simulation, DifferenceList, NodeExamination,
-    TruthDifference, OrphanReport, DrainReport,
+    TruthDifference, OrphanReport, DrainReport, UninstallCheck,
 )  # fmt: skip
 
 

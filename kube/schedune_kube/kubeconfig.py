@@ -1,14 +1,11 @@
-"""Credentials from a kubeconfig or a pod, by the official library."""
+"""Credentials from a kubeconfig, by the official library."""
 
 from pathlib import Path
-from typing import Final
 
 from kubernetes import config
 from kubernetes.client import Configuration
 
 from schedune_kube.credentials import Credentials
-
-_POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class KubeconfigError(Exception):
@@ -39,14 +36,6 @@ def from_kubeconfig(path: Path | None = None, context: str | None = None) -> Cre
         token=bearer.removeprefix("Bearer ").strip() or None,
         client_certificate=_path(loaded.cert_file),
         client_key=_path(loaded.key_file),
-    )
-
-
-def in_cluster(host: str, port: str) -> Credentials:
-    """Return what the kubelet mounted into our pod; its token is renewed in place."""
-    address = f"[{host}]" if ":" in host else host
-    return Credentials(
-        f"https://{address}:{port}", ca_file=_POD / "ca.crt", token_file=_POD / "token"
     )
 
 

@@ -1,6 +1,7 @@
 """The lab's own certificate authority."""
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,17 +44,26 @@ class Authority:
             self._builder(self._name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         self.certificate = folder / "ca.crt"
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def sign_server(self) -> Pair:
-        """Make the API server's certificate."""
-        names: list[x509.GeneralName] = [x509.DNSName(name) for name in _SERVER_NAMES]
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _SERVER_ADDRESSES]
-        subject = _subject("kube-apiserver")
-        return self._sign("apiserver", subject, ExtendedKeyUsageOID.SERVER_AUTH, names)
+    def sign_server(self, address: str) -> Pair:
+        """Make the API server's certificate, also for one more address."""
+        addresses = dict.fromkeys((*_SERVER_ADDRESSES, address))
+        return self.sign_serving("apiserver", "kube-apiserver", _SERVER_NAMES, addresses)
+
+    def sign_serving(
+        self, file: str, user: str, names: Iterable[str], addresses: Iterable[str], *groups: str
+    ) -> Pair:
+        """Make the certificate of a server of these names and addresses."""
+        held: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+        held += [x509.IPAddress(ipaddress.ip_address(one)) for one in addresses]
+        return self._sign(file, _subject(user, *groups), ExtendedKeyUsageOID.SERVER_AUTH, held)
 
     def sign_client(self, file: str, user: str, *groups: str) -> Pair:
         """Make a client certificate for a user of these groups."""
@@ -67,9 +77,11 @@ class Authority:
         names: list[x509.GeneralName],
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = self._builder(subject, key.public_key()).add_extension(
             x509.ExtendedKeyUsage([usage]), critical=False
         )
+        builder = builder.add_extension(issuer, critical=False)  # Python 3.13 insists on it
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         pair = Pair(self._folder / f"{file}.crt", self._folder / f"{file}.key")

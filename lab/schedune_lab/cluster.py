@@ -18,6 +18,8 @@ from schedune_lab.progress import LabError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _WAIT_S: Final = 60.0
+_WITHOUT_PODS: Final = ("namespaces.yaml", "rbac.yaml", "policies.yaml", "fairness.yaml")
+"""What a user installs but for what runs as pods: in a lab operator and agents are processes."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def manifests() -> list[Manifest]:
     """Return what a user installs, and the rights of the lab's own people."""
     files = [
         *sorted((ROOT / "crds").glob("*.yaml")),
-        *(ROOT / "manifests" / name for name in ("namespaces.yaml", "rbac.yaml", "policies.yaml")),
+        *(ROOT / "manifests" / "base" / name for name in _WITHOUT_PODS),
         Path(__file__).with_name("lab_rbac.yaml"),
     ]
     return [one for file in files for one in yaml.safe_load_all(file.read_text()) if one]

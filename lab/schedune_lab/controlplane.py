@@ -34,6 +34,22 @@ READY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Where an API server is reached, and by whom beside people and controllers."""
+
+    address: str = "127.0.0.1"
+    service_range: str = "10.0.0.0/24"
+    """Addresses of services; its first one is that of the API server inside the cluster."""
+    server_flags: Sequence[str] = ()
+    """What it needs to speak to kubelets."""
+    controllers: Sequence[str] = CONTROLLERS
+
+
+ON_LOOPBACK: Final = Reach()
+"""For a cluster without a real node."""
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where everything of one control plane is."""
 
@@ -44,6 +60,7 @@ class Layout:
     server_port: int
     controller_port: int
     prefix: str
+    reach: Reach = ON_LOOPBACK
 
     @property
     def pki(self) -> Path:
@@ -53,7 +70,7 @@ class Layout:
     @property
     def server(self) -> str:
         """URL of the API server."""
-        return f"https://127.0.0.1:{self.server_port}"
+        return f"https://{self.reach.address}:{self.server_port}"
 
     @property
     def authority(self) -> Path:
@@ -82,16 +99,21 @@ def prepare(folder: Path, binaries: Path) -> tuple[Layout, Authority]:
     layout = Layout(
         folder, binaries, etcd, peer, server, controller, f"/lab-{secrets.token_hex(8)}"
     )
+    return layout, certify(layout)
+
+
+def certify(layout: Layout) -> Authority:
+    """Make the certificates and kubeconfigs of a control plane."""
     authority = Authority(layout.pki)
-    authority.sign_server()
+    authority.sign_server(layout.reach.address)
     write_service_account_keys(layout.pki)
     admin = authority.sign_client("admin", "schedune-lab-set-up", "system:masters")
     write_kubeconfig(layout.admin_kubeconfig, layout.server, layout.authority, pair=admin)
     controllers = authority.sign_client("controllers", "system:kube-controller-manager")
     write_kubeconfig(
-        folder / "controllers.kubeconfig", layout.server, layout.authority, pair=controllers
+        layout.folder / "controllers.kubeconfig", layout.server, layout.authority, pair=controllers
     )
-    return layout, authority
+    return authority
 
 
 def argv_of(part: PartName, layout: Layout) -> Sequence[str]:
@@ -125,8 +147,8 @@ def _apiserver(layout: Layout) -> list[str]:
     return [
         f"--etcd-servers=http://127.0.0.1:{layout.etcd_port}",
         f"--etcd-prefix={layout.prefix}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={layout.reach.address}",
+        f"--advertise-address={layout.reach.address}",
         f"--secure-port={layout.server_port}",
         "--endpoint-reconciler-type=none",
         f"--cert-dir={pki}",
@@ -136,10 +158,11 @@ def _apiserver(layout: Layout) -> list[str]:
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={pki / 'sa.pub'}",
         f"--service-account-signing-key-file={pki / 'sa.key'}",
-        "--service-cluster-ip-range=10.0.0.0/24",
+        f"--service-cluster-ip-range={layout.reach.service_range}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged",
+        *layout.reach.server_flags,
     ]
 
 
@@ -154,7 +177,7 @@ def _controllers(layout: Layout) -> list[str]:
         f"--cert-dir={layout.folder / 'controllers-pki'}",
         "--use-service-account-credentials",
         "--leader-elect=false",
-        f"--controllers={','.join(CONTROLLERS)}",
+        f"--controllers={','.join(layout.reach.controllers)}",
     ]
 
 

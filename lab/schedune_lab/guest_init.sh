@@ -64,6 +64,7 @@ case "$(word)" in
   reboot-once) # the first disk remembers that it did
     [ "$(head -c 4 /dev/vda)" = once ] || { echo once | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null; reboot -f; } ;;
   panic) echo c >/proc/sysrq-trigger ;;
+  tick) (n=0; while sleep 1; do n=$((n + 1)); echo "schedune-guest: tick $n"; done) & ;;
   silent) while :; do sleep 3600; done ;;
 esac
 vsock-listen /bin/sh /init answer 2>/dev/null & # ends at once where there is no vsock

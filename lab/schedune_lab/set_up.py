@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schedune_kube.client import KubeClient
-from schedune_kube.resources import NAMESPACES, NODETRUTHS
+from schedune_kube.resources import NODETRUTHS
 from schedune_lab.cluster import Access, install_with
 from schedune_lab.kubeconfig import write_kubeconfig
 from schedune_lab.nodes import THIS_MACHINE, LabNode, add_node, keeper_rights, lab_nodes
@@ -18,7 +18,7 @@ from schedune_lab.objects import Additions
 from schedune_lab.progress import LabError, say
 from schedune_lab.settings import Told, put_images
 from schedune_lab.state import Facts, Part, State, Token
-from schedune_lab.tokens import NAMESPACE, renew
+from schedune_lab.tokens import AGENT, NAMESPACE, namespace_of, renew
 
 _TOKENS_S: Final = 30.0
 _TRUTHS_S: Final = 60.0
@@ -36,10 +36,8 @@ async def set_up(state: State, facts: Facts, access: Access, parts: list[Part]) 
         pods = await _add_pods(additions, state, nodes)
         state.write_tokens([*own, *pods])
         await _await_files([Path(one.file) for one in pods])
-        kube_system = await client.get(NAMESPACES, "kube-system")
         put_images(state.folder / "images")
-        cluster_uid = kube_system["metadata"]["uid"]
-        told = Told(state.folder, access, Path(facts.runs), cluster_uid, facts.ports)
+        told = Told(state.folder, access, Path(facts.runs), facts.ports)
         state.write_parts([*parts, told.operator(), *(told.agent(node) for node in nodes)])
         say("operator and agents are starting")
         await _await_truths(client, [node.name for node in nodes])
@@ -76,7 +74,7 @@ async def _give_identities(client: KubeClient, state: State, access: Access) -> 
 async def _add_pods(additions: Additions, state: State, nodes: list[LabNode]) -> list[Token]:
     """Make the pods to which the parts' tokens are bound."""
     wanted = [("operator", "schedune-operator", THIS_MACHINE)]
-    wanted += [(f"agent-{node.name}", "schedune-agent", node.name) for node in nodes]
+    wanted += [(f"agent-{node.name}", AGENT, node.name) for node in nodes]
     tokens = []
     for name, account, node_name in wanted:
         made = await additions.add_new(_pod(name, account, node_name))
@@ -100,7 +98,7 @@ def _pod(name: str, service_account: str, node: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": namespace_of(service_account)},
         "spec": {
             "serviceAccountName": service_account,
             "nodeName": node,

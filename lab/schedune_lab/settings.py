@@ -29,7 +29,6 @@ class Told:
     folder: Path
     access: Access
     runs: Path
-    cluster_uid: str
     ports: Ports
 
     def operator(self) -> Part:
@@ -55,7 +54,6 @@ class Told:
         name = f"agent-{node.name}"
         settings: dict[str, Any] = {
             "kubernetes": self._kubernetes(name),
-            "clusterUID": self.cluster_uid,
             "heartbeatSeconds": HEARTBEAT_S,
             "leaseDurationSeconds": LEASE_S,
             "probePeriodSeconds": 5,

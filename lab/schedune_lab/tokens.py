@@ -9,16 +9,28 @@ from schedune_kube.resources import SERVICEACCOUNTS
 from schedune_lab.state import Token
 
 NAMESPACE: Final = "schedune-system"
+AGENTS: Final = "schedune-agents"
+"""Where the agents' pods are, whose account has to be there too."""
+AGENT: Final = "schedune-agent"
 _BOUND_LIFETIME_S: Final = 3600
 _UNBOUND_LIFETIME_S: Final = 7 * 86400
 """The lab's own tokens: a machine that slept over the weekend can still renew the others."""
+
+
+def namespace_of(account: str) -> str:
+    """Return where an account of the lab's or of Schedune's is."""
+    return AGENTS if account == AGENT else NAMESPACE
 
 
 async def renew(client: KubeClient, tokens: Sequence[Token]) -> None:
     """Ask for fresh tokens and put each into its file."""
     for token in tokens:
         made = await client.create_subresource(
-            SERVICEACCOUNTS, token.service_account, "token", _request(token), NAMESPACE
+            SERVICEACCOUNTS,
+            token.service_account,
+            "token",
+            _request(token),
+            namespace_of(token.service_account),
         )
         path = Path(token.file)
         fresh = path.with_suffix(".new")

@@ -15,12 +15,11 @@ import kopf
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
 from schedune_kube.events import EventRecorder, Subject
-from schedune_kube.kubeconfig import in_cluster
 from schedune_kube.leader import Elector, LeaderTimes
 from schedune_kube.metrics import RequestMetrics, new_registry
 from schedune_kube.reflector import Key
 from schedune_kube.resources import LEASES
-from schedune_kube.settings import SettingsError
+from schedune_kube.settings import SettingsError, kubernetes_of_pod
 from schedune_operator.admission.webhook import Webhook
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
@@ -55,16 +54,10 @@ def credentials_of(settings: OperatorSettings) -> Credentials:
     Raises:
         SettingsError: neither is there.
     """
-    given = settings.kubernetes
-    if given is not None:
-        return Credentials(given.server, ca_file=given.ca_file, token_file=given.token_file)
-    host, port = (
-        os.environ.get("KUBERNETES_SERVICE_HOST"),
-        os.environ.get("KUBERNETES_SERVICE_PORT"),
-    )
-    if not host or not port:
+    given = settings.kubernetes or kubernetes_of_pod(os.environ)
+    if given is None:
         raise SettingsError("`kubernetes` is not set and this is no pod: give a settings file")
-    return in_cluster(host, port)
+    return Credentials(given.server, ca_file=given.ca_file, token_file=given.token_file)
 
 
 @dataclass(frozen=True)
@@ -230,6 +223,8 @@ async def _run_kopf(
         registry=make_registry(credentials),
         memo=cache,
         standalone=True,
+        # Used by nothing here; kopf would ask for our user's name, and in a pod we have none.
+        identity=MANAGER,  # type: ignore[arg-type]
         clusterwide=True,
         stop_flag=stop,
         ready_flag=is_up,

@@ -1,4 +1,4 @@
-"""Which placements count as ended though no agent says so: their nodes are fenced."""
+"""Which placements count as ended though no agent says so: fenced, or released by hand."""
 
 import textwrap
 import time
@@ -14,6 +14,7 @@ from schedune.codes import summary
 from schedune.codes.row import Reason
 from schedune.fleet.node import OUT_OF_SERVICE
 from schedune.lifecycle.fencing import Assertion, Sighting, judge_fence
+from schedune.lifecycle.release import judge_release, read_release
 from schedune.lifecycle.situation import Claim, Situation
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ConflictError, NotFoundError
@@ -36,6 +37,11 @@ class Fencing:
     def judge(self, placement: VMPlacement) -> Reason | None:
         """Say that a placement counts as ended, or that somebody contradicts; None: neither."""
         spec = placement.spec
+        release = read_release(placement)
+        if release is not None:
+            heard = not self._world.is_silent(spec.node_name)
+            others = self._listed_by(placement, own=spec.node_name)
+            return judge_release(release, placement, is_heard=heard, listed_by=others)
         assertion = self._assertion(spec.node_name, spec.node_uid)
         if assertion is None:
             self._asserted.pop(spec.node_uid, None)
@@ -71,26 +77,34 @@ class Fencing:
             watched=self._world.heartbeats.watched_for_s(),
             lease=beat.duration_s if beat is not None else DEFAULT_LEASE_SECONDS,
             last_renewed=self._world.time_of_day(renewed),
-            listed_by=self._listed_by(placement, assertion),
+            listed_by=self._listed_by(
+                placement, own=spec.node_name if assertion is Assertion.OUT_OF_SERVICE else ""
+            ),
         )
 
-    def _listed_by(self, placement: VMPlacement, assertion: Assertion) -> list[str]:
+    def _listed_by(self, placement: VMPlacement, *, own: str) -> list[str]:
         """Name the nodes that are heard of and list a VM of the same workload.
 
-        A machine that is out of service is heard of, or not, by its own Lease.
+        ``own`` is left out: a machine that is out of service is heard of, or not, by its own
+        Lease, and what an agent says of its own placement stands in its status.
         """
         live = self._world.fleet().live.get(placement.spec.workload.uid, ())
-        own = placement.spec.node_name if assertion is Assertion.OUT_OF_SERVICE else ""
         return [name for name in live if name != own and not self._world.is_silent(name)]
 
 
 def is_proved(fence: Reason | None) -> bool:
     """Say whether a placement counts as ended."""
-    return fence is not None and fence.row is codes.NODE_FENCED
+    return fence is not None and fence.row in (codes.NODE_FENCED, codes.VM_RELEASED)
 
 
 def tell_fence(situation: Situation, fence: Reason) -> Situation:
-    """Tell that the VM counts as ended, or that it does not though somebody says so."""
+    """Tell that the VM counts as ended, or that it does not though somebody says so.
+
+    What an administrator asserted in error changes nothing of a VM that its agent speaks for.
+    """
+    told = textwrap.wrap(fence.message, WIDTH)
+    if fence.row is codes.RELEASE_CONTRADICTED:
+        return replace(situation, why=[*situation.why[:1], *told, *situation.why[1:]][:12])
     proved = is_proved(fence)
     not_launched = Claim("False", summary.NOT_LAUNCHED, summary.NOT_LAUNCHED.sentence)
     return replace(
@@ -99,7 +113,7 @@ def tell_fence(situation: Situation, fence: Reason) -> Situation:
         launched=not_launched if proved else situation.launched,
         settled=False,
         stalled=False,
-        why=[*textwrap.wrap(fence.message, WIDTH), *situation.why[1:]][:12],
+        why=[*told, *situation.why[1:]][:12],
     )
 
 

@@ -47,8 +47,11 @@ def remember_fenced(
 
 def without_fence(history: list[Attempt], placement: VMPlacement) -> list[Attempt]:
     """Take the end of a placement back that was told and not carried out: its node speaks."""
-    uid, code = placement.metadata.uid, fencing.NODE_FENCED.code
-    return [one for one in history if (one.placement_uid, one.code) != (uid, code)]
+    uid, codes_of_ours = (
+        placement.metadata.uid,
+        (fencing.NODE_FENCED.code, fencing.VM_RELEASED.code),
+    )
+    return [one for one in history if one.placement_uid != uid or one.code not in codes_of_ours]
 
 
 def _with(

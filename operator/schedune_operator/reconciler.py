@@ -63,7 +63,7 @@ from schedune_operator.world import World
 _LOG: Final = logging.getLogger(__name__)
 _BAD_NEWS: Final = (
     codes.NO_ELIGIBLE_NODE, codes.NODE_SILENT, fencing_codes.NODE_FENCED,
-    fencing_codes.FENCE_CONTRADICTED,
+    fencing_codes.FENCE_CONTRADICTED, fencing_codes.VM_RELEASED,
 )  # fmt: skip
 
 
@@ -95,8 +95,8 @@ class Reconciler:
                 await self._end_orphan(placement)
             return
         if raw["metadata"].get("deletionTimestamp"):
-            if placement is not None and is_proved(self.fencing.judge(placement)):
-                await release(self.client, placement)
+            if placement is not None:
+                await self._let_go_of_orphan(placement)
             return
         held = _read_status(raw)
         workload = read_workload(raw)
@@ -212,8 +212,7 @@ class Reconciler:
 
     async def _end_orphan(self, placement: VMPlacement) -> None:
         """End a placement whose workload is gone: stop, then delete; its agent proves the end."""
-        if is_proved(self.fencing.judge(placement)):
-            await release(self.client, placement)
+        if await self._let_go_of_orphan(placement):
             return
         if placement.metadata.deletion_timestamp is not None:
             return
@@ -225,6 +224,20 @@ class Reconciler:
             return
         grace = placement.spec.launch.termination_grace_seconds
         await actions.order_stop(self.client, placement, codes.WORKLOAD_GONE.reason, grace)
+
+    async def _let_go_of_orphan(self, placement: VMPlacement) -> bool:
+        """Let go of a placement that counts as ended and has no workload to keep its history.
+
+        The evidence is an Event then.
+        """
+        fence = self.fencing.judge(placement)
+        if fence is None or not is_proved(fence):
+            return False
+        metadata = placement.metadata
+        subject = Subject(VMPLACEMENTS, metadata.name, metadata.namespace, metadata.uid)
+        await self.events.record(subject, "Warning", fence.row.reason, fence.message)
+        await release(self.client, placement)
+        return True
 
     # --- without a placement ---------------------------------------------------------
 

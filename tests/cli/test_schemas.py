@@ -111,6 +111,7 @@ CALLS = {
     "DrainReport": ("drain", "a", "--dry-run", "--truth", "one.yaml"),
     "NodeExamination": ("truth", "a", "--truth", "one.yaml"),
     "OrphanReport": ("orphans", "--truth", "one.yaml"),
+    "UninstallCheck": ("uninstall", "--check", "--truth", "one.yaml"),
     "TruthDifference": ("truth", "diff", "one.yaml", "two.yaml"),
     "DifferenceList": ("explain", "-f", "vms.yaml", "--at", "one.yaml", "--diff", "two.yaml"),
 }

@@ -7,7 +7,7 @@ import pytest
 
 from schedune_testing.control_plane import Answer
 from schedune_testing.refusals import words
-from schedune_testing.speaking import AGENT, SYSTEM, Object, Speaker, ask_token, make_node, make_pod
+from schedune_testing.speaking import AGENT, AGENTS, Object, Speaker, ask_token, make_node, make_pod
 from schedune_testing.two_nodes import (
     LEASES_HERE,
     OTHER,
@@ -23,7 +23,7 @@ SPEAKS_FOR_NO_NODE = (
     "the agent must use a token that is bound to its pod: this one names no node, so it may write"
     " nothing; use the token that Kubernetes projects into the agent's pod"
 )
-PODS = f"/api/v1/namespaces/{SYSTEM}/pods"
+PODS = f"/api/v1/namespaces/{AGENTS}/pods"
 REVOKED_S = 40.0
 """The API server believes a token for about ten seconds after it looked last."""
 MakeToken = Callable[[Speaker], str]
@@ -62,7 +62,7 @@ def unbound(admin: Speaker) -> str:
 
 def of_a_secret(admin: Speaker) -> str:
     """Return a token of the old kind: it stands in a Secret and never expires."""
-    secrets = f"/api/v1/namespaces/{SYSTEM}/secrets"
+    secrets = f"/api/v1/namespaces/{AGENTS}/secrets"
     account = {"kubernetes.io/service-account.name": AGENT}
     secret = {
         "apiVersion": "v1",
@@ -84,7 +84,7 @@ def of_a_pod_without_a_node(admin: Speaker) -> str:
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "agent-unplaced", "namespace": SYSTEM},
+        "metadata": {"name": "agent-unplaced", "namespace": AGENTS},
         "spec": {"serviceAccountName": AGENT, "containers": containers},
     }
     return ask_token(admin, admin.make(PODS, pod))
@@ -111,7 +111,7 @@ def test_a_token_of_a_pod_on_another_node_speaks_for_that_node(
 
 
 @pytest.mark.parametrize(
-    ("namespace", "account"), [(SYSTEM, "default"), ("default", AGENT)], ids=["other", "namesake"]
+    ("namespace", "account"), [(AGENTS, "default"), ("default", AGENT)], ids=["other", "namesake"]
 )
 def test_a_pod_of_another_account_on_the_same_node_writes_nothing(
     nodes: TwoNodes, bearing: Callable[[str], Speaker], namespace: str, account: str
@@ -170,7 +170,7 @@ def test_an_agent_speaks_in_nobody_elses_name(nodes: TwoNodes, name: str) -> Non
 
 
 def test_whoever_takes_on_the_agents_name_without_a_node_writes_nothing(nodes: TwoNodes) -> None:
-    header = {"Impersonate-User": "system:serviceaccount:schedune-system:schedune-agent"}
+    header = {"Impersonate-User": "system:serviceaccount:schedune-agents:schedune-agent"}
     answer = nodes.admin.ask("POST", LEASES_HERE, heartbeat(OWN), headers=header)
     assert (answer.status, words(answer)) == (403, SPEAKS_FOR_NO_NODE)
 

@@ -37,7 +37,8 @@ NODES = {"this-machine", "arm-01", "arm-02", "edge-01", "x86-02"}
 GIVES_UP_S = 15
 KINDS = (
     "crds,namespaces,nodes,clusterroles,clusterrolebindings,validatingadmissionpolicies,"
-    "validatingadmissionpolicybindings,priorityclasses,roles,rolebindings,serviceaccounts,leases,pods"
+    "validatingadmissionpolicybindings,priorityclasses,flowschemas,"
+    "prioritylevelconfigurations,roles,rolebindings,serviceaccounts,leases,pods"
 )
 Object = dict[str, Any]
 
@@ -140,7 +141,7 @@ def test_a_cluster_that_is_not_empty_is_refused_with_each_thing_that_was_found(
     assert str(world.kubeconfig) in told
     for found in (
         "CustomResourceDefinition nodetruths.schedune.io, vmplacements.schedune.io,",
-        "Namespace schedune-node-lease, schedune-system",
+        "Namespace schedune-agents, schedune-node-lease, schedune-system",
         "ClusterRole schedune-agent,",
         "--not-empty",
     ):

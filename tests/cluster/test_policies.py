@@ -200,7 +200,7 @@ def test_a_truth_goes_with_its_node(nodes: TwoNodes) -> None:
 
 
 @pytest.mark.parametrize(
-    "user", [None, "system:serviceaccount:schedune-system:schedune-agent", "somebody"]
+    "user", [None, "system:serviceaccount:schedune-agents:schedune-agent", "somebody"]
 )
 def test_nobody_but_the_operator_makes_placements(
     control_plane: ControlPlane, user: str | None

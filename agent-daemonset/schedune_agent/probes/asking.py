@@ -4,13 +4,13 @@ A question that hangs costs its own answer; those behind it are asked by the nex
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from schedune_agent.system.child import run_child
+from schedune_agent.system.place import HERE, Place
 
 _CHILD: Final = Path(__file__).with_name("asking_child.py")
 _LIMIT: Final = 2**20
@@ -34,7 +34,9 @@ class Reply:
         return not self.error
 
 
-async def ask(questions: Sequence[Question], *, deadline_s: float = 1.0) -> list[Reply]:
+async def ask(
+    questions: Sequence[Question], *, deadline_s: float = 1.0, place: Place = HERE
+) -> list[Reply]:
     """Ask one question after the other, each child for at most so many seconds.
 
     Raises:
@@ -44,9 +46,7 @@ async def ask(questions: Sequence[Question], *, deadline_s: float = 1.0) -> list
     while len(replies) < len(questions):
         left = list(questions[len(replies) :])
         result = await run_child(
-            [sys.executable, "-I", "-S", str(_CHILD), json.dumps(left)],
-            deadline_s=deadline_s,
-            limit=_LIMIT,
+            place.script(_CHILD, json.dumps(left)), deadline_s=deadline_s, limit=_LIMIT
         )
         found = [_read(line) for line in result.stdout.splitlines()][: len(left)]
         replies += found

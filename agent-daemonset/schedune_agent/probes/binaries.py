@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import re
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final, Literal
 
 from schedune.api.nodetruth import BackendFact
 from schedune_agent.system.child import run_child
+from schedune_agent.system.place import HERE, Place
 
 VERSION_DEADLINE_S: Final = 5.0
 ASK_AGAIN_S: Final = 300.0
@@ -45,7 +45,9 @@ class Sighting:
 class BinarySearch:
     """Looks for all binaries at once; those who ask at the same time share the look."""
 
-    def __init__(self, names: Sequence[str], folders: Sequence[Path]) -> None:
+    def __init__(self, names: Sequence[str], folders: Sequence[Path], place: Place = HERE) -> None:
+        self.place = place
+        """Where binaries are looked for, and asked."""
         self._question = {
             "do": "find",
             "folders": [str(one) for one in folders],
@@ -66,7 +68,7 @@ class BinarySearch:
         return await asyncio.shield(self._running)
 
     async def _find(self) -> dict[str, Sighting]:
-        said = await _ask(self._question, _FIND_DEADLINE_S)
+        said = await _ask(self._question, _FIND_DEADLINE_S, self.place)
         return {
             name: Sighting(
                 path=one.get("path", ""),
@@ -84,18 +86,18 @@ def first_of(found: Mapping[str, Sighting], names: Sequence[str]) -> Sighting | 
     return next((one for one in held if one.fault is None), held[0] if held else None)
 
 
-async def digest(sighting: Sighting) -> str:
+async def digest(sighting: Sighting, place: Place = HERE) -> str:
     """Return the SHA-256 of a binary.
 
     Raises:
         UnansweredError: it cannot be read, or not in time, or it was replaced meanwhile.
     """
     question = {"do": "digest", "path": sighting.path, "key": list(sighting.key)}
-    return str((await _ask(question, _DIGEST_DEADLINE_S))["sha256"])
+    return str((await _ask(question, _DIGEST_DEADLINE_S, place))["sha256"])
 
 
-async def _ask(question: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
-    argv = [sys.executable, "-I", "-S", str(_CHILD), json.dumps(question)]
+async def _ask(question: Mapping[str, Any], deadline_s: float, place: Place) -> dict[str, Any]:
+    argv = place.script(_CHILD, json.dumps(question))
     result = await run_child(argv, deadline_s=deadline_s, limit=2**20)
     if result.timed_out:
         raise UnansweredError(f"looking at the binaries took more than {deadline_s:g} s")
@@ -109,13 +111,15 @@ async def _ask(question: Mapping[str, Any], deadline_s: float) -> dict[str, Any]
     return said
 
 
-async def ask_version(path: str, form: re.Pattern[str]) -> tuple[str, re.Match[str]]:
+async def ask_version(
+    path: str, form: re.Pattern[str], place: Place = HERE
+) -> tuple[str, re.Match[str]]:
     """Return line 1 of ``--version`` and what its form found in it.
 
     Raises:
         UnansweredError: it hung, failed, flooded, or said something else.
     """
-    said = await ask_text(path, "--version")
+    said = await ask_text(path, "--version", place)
     line = said.partition("\n")[0].rstrip("\r")[:_LONGEST_LINE]
     found = form.match(line)
     if found is None:
@@ -123,7 +127,7 @@ async def ask_version(path: str, form: re.Pattern[str]) -> tuple[str, re.Match[s
     return line.strip(), found
 
 
-async def ask_text(path: str, option: str) -> str:
+async def ask_text(path: str, option: str, place: Place = HERE) -> str:
     """Return what a binary prints for an option, in a clean environment.
 
     Raises:
@@ -132,7 +136,10 @@ async def ask_text(path: str, option: str) -> str:
     asked = f"{path} {option}"
     try:
         result = await run_child(
-            [path, option], deadline_s=VERSION_DEADLINE_S, limit=_OUTPUT_LIMIT, may_flood=False
+            place.program([path, option]),
+            deadline_s=VERSION_DEADLINE_S,
+            limit=_OUTPUT_LIMIT,
+            may_flood=False,
         )
     except OSError as error:
         raise UnansweredError(f"{asked} cannot be started: {error.strerror}") from error

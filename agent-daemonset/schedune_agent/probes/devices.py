@@ -19,6 +19,7 @@ from schedune_agent.probes.asking import Reply, ask
 from schedune_agent.probes.family import Answer, Part
 from schedune_agent.probes.reading import attempt, unreadable
 from schedune_agent.system.host_files import HostFiles
+from schedune_agent.system.place import HERE, Place
 
 VHOST_NET: Final = "vhost_net"
 VHOST_VSOCK: Final = "vhost_vsock"
@@ -63,8 +64,9 @@ class DeviceFamily:
     deadline_s = len(_QUESTIONS) * (_LIMIT_S + 1)
     answers_for = (TUN, VHOST_NET, VHOST_VSOCK, PASSTHROUGH, TPM)
 
-    def __init__(self, files: HostFiles) -> None:
+    def __init__(self, files: HostFiles, place: Place = HERE) -> None:
         self._files = files
+        self._place = place
         self._hung: dict[str, tuple[float, Reply]] = {}
 
     async def __call__(self) -> Part:
@@ -89,7 +91,8 @@ class DeviceFamily:
         }
         open_names = [name for name in _QUESTIONS if name not in self._hung]
         questions = [_QUESTIONS[name].at(self._files) for name in open_names]
-        replies = dict(zip(open_names, await ask(questions, deadline_s=_LIMIT_S), strict=True))
+        said = await ask(questions, deadline_s=_LIMIT_S, place=self._place)
+        replies = dict(zip(open_names, said, strict=True))
         self._hung |= {name: (now, one) for name, one in replies.items() if one.timed_out}
         return replies | {name: held[1] for name, held in self._hung.items()}
 

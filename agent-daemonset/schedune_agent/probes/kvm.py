@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import platform
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from schedune_agent.probes.family import Answer, Part
 from schedune_agent.probes.kvm_surroundings import Device
 from schedune_agent.system.child import run_child
 from schedune_agent.system.host_files import HOST, HostFiles
+from schedune_agent.system.place import HERE, Place
 
 DEVICE: Final = "/dev/kvm"
 DEADLINE_S: Final = 3.0
@@ -63,8 +63,10 @@ class KvmFamily:
     deadline_s = DEADLINE_S + 2
     answers_for = (KVM, *kvm_surroundings.NAMES)
 
-    def __init__(self, files: HostFiles = HOST) -> None:
+    def __init__(self, files: HostFiles = HOST, place: Place = HERE) -> None:
+        """Remember what is looked at, and from where: a pod may not open what its VMs may."""
         self._files = files
+        self._place = place
         self._asked: _Asked | None = None
 
     async def __call__(self) -> Part:
@@ -73,7 +75,7 @@ class KvmFamily:
         asked = self._asked
         if asked is None or asked.key != key or _is_due(asked, now):
             times = asked.times + 1 if asked is not None and asked.key == key else 1
-            device = await run_guest(self._files.at(DEVICE))
+            device = await run_guest(self._files.at(DEVICE), self._place)
             asked = self._asked = _Asked(key, device, now, times)
         device = asked.device
         strong = _answer(device, kvm_surroundings.hints(self._files, platform.machine()))
@@ -99,10 +101,9 @@ def _is_due(asked: _Asked, now_s: float) -> bool:
     return asked.times < AT_ONCE or now_s - asked.at_s >= ASK_AGAIN_S
 
 
-async def run_guest(path: Path) -> Device:
+async def run_guest(path: Path, place: Place = HERE) -> Device:
     """Run the probe once; never raises for what the device does."""
-    argv = [sys.executable, "-I", "-S", str(_CHILD), str(path)]
-    result = await run_child(argv, deadline_s=DEADLINE_S)
+    result = await run_child(place.script(_CHILD, str(path)), deadline_s=DEADLINE_S)
     lines = [_read(line) for line in result.stdout.splitlines()]
     opened = next((one for one in lines if "maxVcpus" in one), None)
     last = lines[-1] if lines and "verdict" in lines[-1] else None

@@ -21,6 +21,7 @@ from schedune_agent.probes.binaries import (
 )
 from schedune_agent.probes.vmm import BinaryFamily, Words
 from schedune_agent.system.child import run_child
+from schedune_agent.system.place import HERE, Place
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 
 BINARIES: Final = {
@@ -51,16 +52,18 @@ class QemuFamily(BinaryFamily):
         codes.CAP_QEMU_UNANSWERED,
     )
 
-    def __init__(self, architecture: str, search: BinarySearch) -> None:
+    def __init__(self, architecture: str, search: BinarySearch, run: Path | None = None) -> None:
+        """Remember where its monitor may be; None: wherever temporary files are."""
         super().__init__(architecture, search)
+        self._run = run
         self.names = BINARIES.get(architecture, ())
 
     async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
         """Ask for its version, and by QMP for machines and devices."""
         del others
-        line, version = await ask_version(found.path, _VERSION)
+        line, version = await ask_version(found.path, _VERSION, self.search.place)
         try:
-            said = await ask_capabilities(Path(found.path))
+            said = await ask_capabilities(Path(found.path), self.search.place, self._run)
         except (QmpError, OSError, KeyError, TypeError) as error:
             raise UnansweredError(f"{found.path} over QMP: {error}") from error
         if said.target != _TARGETS[self.architecture]:
@@ -72,7 +75,7 @@ class QemuFamily(BinaryFamily):
             path=found.path,
             version=version[1],
             version_line=line,
-            sha256=await digest(found),
+            sha256=await digest(found, self.search.place),
             architecture=self.architecture,
             accelerations=[kind for kind, one in _ACCELERATIONS.items() if one in said.types],
             machine_types=[one for one in wanted if one in said.machines],
@@ -96,19 +99,23 @@ class Said:
         return [*self.types, *(f"{NETDEV}{one}" for one in self.drivers)]
 
 
-async def ask_capabilities(path: Path) -> Said:
+async def ask_capabilities(path: Path, place: Place = HERE, run: Path | None = None) -> Said:
     """Ask a binary by QMP for its target, machine types and object types.
+
+    ``run`` is a folder that is the same here and where the binary runs.
 
     Raises:
         QmpError: it does not answer.
+        OSError: it cannot be started.
     """
-    with tempfile.TemporaryDirectory(prefix="schedune-qemu-") as folder:
+    with tempfile.TemporaryDirectory(prefix="schedune-qemu-", dir=run) as folder:
         socket = Path(folder) / "q.sock"
         argv = [
             str(path), "-M", "none", "-nodefaults", "-no-user-config", "-display", "none",
             "-monitor", "none", "-S", "-qmp", f"unix:{socket},server=on,wait=off",
         ]  # fmt: skip
-        child = asyncio.create_task(run_child(argv, deadline_s=_DEADLINE_S, may_flood=False))
+        command = place.program(argv)
+        child = asyncio.create_task(run_child(command, deadline_s=_DEADLINE_S, may_flood=False))
         try:
             return await _converse(socket, child)
         finally:

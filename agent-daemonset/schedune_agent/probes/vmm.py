@@ -23,6 +23,7 @@ from schedune_agent.probes.binaries import (
 )
 from schedune_agent.probes.family import Answer, Part
 from schedune_agent.probes.processor import UNKNOWN
+from schedune_agent.system.place import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +152,14 @@ class CloudHypervisorFamily(BinaryFamily):
     async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
         """Ask for its version and its options."""
         del others
-        line, version = await ask_version(found.path, _CLOUD_HYPERVISOR)
-        text = await ask_text(found.path, "--help")
+        line, version = await ask_version(found.path, _CLOUD_HYPERVISOR, self.search.place)
+        text = await ask_text(found.path, "--help", self.search.place)
         return BackendFact(
             name=self.backend,
             path=found.path,
             version=version[1],
             version_line=line,
-            sha256=await digest(found),
+            sha256=await digest(found, self.search.place),
             architecture=self.architecture,
             accelerations=[Acceleration.KVM.value],
             features=_offered(self.options, text),
@@ -177,15 +178,15 @@ class FirecrackerFamily(BinaryFamily):
 
     async def ask(self, found: Sighting, *others: Sighting | None) -> BackendFact:
         """Ask for its version and its options, and the jailer for its version."""
-        line, version = await ask_version(found.path, _FIRECRACKER)
-        text = await ask_text(found.path, "--help")
-        jailer = await _version_of_jailer(others[0]) if others else None
+        line, version = await ask_version(found.path, _FIRECRACKER, self.search.place)
+        text = await ask_text(found.path, "--help", self.search.place)
+        jailer = await _version_of_jailer(others[0], self.search.place) if others else None
         return BackendFact(
             name=self.backend,
             path=found.path,
             version=version[1],
             version_line=line,
-            sha256=await digest(found),
+            sha256=await digest(found, self.search.place),
             architecture=self.architecture,
             accelerations=[Acceleration.KVM.value],
             features=[*_offered(self.options, text), *(["jailer"] if jailer == version[1] else [])],
@@ -196,12 +197,12 @@ class FirecrackerFamily(BinaryFamily):
         return codes.CAP_FIRECRACKER_FUZZING if "fuzzing" in fact.version_line else None
 
 
-async def _version_of_jailer(jailer: Sighting | None) -> str | None:
+async def _version_of_jailer(jailer: Sighting | None, place: Place) -> str | None:
     """Return the jailer's version; None: there is none that can be used."""
     if jailer is None or jailer.fault is not None:
         return None
     try:
-        return (await ask_version(jailer.path, _JAILER))[1][1]
+        return (await ask_version(jailer.path, _JAILER, place))[1][1]
     except UnansweredError:
         return None
 

@@ -30,7 +30,7 @@ def can_contain(root: Path = ROOT) -> bool:
     found = hierarchies(root)
     try:
         for hierarchy in found:
-            _make(hierarchy / PARENT)
+            make_group(hierarchy / PARENT)
     except OSError:
         return False
     return bool(found)
@@ -44,15 +44,20 @@ def make_groups(name: str, root: Path = ROOT) -> list[Path]:
     """
     doors = []
     for hierarchy in hierarchies(root):
-        _make(hierarchy / PARENT)
+        make_group(hierarchy / PARENT)
         _let_limit(hierarchy)
         _let_limit(hierarchy / PARENT)
-        _make(hierarchy / PARENT / name)
+        make_group(hierarchy / PARENT / name)
         doors.append(hierarchy / PARENT / name / "cgroup.procs")
     return doors
 
 
-def _make(group: Path) -> None:
+def make_group(group: Path) -> None:
+    """Make one group that can be entered; one that is there is kept.
+
+    Raises:
+        OSError: we may not.
+    """
     group.mkdir(exist_ok=True)
     for name in _CPUSET:
         # A new v1 cpuset is empty, and nothing may enter an empty one.

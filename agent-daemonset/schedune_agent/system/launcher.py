@@ -51,6 +51,8 @@ class Given:
     """None: whoever we are."""
     descriptors: Mapping[int, int] = field(default_factory=dict)
     """Open files by the number under which it finds them (3 and above); ours stay open."""
+    namespaces: Sequence[Path] = ()
+    """Those that it begins in, to be entered in this order (``system/place.py``)."""
 
 
 class Launcher:
@@ -116,6 +118,7 @@ class Launcher:
         try:
             # One by one: those before one that is missing must be closed again.
             opened.extend(os.open(door, os.O_WRONLY | os.O_CLOEXEC) for door in given.doors)
+            opened.extend(os.open(one, os.O_RDONLY | os.O_CLOEXEC) for one in given.namespaces)
             handed = [tells, given.log, *opened, *given.descriptors.values()]
             pid = self._ask(_message(argv, given), handed)
             os.close(tells)
@@ -150,6 +153,7 @@ def _message(argv: Sequence[str], given: Given) -> bytes:
         "folder": str(given.folder),
         "environment": CLEAN_ENVIRONMENT,
         "doors": len(given.doors),
+        "namespaces": len(given.namespaces),
         "numbers": list(given.descriptors),
         "user": {"uid": user.uid, "gid": user.gid, "groups": user.groups} if user else None,
     }

@@ -62,7 +62,8 @@ def _clone() -> int:
 def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int) -> NoReturn:
     """Turn into the program that was asked for, or tell why not and end."""
     report, log, *rest = descriptors
-    doors, passed = rest[: given["doors"]], rest[given["doors"] :]
+    doors, rest = rest[: given["doors"]], rest[given["doors"] :]
+    namespaces, passed = rest[: given["namespaces"]], rest[given["namespaces"] :]
     try:
         os.setsid()
         for one in doors:
@@ -74,6 +75,9 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
+        for one in namespaces:
+            # Before anything is opened: what it finds open is to be the node's, not a pod's.
+            _check(_LIBC.setns(one, 0), "namespaces")
         report = _arrange(report, log, dict(zip(given["numbers"], passed, strict=True)))
         _give_up_rights(given["user"])
         os.umask(0o077)

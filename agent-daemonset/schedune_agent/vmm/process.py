@@ -15,6 +15,7 @@ from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
 from schedune_agent.system.cgroup_limits import Limits, set_limits
 from schedune_agent.system.launcher import Given, VmUser
+from schedune_agent.system.place import HERE, Place
 from schedune_agent.vmm.port import LaunchPlan, VmmError, VmPaths
 from schedune_agent.vmm.taps import made_taps, remove_taps
 
@@ -36,12 +37,14 @@ class Confinement:
     limits: Limits | None = None
     user: VmUser | None = None
     """Who it runs as; None: as we do."""
+    place: Place = HERE
+    """Where it runs."""
 
 
 async def start(
     plan: LaunchPlan, paths: VmPaths, boot_id: str, confinement: Confinement
 ) -> RecordedProcess:
-    """Start a VMM, with its taps, and return who it is.
+    """Start a VMM in its place, with its taps, and return who it is.
 
     Raises:
         TapError: a tap could not be made.
@@ -61,7 +64,13 @@ def _spawn(
         with os.fdopen(_open_log(paths), "wb") as log:
             doors = _make_groups(confinement)
             given = Given(
-                plan.binary, paths.run, log.fileno(), doors, confinement.user, descriptors
+                plan.binary,
+                paths.run,
+                log.fileno(),
+                doors,
+                confinement.user,
+                namespaces=confinement.place.namespaces,
+                descriptors=descriptors,
             )
             return processes.spawn(plan.argv, given)
     except OSError as error:

@@ -108,10 +108,10 @@ def ask_cluster(
     question: Callable[[KubeClient], Awaitable[T]],
     right: str,
 ) -> T:
-    """Return what a question to the cluster brings.
+    """Return what a cluster answers; ``right`` is what asking takes.
 
     Raises:
-        BadInputError: there is no usable kubeconfig, no answer, or no right to ask.
+        BadInputError: there is no usable kubeconfig, no answer, or no such right.
     """
 
     async def ask() -> T:

@@ -187,7 +187,8 @@ class Identity(StatusModel):
     containment: Literal["Cgroup", "Session", "None"] = "None"
     """Where VMs run: in a cgroup of their own, in a process session, or nowhere."""
     execution: Literal["Launches", "PreparesOnly"] = "Launches"
-    """Whether the agent launches, or validates and prepares only (a recorded node)."""
+    """Whether the agent launches, or validates and prepares only (a recorded node, or an
+    agent that was installed for facts only)."""
 
 
 class OrphanOrder(StatusModel):

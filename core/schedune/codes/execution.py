@@ -32,8 +32,8 @@ VALIDATION_REFUSED: Final = _row(
     "see status.refusal", Actor.ADMINISTRATOR,
 )  # fmt: skip
 EXECUTION_REFUSED_RECORDED_NODE: Final = _row(
-    "EXECUTION_REFUSED_RECORDED_NODE", "RecordedNode", "{observed} is a recorded node: it validates and prepares, and runs nothing",
-    "launchMode Execute reached a replayed node.", "use launchMode DryRun, or a real node", Actor.USER,
+    "EXECUTION_REFUSED_RECORDED_NODE", "RecordedNode", "{observed} validates and prepares, and runs nothing",
+    "launchMode Execute reached a recorded node, or one whose agent was installed for facts only.", "use launchMode DryRun, or a node whose agent launches", Actor.USER,
 )  # fmt: skip
 PREPARING: Final = _row(
     "PREPARING", "Preparing", "the launch is being prepared", "The agent began with the placement."
@@ -67,6 +67,12 @@ VMM_STARTED: Final = _row(
     "{observed}",
     "The VMM process exists and its identity is recorded.",
 )
+VM_TIED_TO_POD: Final = _row(
+    "VM_TIED_TO_POD", "VMTiedToPod", "ends with the agent's pod: in {observed} its control group is the pod's",
+    "The agent's container runtime ends all that is in one of the pod's control groups, this VM too.",
+    "give the agent's pod the node's control groups, as manifests/overlays/launch does, and `containment: Auto`;"
+    " then start the VM anew", Actor.ADMINISTRATOR,
+)  # fmt: skip
 GUEST_READY: Final = _row(
     "GUEST_READY", "GuestReady", "{observed}", "The readiness that was asked for is reached."
 )

@@ -17,3 +17,16 @@ FENCE_CONTRADICTED: Final = Row(
     "switch the machine off, or take the assertion back; a VM that runs on is never started twice",
     "Somebody asserts that a machine is off (its Node is gone, or carries the taint node.kubernetes.io/out-of-service), and the Lease of the same machine is renewed all the same, or a node that is heard of lists a VM of this workload.",
 )  # fmt: skip
+VM_RELEASED: Final = Row(
+    "VM_RELEASED", "Released", Stage.RECOVERY, Actor.NOBODY, Precedence.INFORMATION,
+    "the VM counts as ended: {observed}: {required}",
+    "",
+    "An administrator called `schedune release` and so asserted that the VM is off. Nothing checks that: the history keeps who said it and why, and the VM is placed anew.",
+)  # fmt: skip
+RELEASE_CONTRADICTED: Final = Row(
+    "RELEASE_CONTRADICTED", "ReleaseContradicted", Stage.RECOVERY, Actor.ADMINISTRATOR,
+    Precedence.INFORMATION,
+    "{observed}, yet {required}: the VM is not released",
+    "end the VM by its VMWorkload; to take the assertion back: kubectl annotate vmp NAME schedune.io/release-",
+    "`schedune release` was called for a VM whose agent is heard of and at work on it, or of which another node that is heard of says that it runs there.",
+)  # fmt: skip

@@ -17,6 +17,7 @@ from schedune_agent.probes.devices import DeviceFamily
 from schedune_agent.probes.family import Answer, Part, observe
 from schedune_agent.probes.networks import MOST_BRIDGES, NetworkFamily
 from schedune_agent.system.host_files import HOST, HostFiles
+from schedune_agent.system.place import Place
 
 AnswerIn = Callable[[Part, str], Answer]
 Put = Callable[[str, str], None]
@@ -34,7 +35,7 @@ def replies(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let the devices answer so: what the child reports is data, the judgement is ours."""
 
     def say(**by_name: Reply) -> None:
-        async def ask(questions: list[object], *, deadline_s: float) -> list[Reply]:
+        async def ask(questions: list[object], *, deadline_s: float, place: Place) -> list[Reply]:
             names = ["tun", "vhost_net", "vhost_vsock", "vfio", "iommufd"]
             return [by_name.get(name, _MISSING) for name in names][: len(questions)]
 
@@ -214,7 +215,7 @@ async def test_garbage_costs_its_own_answer_and_no_other(
     (tmp_path / "sys/class/tpm/tpm0").mkdir(parents=True, exist_ok=True)
     (tmp_path / "sys/class/tpm/tpm0/tpm_version_major").write_bytes(version)
 
-    async def ask(questions: list[object], *, deadline_s: float) -> list[Reply]:
+    async def ask(questions: list[object], *, deadline_s: float, place: Place) -> list[Reply]:
         return [Reply(value=value)] * len(questions)
 
     with pytest.MonkeyPatch.context() as patch:

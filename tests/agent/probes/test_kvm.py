@@ -1,6 +1,7 @@
 """KVM: a device that opens is told from one that boots, and the guest runs only when it must."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +17,7 @@ from schedune_agent.probes.family import Answer, Part, observe
 from schedune_agent.probes.kvm import KvmFamily, run_guest
 from schedune_agent.probes.kvm_surroundings import Device
 from schedune_agent.system.host_files import HostFiles
+from schedune_agent.system.place import Place
 
 AnswerIn = Callable[[Part, str], Answer]
 SEV = ("/sys/module/kvm_amd/parameters/sev", "Y\n")
@@ -79,7 +81,7 @@ async def test_a_probe_that_ends_in_another_way_gives_its_own_verdict(
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(kvm.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(kvm, "DEADLINE_S", 0.5)
     device = await run_guest(Path("/dev/kvm"))
     assert device.verdict == verdict
@@ -91,7 +93,7 @@ async def test_the_guest_runs_again_only_for_another_device_module_or_boot(
 ) -> None:
     runs = []
 
-    async def count(path: Path) -> Device:
+    async def count(path: Path, _place: Place) -> Device:
         runs.append(path)
         return _device("absent")
 
@@ -118,7 +120,7 @@ async def test_a_verdict_that_load_may_cause_is_asked_for_again(
 ) -> None:
     verdicts = iter(["timeout", "ok"])
 
-    async def say(_: Path) -> Device:
+    async def say(_: Path, _place: Place) -> Device:
         return _device(next(verdicts))
 
     monkeypatch.setattr(kvm, "run_guest", say)
@@ -164,7 +166,7 @@ def test_a_device_that_runs_no_guest_says_what_may_be_the_cause(
 async def test_a_guest_that_ran_as_slowly_as_if_emulated_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def say(_: Path) -> Device:
+    async def say(_: Path, _place: Place) -> Device:
         return _device("ok", milliseconds=430)
 
     monkeypatch.setattr(kvm, "run_guest", say)

@@ -9,8 +9,8 @@ from schedune_kube.errors import NotFoundError
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import NODES, PODS, SERVICEACCOUNTS, Resource
 from schedune_testing.control_plane import ControlPlane
+from schedune_testing.speaking import AGENT, AGENTS, home_of
 
-SYSTEM = "schedune-system"
 Object = dict[str, Any]
 
 
@@ -31,28 +31,28 @@ def owned_truth(node: str, uid: str) -> Object:
     return {"metadata": {"name": node, "ownerReferences": [owner]}}
 
 
-async def token_of(admin: KubeClient, node: str | None, account: str = "schedune-agent") -> str:
+async def token_of(admin: KubeClient, node: str | None, account: str = AGENT) -> str:
     """Return a token of an account, bound to a pod on the node if there is one."""
     spec: Object = {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 3600}
     if node is not None:
         spec["boundObjectRef"] = await _bound_pod(admin, node)
     answer = await admin.create_subresource(
-        SERVICEACCOUNTS, account, "token", {"spec": spec}, SYSTEM
+        SERVICEACCOUNTS, account, "token", {"spec": spec}, home_of(account)
     )
     return str(answer["status"]["token"])
 
 
 async def _bound_pod(admin: KubeClient, node: str) -> Object:
     pod: Object = {
-        "metadata": {"name": f"agent-{node}", "namespace": SYSTEM},
+        "metadata": {"name": f"agent-{node}", "namespace": AGENTS},
         "spec": {
             "nodeName": node,
-            "serviceAccountName": "schedune-agent",
+            "serviceAccountName": AGENT,
             "containers": [{"name": "agent", "image": "none"}],
         },
     }
     await ensure(admin, NODES, {"metadata": {"name": node}})
-    found = await ensure(admin, PODS, pod, SYSTEM)
+    found = await ensure(admin, PODS, pod, AGENTS)
     uid = found["metadata"]["uid"]
     return {"apiVersion": "v1", "kind": "Pod", "name": f"agent-{node}", "uid": uid}
 

@@ -4,7 +4,7 @@ import http.client
 import json
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,14 +38,17 @@ class Answer:
 class Part:
     """One process of the control plane, which can be ended and started again."""
 
-    def __init__(self, layout: parts.Layout, name: parts.PartName) -> None:
-        self._layout, self._name = layout, name
+    def __init__(
+        self, layout: parts.Layout, name: parts.PartName, flags: Sequence[str] = ()
+    ) -> None:
+        self._layout, self._name, self._flags = layout, name, flags
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; it goes on with the data that it left."""
         log = self._layout.folder / "log" / f"{self._name}.log"
-        self._process = processes.start(parts.argv_of(self._name, self._layout), log)
+        argv = [*parts.argv_of(self._name, self._layout), *self._flags]
+        self._process = processes.start(argv, log)
 
     def end(self) -> None:
         """End it, and return when it is gone."""
@@ -151,13 +154,14 @@ class ControlPlane:
 
 
 @contextmanager
-def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
-    """Run a control plane as long as the context lasts."""
+def running_control_plane(
+    folder: Path, api_server_flags: Sequence[str] = (), *, installed: bool = True
+) -> Iterator[ControlPlane]:
+    """Run a control plane as long as the context lasts; by default Schedune is installed on it."""
     (folder / "log").mkdir()
     layout, _ = parts.prepare(folder, toolchain.find_binaries())
-    etcd, api_server, controllers = (
-        Part(layout, name) for name in ("etcd", "kube-apiserver", "kube-controller-manager")
-    )
+    etcd, controllers = Part(layout, "etcd"), Part(layout, "kube-controller-manager")
+    api_server = Part(layout, "kube-apiserver", api_server_flags)
     with ExitStack() as stack:
         for part in (etcd, api_server, controllers):
             stack.callback(part.end)
@@ -166,7 +170,8 @@ def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
         api_server.start()
         parts.wait_until_ready(layout)
         controllers.start()
-        cluster.install(cluster.Setup(layout.kubectl, layout.admin_kubeconfig))
+        if installed:
+            cluster.install(cluster.Setup(layout.kubectl, layout.admin_kubeconfig))
         found = ControlPlane(layout, api_server)
         stack.callback(found.close)
         yield found

@@ -18,7 +18,7 @@ import yaml
 
 from schedune_testing.control_plane import Answer
 from schedune_testing.manifests import minimal_workload
-from schedune_testing.speaking import APPLY, JSON, MERGE, STEPS, SYSTEM, Speaker
+from schedune_testing.speaking import AGENTS, APPLY, JSON, MERGE, STEPS, SYSTEM, Speaker
 from schedune_testing.two_nodes import LEASES_HERE, PLACEMENTS, TRUTHS, WORKLOADS, TwoNodes
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "cluster" / "refusals"
@@ -33,7 +33,7 @@ _PATHS: Final = {
     "leases-of-kubelets": _LEASES.format("kube-node-lease"),
     "leases-of-operator": _LEASES.format(SYSTEM),
     "nodes": "/api/v1/nodes",
-    "system": f"/api/v1/namespaces/{SYSTEM}",
+    "agents": f"/api/v1/namespaces/{AGENTS}",
 }
 _COLLECTION: Final = re.compile(r"^[a-z-]+")
 _GENERATED: Final = re.compile(r"(?<=node-a)[a-z0-9]{5}\b")

@@ -18,6 +18,7 @@ MERGE: Final = "application/merge-patch+json"
 STEPS: Final = "application/json-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 SYSTEM: Final = "schedune-system"
+AGENTS: Final = "schedune-agents"
 AGENT: Final = "schedune-agent"
 Object = dict[str, Any]
 
@@ -91,6 +92,11 @@ class Speaker:
         return self._open[0]
 
 
+def home_of(account: str) -> str:
+    """Return the namespace in which an account of Schedune's is."""
+    return AGENTS if account == AGENT else SYSTEM
+
+
 def make_node(admin: Speaker, name: str) -> Object:
     """Return a Node; make it where it is missing."""
     return admin.make(
@@ -99,9 +105,10 @@ def make_node(admin: Speaker, name: str) -> Object:
 
 
 def make_pod(
-    admin: Speaker, node: str, name: str, account: str = AGENT, namespace: str = SYSTEM
+    admin: Speaker, node: str, name: str, account: str = AGENT, namespace: str | None = None
 ) -> Object:
     """Return a pod of an account on a node; make it where it is missing."""
+    namespace = namespace or home_of(account)
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -117,9 +124,10 @@ def make_pod(
 
 
 def ask_token(
-    admin: Speaker, pod: Object | None = None, account: str = AGENT, namespace: str = SYSTEM
+    admin: Speaker, pod: Object | None = None, account: str = AGENT, namespace: str | None = None
 ) -> str:
     """Return a token of an account, bound to a pod where one is given."""
+    namespace = namespace or home_of(account)
     spec: Object = {"expirationSeconds": 3600}
     if pod is not None:
         bound = {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}

@@ -11,10 +11,10 @@ from schedune_testing.manifests import minimal_workload, placement
 from schedune_testing.nodes import facts
 from schedune_testing.speaking import (
     AGENT,
-    SYSTEM,
     Object,
     Speaker,
     ask_token,
+    home_of,
     make_node,
     make_pod,
 )
@@ -135,7 +135,7 @@ def two_nodes(control_plane: ControlPlane) -> Iterator[TwoNodes]:
 def every_right(admin: Speaker, speaker: Speaker, account: str = AGENT) -> Iterator[None]:
     """Grant an account of ours every right there is, as a careless administrator may."""
     name = f"too-much-for-{account}"
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": SYSTEM}
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": home_of(account)}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
     body = {
         "apiVersion": "rbac.authorization.k8s.io/v1",

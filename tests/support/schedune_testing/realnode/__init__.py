@@ -1,0 +1,1 @@
+"""A real node in namespaces of its own: kubelet, containerd, and images from our Dockerfile."""
