@@ -1,6 +1,5 @@
 """Processes are recognised by who they are, never by number."""
 
-import fcntl
 import os
 import platform
 import re
@@ -9,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,45 +125,3 @@ def test_how_another_ones_child_ended_is_told_where_the_kernel_knows(
         assert handle.reap() == (code if tells_exits() else None)
         handle.close()
         parent.kill()
-
-
-def spawn(folder: Path, script: str, descriptors: Mapping[int, int]) -> str:
-    """Run a program as a VMM is run, with descriptors, and return what it complained of."""
-    log = folder / "log"
-    pid = processes.spawn(
-        ["sh", "-c", script],
-        program="/bin/sh",
-        folder=folder,
-        log=log,
-        groups=(),
-        descriptors=descriptors,
-    )
-    assert os.waitpid(pid, 0)[1] == 0
-    return log.read_text()
-
-
-_OF_LS = "3"
-"""With which it reads the folder."""
-
-
-def test_a_new_process_finds_descriptors_under_the_numbers_that_were_said_and_no_other(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "given").write_text("given")
-    with (tmp_path / "given").open() as given, (tmp_path / "kept").open("w") as kept:
-        os.set_inheritable(kept.fileno(), True)
-        before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a folder of no files
-        script = "exec 1>&2; cat /proc/self/fd/1001; exec ls /proc/self/fd"
-        told = spawn(tmp_path, script, {1001: given.fileno()})
-        assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-    assert told.startswith("given")
-    assert set(told.removeprefix("given").split()) == {"0", "1", "2", _OF_LS, "1001"}
-
-
-def test_a_number_that_is_in_use_is_refused_before_anything_is_started(tmp_path: Path) -> None:
-    with (tmp_path / "given").open("w") as given:
-        busy = fcntl.fcntl(given.fileno(), fcntl.F_DUPFD_CLOEXEC, 1001)
-        with pytest.raises(OSError, match=f"{busy} is in use"):
-            spawn(tmp_path, "exit 0", {busy: given.fileno()})
-        os.close(busy)
-    assert not (tmp_path / "log").exists()

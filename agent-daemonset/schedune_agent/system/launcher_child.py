@@ -73,8 +73,9 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
             Path("/proc/self/oom_score_adj").write_text("0")
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            if signal.getsignal(number) is signal.SIG_IGN:  # by us, or by whoever began the agent
+                signal.signal(number, signal.SIG_DFL)
         for one in namespaces:
             # Before anything is opened: what it finds open is to be the node's, not a pod's.
             _check(_LIBC.setns(one, 0), "namespaces")

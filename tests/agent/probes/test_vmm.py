@@ -23,6 +23,7 @@ from schedune_agent.probes import binaries, vmm
 from schedune_agent.probes.binaries import BinarySearch
 from schedune_agent.probes.vmms import PROGRAMS, vmm_families
 from schedune_agent.settings import DEFAULT_SEARCH_PATH
+from schedune_agent.system.place import Place
 from schedune_lab.machine import ensure_qemu
 from schedune_testing.programs import Machine, look, says
 
@@ -272,7 +273,7 @@ _RELEASES = {CLOUD_HYPERVISOR: "cloud-hypervisor v53.0", FIRECRACKER: "Firecrack
 async def test_whatever_line_a_binary_gives_is_a_version_or_is_unknown(
     machine: Machine, line: str
 ) -> None:
-    async def say(path: str, option: str) -> str:
+    async def say(path: str, option: str, place: Place) -> str:
         return line
 
     with pytest.MonkeyPatch.context() as patch:
