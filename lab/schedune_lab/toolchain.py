@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,11 @@ PROGRAMS: Final = {
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
+NODE_PROGRAMS: Final = {
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+}
+"""What a control plane has no need of, and a real node has."""
 _VERSION_PACKAGES: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 _TELL_EVERY_S: Final = 15.0
 _GIGABYTES_NEEDED: Final = 6
@@ -51,10 +57,34 @@ def find_binaries() -> Path:
                 f"KUBEBUILDER_ASSETS={given} lacks {', '.join(missing)}; unset it, or add them"
             )
         return Path(given)
+    return _ensure(PROGRAMS)
+
+
+def find_node_binaries() -> Path:
+    """Return a folder with the programs of a control plane and of a real node.
+
+    Always our own build: a kubelet is no part of KUBEBUILDER_ASSETS, and it has to be of the
+    control plane's version.
+
+    Raises:
+        LabError: the build failed.
+    """
+    return _ensure({**PROGRAMS, **NODE_PROGRAMS})
+
+
+def _ensure(programs: Mapping[str, str]) -> Path:
+    """Return our cache's folder of this version with these programs; build what is missing."""
     target = cache_directory() / "controlplane" / f"{kubernetes_version()}-{_module_digest()}"
     with only_one("controlplane"):
-        if not all((target / name).exists() for name in PROGRAMS):
-            _build(target)
+        missing = {
+            name: package for name, package in programs.items() if not (target / name).exists()
+        }
+        if missing:
+            say(
+                f"building {', '.join(missing)} of Kubernetes {kubernetes_version()} from Go"
+                " modules (once; about 7 minutes for all on 2 cores)"
+            )
+            _build(target, missing)
     return target
 
 
@@ -63,7 +93,7 @@ def _module_digest() -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _build(target: Path) -> None:
+def _build(target: Path, programs: Mapping[str, str]) -> None:
     go = find_go()
     target.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(target.parent).free
@@ -71,15 +101,11 @@ def _build(target: Path) -> None:
         raise LabError(
             f"{target.parent} has {free >> 30} GiB free; the build needs {_GIGABYTES_NEEDED} GiB"
         )
-    say(
-        f"building Kubernetes {kubernetes_version()} and etcd from Go modules"
-        " (once; about 7 minutes on 2 cores)"
-    )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as folder:
-        for number, name in enumerate(PROGRAMS, start=1):
-            _build_one(go, name, Path(folder) / name, f"{number}/{len(PROGRAMS)}")
+        for number, (name, package) in enumerate(programs.items(), start=1):
+            _build_one(go, package, Path(folder) / name, f"{number}/{len(programs)}")
         target.mkdir(exist_ok=True)
-        for name in PROGRAMS:
+        for name in programs:
             (Path(folder) / name).replace(target / name)
 
 
@@ -142,9 +168,9 @@ def _go_version(go: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _build_one(go: str, name: str, out: Path, place: str) -> None:
+def _build_one(go: str, package: str, out: Path, place: str) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
-    package = PROGRAMS[name]
+    name = out.name
     say(f"{place} {name}: fetching modules")
     listed = subprocess.run(
         [go, "list", "-deps", package],

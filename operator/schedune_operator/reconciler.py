@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from pydantic import ValidationError
@@ -13,21 +14,17 @@ from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.text import WIDTH, plain_line
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, LaunchMode, RunState, VMWorkload, VMWorkloadStatus
-from schedune.codes import placement as placement_codes
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason
-from schedune.decision.decide import decide
-from schedune.decision.evaluation import evaluation_of
-from schedune.decision.explanation import Explanation
-from schedune.decision.sentence import headline
-from schedune.decision.why import why_lines
+from schedune.decision.placing import Nowhere, Placer, Placing
+from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune.launch.resolve import resolve_launch
 from schedune.lifecycle.disks import disks_to_remove
 from schedune.lifecycle.mirror import changed_fields, mirror
 from schedune.lifecycle.situation import Claim, Situation, deadline_of, is_overdue
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import AlreadyExistsError, ConflictError, NotFoundError
+from schedune_kube.errors import ConflictError, NotFoundError
 from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
@@ -46,6 +43,8 @@ from schedune_operator.status import Answer, render_status, says_the_same, statu
 from schedune_operator.world import World
 
 _LOG: Final = logging.getLogger(__name__)
+_RETELL_S: Final = 3.0
+"""An explanation that was made for another who asked the same is made anew after this."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,9 @@ class Reconciler:
         placement: VMPlacement | None,
     ) -> Answer:
         intent = unsupported_fields(workload.spec) or parse_intent(workload, held)
+        unknown = self.world.priorities.objection(workload.spec.priority_class_name)
+        if unknown is not None and placement is None:
+            return _refused((unknown,))
         if placement is not None and placement.spec.workload.uid != workload.metadata.uid:
             await self._end_orphan(placement)
             return _waiting_for(placement, held)
@@ -194,59 +196,61 @@ class Reconciler:
                 None, None, held.history,
             )  # fmt: skip
         intent = await with_namespace(self.client, intent)
-        decision = decide(self.world.fleet(), intent, now=self.clock(), policy=self.policy)
-        explanation = Explanation(decision)
-        if decision.chosen is None:
-            return self._nowhere(workload, explanation, held)
-        return await self._bind(workload, explanation, decision.chosen, held)
+        self.world.give_up((intent.namespace, intent.name))
+        fleet, now = self.world.fleet(), self.clock()
+        found = self._placer.place(intent, now)
+        if isinstance(found, Placing):
+            return await self._bind(workload, found, held)
+        return self._nowhere(workload, intent, found, held, fleet, now)
+
+    @cached_property
+    def _placer(self) -> Placer:
+        return Placer(self.world.fleet(), self.policy)
 
     def _nowhere(
-        self, workload: VMWorkload, explanation: Explanation, held: VMWorkloadStatus
+        self,
+        workload: VMWorkload,
+        intent: Intent,
+        told: Nowhere,
+        held: VMWorkloadStatus,
+        fleet: Fleet,
+        now: datetime,
     ) -> Answer:
-        intent, now = explanation.decision.intent, explanation.decision.now
         limit_s = workload.spec.scheduling_deadline_seconds
         due = deadline_of(held.conditions, limit_s) or now + timedelta(seconds=limit_s)
-        self.agenda.wait_for_fleet(
-            (intent.namespace, intent.name), explanation.decision, due if due >= now else None
-        )
-        waits = _backing_off(explanation)
-        if waits is not None:
-            return _unplaced(explanation, Claim("False", codes.BACKING_OFF, waits.message), held)
-        claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(explanation))
+        key = (intent.namespace, intent.name)
+        self.agenda.wait_for_fleet(key, fleet, intent, now, due if due >= now else None)
+        if told.version != fleet.version:
+            self.agenda.look_again(key, _RETELL_S)
+        if told.backing_off is not None:
+            return _unplaced(
+                told, Claim("False", codes.BACKING_OFF, told.backing_off.message), held
+            )
+        claim = Claim("False", codes.NO_ELIGIBLE_NODE, told.headline)
         generation = workload.metadata.generation
         stalled = is_overdue(held.conditions, generation, limit_s, now=now)
-        return _unplaced(explanation, claim, held, stalled=stalled)
+        return _unplaced(told, claim, held, stalled=stalled)
 
-    async def _bind(
-        self, workload: VMWorkload, explanation: Explanation, row: int, held: VMWorkloadStatus
-    ) -> Answer:
+    async def _bind(self, workload: VMWorkload, placing: Placing, held: VMWorkloadStatus) -> Answer:
         """Create the placement: its name makes sure that there is only one."""
-        decision = explanation.decision
         attempt = next_attempt(list(held.history))
-        body = actions.placement_body(
-            workload, explanation, row, attempt=attempt, epoch=self.epoch()
-        )
-        namespace = workload.metadata.namespace
-        node = decision.node(row).name
-        told = f"{node} chosen (score {decision.scores[row]}); {headline(explanation)}"
+        body = actions.placement_body(workload, placing, attempt=attempt, epoch=self.epoch())
+        node, key = placing.node.name, (workload.metadata.namespace, workload.metadata.name)
+        if workload.spec.launch_mode is LaunchMode.EXECUTE:
+            # Counted before it is written: others are decided on while this write is under way.
+            self.world.assume(key, placing.record)
+        if not await actions.create(self.client, self.world, key, body):
+            return await self._name_is_taken(workload, held)
+        _LOG.info("workload.placed", extra={"workload": workload.metadata.name, "node": node})
+        told = f"{node} chosen (score {placing.score}); {placing.headline}"
         situation = Situation(
             ready=Claim("False", codes.WAITING_FOR_AGENT, told),
             scheduled=Claim("True", codes.PLACED, told),
-            why=why_lines(explanation),
+            why=placing.why,
         )
-        evaluation = evaluation_of(explanation, placed=True)
-        try:
-            created = await self.client.create(VMPLACEMENTS, body, namespace)
-        except AlreadyExistsError:
-            return await self._name_is_taken(workload, explanation, held)
-        self.world.absorb(created)
-        placement = self.world.placement((namespace, workload.metadata.name))
-        _LOG.info("workload.placed", extra={"workload": workload.metadata.name, "node": node})
-        return Answer(situation, evaluation, placement, held.history)
+        return Answer(situation, placing.evaluation, self.world.placement(key), held.history)
 
-    async def _name_is_taken(
-        self, workload: VMWorkload, explanation: Explanation, held: VMWorkloadStatus
-    ) -> Answer:
+    async def _name_is_taken(self, workload: VMWorkload, held: VMWorkloadStatus) -> Answer:
         """A placement of this name exists that our mirror does not hold: look at it itself."""
         metadata = workload.metadata
         raw = await self.client.get(VMPLACEMENTS, metadata.name, metadata.namespace)
@@ -256,7 +260,9 @@ class Reconciler:
         if placement is not None:
             return _waiting_for(placement, held)
         told = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed="its placement still exists")
-        return _unplaced(explanation, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told), held)
+        claim = Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told)
+        situation = Situation(ready=claim, scheduled=claim, why=textwrap.wrap(told, WIDTH))
+        return Answer(situation, held.evaluation, None, held.history)
 
     # --- telling ---------------------------------------------------------------------
 
@@ -349,23 +355,13 @@ def _waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:
 
 
 def _unplaced(
-    explanation: Explanation, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
+    told: Nowhere, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
 ) -> Answer:
     situation = Situation(
         ready=claim,
         scheduled=Claim("False", claim.row, claim.message),
         launched=Claim("False", claim.row, ""),
         stalled=stalled,
-        why=why_lines(explanation),
+        why=told.why,
     )
-    return Answer(situation, evaluation_of(explanation), None, held.history)
-
-
-def _backing_off(explanation: Explanation) -> Reason | None:
-    """Return why the wait is short, where a recent failure is all that stands against a node."""
-    for row in explanation.rejected[:1].tolist():
-        causes = explanation.causes(row)
-        if [cause.reason.row for cause in causes] == [placement_codes.RECENT_FAILURE]:
-            reason = causes[0].reason
-            return Reason(codes.BACKING_OFF, reason.subject, f"within {reason.required}")
-    return None
+    return Answer(situation, told.evaluation, None, held.history)

@@ -157,8 +157,11 @@ class Interner:
         return self._held.setdefault(value, value)  # type: ignore[return-value]
 
 
-def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
-    """Reduce what the caller knows of a node to what is asked of it."""
+def profile_of(record: NodeRecord, same: Interner, known: Facts | None = None) -> NodeProfile:
+    """Reduce what the caller knows of a node to what is asked of it.
+
+    ``known`` are the facts to which the same truth was reduced before.
+    """
     truth = record.truth
     unknown = _why_unknown(record)
     return NodeProfile(
@@ -172,7 +175,9 @@ def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
         last_proof=NEVER if record.last_proof is None else microseconds(record.last_proof),
         lease_seconds=record.lease_seconds,
         digest=truth.status.digest if truth else None,
-        facts=None if unknown or truth is None else _facts_on_our_clock(record, truth, same),
+        facts=None
+        if unknown or truth is None
+        else known or _facts_on_our_clock(record, truth, same),
         unknown=unknown,
     )
 

@@ -291,7 +291,6 @@ def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     """List every field whose function is still missing, with what the user wrote."""
     return (
         ("spec.resources.hugepages", spec.resources.hugepages),
-        ("spec.priorityClassName", spec.priority_class_name),
     )
 
 
