@@ -307,7 +307,7 @@ def main() -> None:
         tell_machine("at the end")
 
 
-_DISKS: Final = [{"path": "/images", "purpose": "Images", "totalBytes": 2**40,
+_DISKS: Final = [{"path": "/images", "purpose": "Images", "access": "ReadWrite", "totalBytes": 2**40,
                   "availableBytes": 2**40}]  # fmt: skip
 
 

@@ -25,6 +25,8 @@ _BURST: Final = 25.0
 _REFILL_S: Final = 300.0
 _MESSAGE_BYTES: Final = 1024
 _MOST_QUEUED: Final = 1000
+_MOST_BUCKETS: Final = 20_000
+"""Objects of which we remember how much was told."""
 _PAUSE_S: Final = 0.02
 """Between two Events: never more than 50 a second, whatever else is written."""
 
@@ -109,6 +111,8 @@ class EventRecorder:
         now = time.monotonic()
         tokens = min(_BURST, tokens + (now - seen) / _REFILL_S)
         self._buckets[uid] = (tokens - 1 if tokens >= 1 else tokens, now)
+        if len(self._buckets) > _MOST_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
         return tokens >= 1
 
 
