@@ -270,7 +270,7 @@ class Reconciler:
         """Write the status if it says anything new; an Event when the headline changed."""
         metadata = raw["metadata"]
         fresh = render_status(answer, held, int(metadata["generation"]), self.clock())
-        if says_the_same(fresh, held.render()):
+        if held.conditions and says_the_same(fresh, held.render()):
             return
         patch = status_patch(fresh, metadata["resourceVersion"])
         try:

@@ -4,6 +4,7 @@ A placement touches one row. As long as that row stays eligible, what stands aga
 the other nodes is what it was, and is not explained anew: only the choice is.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -44,6 +45,8 @@ _OLDEST: Final = timedelta(seconds=10)
 _NEWS: Final = timedelta(seconds=2)
 """The same of an explanation of why there is no node."""
 _MOST_KEPT: Final = 1024
+_DIFFERS: Final = 300
+"""Bytes by which an evaluation may be larger than that of another who asked the same."""
 _T = TypeVar("_T")
 
 
@@ -85,6 +88,8 @@ class _Story:
     version: int
     time: datetime
     evaluation: Evaluation
+    size: int
+    """Bytes of that in JSON."""
     stops: str
     lines: list[TableRow]
     hidden: int
@@ -176,12 +181,14 @@ def _backing_off(explanation: Explanation) -> Reason | None:
 
 def _tell(explanation: Explanation, fleet: Fleet, now: datetime, eligible: Mask) -> _Story:
     lines, hidden = rejected_lines(explanation)
+    evaluation = evaluation_of(explanation, placed=True)
     return _Story(
         shape=fleet.shape,
         eligible=eligible,
         version=fleet.version,
         time=now,
-        evaluation=evaluation_of(explanation, placed=True),
+        evaluation=evaluation,
+        size=len(json.dumps(evaluation.render())),
         stops=what_stops(explanation),
         lines=lines,
         hidden=hidden,
@@ -287,4 +294,5 @@ class _Telling:
                 "truth_digest": digest,
             }
         )
-        return fitted(told, LARGEST_PLACED)
+        fits = self.story.size + _DIFFERS <= LARGEST_PLACED
+        return told if fits else fitted(told, LARGEST_PLACED)
