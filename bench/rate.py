@@ -40,6 +40,8 @@ from schedune_testing.nodes import facts
 
 _PATIENCE_S: Final = 900.0
 _ROOM: Final = {"cpu": "32", "memory": "128Gi", "pods": "110"}
+_ROOM_FOR_DISKS: Final = {"totalBytes": 2**40, "availableBytes": 2**40}
+_DISKS: Final = [{"path": "/images", "purpose": "Images", "access": "ReadWrite", **_ROOM_FOR_DISKS}]
 _CAPACITY: Final = {"vcpus": 32, "memory": "128Gi", "disk": "1Ti", "basis": "Declared"}
 
 
@@ -305,10 +307,6 @@ def main() -> None:
         asyncio.run(_measure(told, plane, names))
         fleet.check_alive()
         tell_machine("at the end")
-
-
-_DISKS: Final = [{"path": "/images", "purpose": "Images", "access": "ReadWrite", "totalBytes": 2**40,
-                  "availableBytes": 2**40}]  # fmt: skip
 
 
 if __name__ == "__main__":
