@@ -160,8 +160,11 @@ class Interner:
         return self._held.setdefault(value, value)  # type: ignore[return-value]
 
 
-def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
-    """Reduce what the caller knows of a node to what is asked of it."""
+def profile_of(record: NodeRecord, same: Interner, known: Facts | None = None) -> NodeProfile:
+    """Reduce what the caller knows of a node to what is asked of it.
+
+    ``known`` are the facts to which the same truth was reduced before.
+    """
     truth = record.truth
     identity = truth.status.identity if truth else None
     unknown = _why_unknown(record)
@@ -178,7 +181,9 @@ def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
         last_heard=NEVER if record.last_heard is None else microseconds(record.last_heard),
         machine_id=identity.machine_id if identity else "",
         digest=truth.status.digest if truth else None,
-        facts=None if unknown or truth is None else _facts_on_our_clock(record, truth, same),
+        facts=None
+        if unknown or truth is None
+        else known or _facts_on_our_clock(record, truth, same),
         unknown=unknown,
     )
 
