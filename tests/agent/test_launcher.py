@@ -45,6 +45,16 @@ def start(log: IO[bytes]) -> Iterator[Callable[..., int]]:
             os.waitpid(pid, 0)
 
 
+def files_of(pid: int) -> Mapping[int, str]:
+    """Return the files that a process holds, once it has loaded its own libraries."""
+    folder = Path(f"/proc/{pid}/fd")
+    while True:
+        with suppress(FileNotFoundError):
+            held = {int(one.name): str(one.readlink()) for one in folder.iterdir()}
+            if not any(".so" in name for name in held.values()):
+                return held
+
+
 def status_of(pid: int) -> Mapping[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -97,7 +107,7 @@ def test_it_holds_no_file_but_those_it_was_given_under_their_numbers(
     finally:
         os.close(secret)
         os.close(given)
-    held = {int(one.name): str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()}
+    held = files_of(pid)
     there = str(tmp_path / "given")
     log = str(tmp_path / "log")
     assert held == {0: os.devnull, 1: os.devnull, 2: log, 3: there, 9: there}
