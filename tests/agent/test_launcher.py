@@ -1,6 +1,8 @@
 """What a new program gets of its agent: what it is given, and nothing else."""
 
+import ctypes
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -55,6 +57,15 @@ def files_of(pid: int) -> Mapping[int, str]:
                 return held
 
 
+def set_action(number: int, action: ctypes.Array[ctypes.c_uint64]) -> ctypes.Array[ctypes.c_uint64]:
+    """Say what a signal does to this process, past the C library; return what it did before."""
+    call = {"x86_64": 13, "aarch64": 134}[platform.machine()]
+    before = (ctypes.c_uint64 * 4)()
+    libc = ctypes.CDLL(None)
+    assert libc.syscall(call, int(number), ctypes.byref(action), ctypes.byref(before), 8) == 0
+    return before
+
+
 def status_of(pid: int) -> Mapping[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -85,6 +96,21 @@ def test_it_has_a_session_of_its_own_and_no_right_to_gain_any(start: Callable[..
         assert int(told[one], 16) == 0, one
     assert told["NoNewPrivs"] == "1"
     assert (told["SigBlk"], told["SigIgn"]) == ("0" * 16, "0" * 16)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, 32])
+def test_it_ignores_no_signal_that_whoever_began_the_agent_ignored(
+    start: Callable[..., int], number: int
+) -> None:
+    """32 is the C library's own, which it lets nobody set."""
+    LAUNCHER.end()
+    before = set_action(number, (ctypes.c_uint64 * 4)(signal.SIG_IGN))
+    try:
+        pid = start()
+    finally:
+        LAUNCHER.end()
+        set_action(number, before)
+    assert status_of(pid)["SigIgn"] == "0" * 16
 
 
 @as_root
