@@ -7,7 +7,7 @@ from typing import Any, Final
 from schedune_kube.client import KubeClient
 from schedune_kube.resources import NODES, PODS
 from schedune_lab.state import Token
-from schedune_lab.tokens import NAMESPACE, renew
+from schedune_lab.tokens import AGENTS, renew
 
 ACCOUNT: Final = "schedune-agent"
 
@@ -28,7 +28,7 @@ async def make_nodes(client: KubeClient, names: list[str], tokens: Path) -> None
 async def _make(client: KubeClient, name: str, tokens: Path) -> None:
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     await client.create(NODES, node)
-    made = await client.create(PODS, _pod(name), NAMESPACE)
+    made = await client.create(PODS, _pod(name), AGENTS)
     file = str(tokens / f"{name}.token")
     await renew(client, [Token(file, ACCOUNT, f"agent-{name}", made["metadata"]["uid"])])
 
@@ -37,7 +37,7 @@ def _pod(node: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": f"agent-{node}", "namespace": NAMESPACE},
+        "metadata": {"name": f"agent-{node}", "namespace": AGENTS},
         "spec": {
             "serviceAccountName": ACCOUNT,
             "nodeName": node,

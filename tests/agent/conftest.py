@@ -159,7 +159,7 @@ def start_marked(tmp_path: Path) -> Iterator[StartMarked]:
         mark = option_marker(uid, cluster)
         paths = VmPaths(tmp_path / "run" / uid, tmp_path)
         socket = f"socket,id=mon0,path={monitor_socket(paths)},server=on"
-        options = ["-smp", "1", "-m", "64M", "-machine", "q35,accel=tcg", "-chardev", socket]
+        options = ["-smp", "1", "-m", "64M", "-machine", "q35", "-accel", "tcg", "-chardev", socket]
         code = "import time; time.sleep(60)"
         process = subprocess.Popen([sys.executable, "-c", code, mark, *options])
         started.append(process)

@@ -1,6 +1,8 @@
 """What a new program gets of its agent: what it is given, and nothing else."""
 
+import ctypes
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -45,6 +47,25 @@ def start(log: IO[bytes]) -> Iterator[Callable[..., int]]:
             os.waitpid(pid, 0)
 
 
+def files_of(pid: int) -> Mapping[int, str]:
+    """Return the files that a process holds, once it has loaded its own libraries."""
+    folder = Path(f"/proc/{pid}/fd")
+    while True:
+        with suppress(FileNotFoundError):
+            held = {int(one.name): str(one.readlink()) for one in folder.iterdir()}
+            if not any(".so" in name for name in held.values()):
+                return held
+
+
+def set_action(number: int, action: ctypes.Array[ctypes.c_uint64]) -> ctypes.Array[ctypes.c_uint64]:
+    """Say what a signal does to this process, past the C library; return what it did before."""
+    call = {"x86_64": 13, "aarch64": 134}[platform.machine()]
+    before = (ctypes.c_uint64 * 4)()
+    libc = ctypes.CDLL(None)
+    assert libc.syscall(call, int(number), ctypes.byref(action), ctypes.byref(before), 8) == 0
+    return before
+
+
 def status_of(pid: int) -> Mapping[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -77,6 +98,21 @@ def test_it_has_a_session_of_its_own_and_no_right_to_gain_any(start: Callable[..
     assert (told["SigBlk"], told["SigIgn"]) == ("0" * 16, "0" * 16)
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, 32])
+def test_it_ignores_no_signal_that_whoever_began_the_agent_ignored(
+    start: Callable[..., int], number: int
+) -> None:
+    """32 is the C library's own, which it lets nobody set."""
+    LAUNCHER.end()
+    before = set_action(number, (ctypes.c_uint64 * 4)(signal.SIG_IGN))
+    try:
+        pid = start()
+    finally:
+        LAUNCHER.end()
+        set_action(number, before)
+    assert status_of(pid)["SigIgn"] == "0" * 16
+
+
 @as_root
 def test_it_is_the_user_that_was_asked_for_and_in_no_other_group(start: Callable[..., int]) -> None:
     told = status_of(start(user=USER))
@@ -97,7 +133,7 @@ def test_it_holds_no_file_but_those_it_was_given_under_their_numbers(
     finally:
         os.close(secret)
         os.close(given)
-    held = {int(one.name): str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()}
+    held = files_of(pid)
     there = str(tmp_path / "given")
     log = str(tmp_path / "log")
     assert held == {0: os.devnull, 1: os.devnull, 2: log, 3: there, 9: there}

@@ -78,7 +78,7 @@ def test_what_was_not_admitted_or_has_ended_holds_nothing(node: Node, left: Laun
 
 
 def test_a_record_from_before_claims_were_kept_counts_by_its_command_line(node: Node) -> None:
-    argv = ["qemu", "-machine", "q35,accel=tcg", "-smp", "2", "-m", "64M", "-append", "-smp"]
+    argv = ["qemu", "-machine", "q35", "-accel", "tcg", "-smp", "2", "-m", "64M", "-append", "-smp"]
     node.records.save(record(S.RUNNING, claim=None, argv=[*argv, "9"]))
     Orphans(node).load()
     assert node.ledger.held[UID].vcpus == 2

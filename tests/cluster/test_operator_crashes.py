@@ -21,6 +21,8 @@ from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import LEASES, NODES, NODETRUTHS, VMPLACEMENTS, VMWORKLOADS
 from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
+from schedune_operator.draining import Drains
+from schedune_operator.fencing import Fencing
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.world import World
 from schedune_testing.accounts import Object, bearing, ensure, owned_truth, token_of
@@ -89,6 +91,8 @@ class Stage:
             cache.absorb,
             POLICY,
             Agenda(world, cache, POLICY),
+            Fencing(world),
+            Drains(world, POLICY, lambda: datetime.now(UTC), 4),
         )
         try:
             raw: Object | None = await self.admin.get(VMWORKLOADS, name, "default")

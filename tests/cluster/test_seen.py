@@ -87,7 +87,7 @@ def account(admin: Speaker, name: str, role: str | None) -> Iterator[str]:
 @asynccontextmanager
 async def served(control_plane: ControlPlane, folder: Path) -> AsyncIterator[Page]:
     """Serve the page as an operator does that was told to serve beyond loopback."""
-    pair, (port,) = Authority(folder).sign_server(), free_ports(1)
+    pair, (port,) = Authority(folder).sign_server("127.0.0.1"), free_ports(1)
     read = TlsListenSettings(port=port, certificate_file=pair.certificate, key_file=pair.key)
     # This machine has no other address that a test may bind; what counts is what it believes.
     told = read.model_copy(update={"address": ip_address("192.0.2.1")})

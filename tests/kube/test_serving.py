@@ -91,7 +91,7 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(
     def issue(name: str) -> ssl.SSLContext:
         """Put a certificate of a new authority in place; return who trusts that one only."""
         authority = Authority(tmp_path / name)
-        issued = authority.sign_server()
+        issued = authority.sign_server("127.0.0.1")
         key.write_bytes(issued.key.read_bytes())
         certificate.write_bytes(issued.certificate.read_bytes())
         return ssl.create_default_context(cafile=str(authority.certificate))

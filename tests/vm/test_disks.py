@@ -126,7 +126,7 @@ async def test_a_disk_that_cannot_be_made_ends_the_attempt_and_says_which(
     assert world.vms() == []
 
 
-async def test_a_port_that_is_taken_on_the_node_ends_the_attempt_with_the_words_of_the_vmm(
+async def test_a_port_that_is_taken_on_the_node_is_refused_before_anything_is_started(
     new_world: NewWorld,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -136,8 +136,8 @@ async def test_a_port_that_is_taken_on_the_node_ends_the_attempt_with_the_words_
         worker = world.new_agent()
         await world.carry_on(worker, lambda record: record.ended is not None)
     last = worker.record.trace[-1]
-    assert (last.to, last.code) == (S.FAILED, "ERR_EXEC_RUNTIME_SPAWN_FAILED")
-    assert "host forwarding" in last.message
+    assert (last.to, last.code) == (S.TERMINATED, "REFUSED_NODE_PORT_TAKEN")
+    assert world.vms() == []
 
 
 async def end(world: Any, worker: PlacementWorker) -> None:

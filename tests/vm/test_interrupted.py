@@ -25,6 +25,7 @@ PATIENCE_S = 120.0
 def folder() -> Iterator[Path]:
     """All that a run makes is in here, and its name is on every command line of its VMs."""
     made = Path(tempfile.mkdtemp(prefix="schedune-i-"))
+    made.chmod(0o711)  # VMs' own users pass it
     yield made
     shutil.rmtree(made)
 

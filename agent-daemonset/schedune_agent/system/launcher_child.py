@@ -26,6 +26,8 @@ from typing import Any, NoReturn
 _LARGEST = 2**17
 _MOST_DESCRIPTORS = 250
 _CLONE = {"x86_64": 56, "aarch64": 220}
+_RT_SIGACTION = {"x86_64": 13, "aarch64": 134}
+_SIGNALS = range(1, 65)
 _CLONE_PARENT = 0x8000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 24, 38, 47, 4
 _CAPABILITY_VERSION = 0x20080522
@@ -73,9 +75,7 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
             Path("/proc/self/oom_score_adj").write_text("0")
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            if signal.getsignal(number) is signal.SIG_IGN:  # by us, or by whoever began the agent
-                signal.signal(number, signal.SIG_DFL)
+        _ignore_no_signal()
         for one in namespaces:
             # Before anything is opened: what it finds open is to be the node's, not a pod's.
             _check(_LIBC.setns(one, 0), "namespaces")
@@ -88,6 +88,19 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
     except BaseException as error:  # noqa: BLE001 - a copy of the launcher must not go on
         os.write(report, str(error).encode())
     os._exit(127)
+
+
+def _ignore_no_signal() -> None:
+    """Take back what we, or whoever began the agent, ignore: a new program would inherit it.
+
+    Not by the C library, which does not let its own two signals (32 and 33) be set.
+    """
+    by_default = (ctypes.c_uint64 * 4)()  # handler, flags, restorer, mask
+    for number in set(_SIGNALS) - {signal.SIGKILL, signal.SIGSTOP}:
+        changed = _LIBC.syscall(
+            _RT_SIGACTION[platform.machine()], number, ctypes.byref(by_default), None, 8
+        )
+        _check(changed, f"signal {number}")
 
 
 def _arrange(report: int, log: int, passed: "Mapping[int, int]") -> int:

@@ -11,6 +11,7 @@ import pytest
 from schedune.api.nodetruth import BackendFact
 from schedune.api.vmplacement import Launch, VMPlacement
 from schedune.api.vmworkload import Backend
+from schedune.launch.overhead import EMULATION_CACHE_MEBI
 from schedune.launch.traits import LEAN_DEVICES, TRAITS
 from schedune.launch.validate import machine_of
 from schedune_agent.vmm.port import (
@@ -85,7 +86,8 @@ def test_a_microvm_under_kvm_gets_the_lean_machine_and_everything_else_the_usual
 
 def test_a_microvm_has_no_device_of_a_bus_that_it_has_not(new_placement: NewPlacement) -> None:
     argv = argv_of(new_placement(**MICRO), "microvm")
-    assert options(argv, "-machine") == ["microvm,acpi=on,rtc=on,isa-serial=on,accel=kvm"]
+    assert options(argv, "-machine") == ["microvm,acpi=on,rtc=on,isa-serial=on"]
+    assert options(argv, "-accel") == ["kvm"]
     devices = options(argv, "-device")
     assert [one["driver"] for one in devices] == [
         "virtio-serial-device", "virtserialport", "virtio-blk-device", "virtio-net-device",
@@ -104,9 +106,7 @@ def test_firmware_is_flash_that_is_read_and_a_store_that_is_written(
     firmware = Firmware(Path("/images/a,CODE.fd"), Path("/images/VARS.fd"), Path("/vms/vars.fd"))
     argv = argv_of(placement, "", firmware)
     (machine,) = options(argv, "-machine")
-    assert machine == (
-        "q35,usb=off,vmport=off,smm=off,pflash0=firmware-code,pflash1=firmware-vars,accel=tcg"
-    )
+    assert machine == "q35,usb=off,vmport=off,smm=off,pflash0=firmware-code,pflash1=firmware-vars"
     code, store, *_ = options(argv, "-blockdev")
     assert code["read-only"] is code["file"]["read-only"] is True
     assert code["file"]["filename"] == "/images/a,CODE.fd"
@@ -116,6 +116,7 @@ def test_firmware_is_flash_that_is_read_and_a_store_that_is_written(
     assert [one.get("bootindex") for one in disks] == [3, None]
     (alone,) = options(argv_of(placement, "", Firmware(Path("/images/f"))), "-machine")
     assert "pflash1" not in alone
+    assert options(argv, "-accel") == [f"tcg,tb-size={EMULATION_CACHE_MEBI}"]
 
 
 def test_a_microvm_with_firmware_can_not_be_written_down(new_placement: NewPlacement) -> None:

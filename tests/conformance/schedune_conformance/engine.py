@@ -27,7 +27,7 @@ from schedune.launch.resolve import resolve_launch
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import find_artifact
 from schedune_agent.vmm.adapters import adapter_of
-from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, Owner, VmPaths
+from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, Owner, Tap, VmPaths
 from schedune_conformance.answer import NotExpressibleError
 
 _MEBI: Final = 2**20
@@ -170,6 +170,11 @@ def launched_size(workload: VMWorkload, backend: Backend) -> tuple[int, int]:
         VmPaths(Path("/run/vm"), Path("/disks")),
         Owner("placement", "workload", "cluster"),
         "127.0.0.1",
+        taps={
+            one.name: Tap(f"tap{number}", one.tap.bridge, 1000 + number)
+            for number, one in enumerate(launch.networks)
+            if one.tap is not None
+        },
     )
     argv = adapter_of(backend).plan(inputs).argv
     options = dict(pairwise(argv))

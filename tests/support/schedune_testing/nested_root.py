@@ -27,6 +27,7 @@ OURS: Final = tuple(
 _NEEDED: Final = (
     "pydantic", "numpy", "pyyaml", "psutil", "aiohttp", "pycdlib", "pytest", "pytest-asyncio",
     "pytest-timeout", "cryptography", "click", "rich", "zstandard", "lz4",
+    "prometheus-client",
 )  # fmt: skip
 _LEFT_OUT: Final = shutil.ignore_patterns(
     "test", "tests", "site-packages", "idlelib", "tkinter", "turtledemo", "ensurepip", "config-*",

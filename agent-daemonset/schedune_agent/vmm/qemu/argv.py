@@ -55,7 +55,7 @@ def claim_in_options(argv: Sequence[str]) -> Claim | None:
     vcpus, memory = options.get("-smp", ""), options.get("-m", "").removesuffix("M")
     if not all(_NUMBER.fullmatch(one) for one in (vcpus, memory)):
         return None
-    emulated = options.get("-machine", "").endswith("accel=tcg")
+    emulated = options.get("-accel", "").startswith("tcg")
     acceleration = Acceleration.EMULATED if emulated else Acceleration.KVM
     try:
         parse_bytes(f"{memory}Mi")

@@ -6,6 +6,7 @@ from typing import Final
 
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import Acceleration, Architecture
+from schedune.launch.overhead import EMULATION_CACHE_MEBI
 from schedune.launch.traits import MICROVM
 from schedune_agent.vmm.port import Firmware, PlanError
 
@@ -40,9 +41,9 @@ def render_machine(launch: Launch, machine: str, firmware: Firmware | None) -> l
         cpu = "host" if accelerated else "cortex-a57"
     flashes = list(_flashes(firmware)) if firmware else []
     options += [f"pflash{number}={name}" for number, (name, _) in enumerate(flashes)]
-    options.append(f"accel={'kvm' if accelerated else 'tcg'}")
     nodes = [part for _, node in flashes for part in ("-blockdev", json.dumps(node))]
-    return [*nodes, "-machine", ",".join(options), "-cpu", cpu]
+    accelerator = "kvm" if accelerated else f"tcg,tb-size={EMULATION_CACHE_MEBI}"
+    return [*nodes, "-machine", ",".join(options), "-accel", accelerator, "-cpu", cpu]
 
 
 def _flashes(firmware: Firmware) -> Iterator[tuple[str, dict[str, object]]]:
