@@ -1,6 +1,8 @@
 """One workload: look at it, at its placement and at the fleet, and do the next thing."""
 
 import logging
+import textwrap
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.text import WIDTH
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, LaunchMode, RunState, VMWorkload, VMWorkloadStatus
 from schedune.codes import fencing as fencing_codes

@@ -251,7 +251,7 @@ class World:
     # --- the fleet -------------------------------------------------------------------
 
     def seen_fleet(self) -> Fleet:
-        """Return the fleet as it was last brought up to date: whoever decides on it may go on."""
+        """Return the fleet as it was last brought up to date: for whoever only looks."""
         return self._fleet
 
     async def catch_up(self) -> None:
@@ -283,10 +283,6 @@ class World:
             self._count(key)
         self._touched_placements.clear()
         self._fleet.quotas = self.namespaces.quotas
-        return self._fleet
-
-    def fleet_as_it_was(self) -> Fleet:
-        """Return the fleet as it was when it was last asked for: for whoever only looks."""
         return self._fleet
 
     def _count(self, key: Key) -> None:
