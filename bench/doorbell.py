@@ -1,7 +1,7 @@
 """What it costs that agents learn of their placements: by a selector, or by a bell of their own.
 
 VMPlacements are made on a real API server while so many watches are open; what each cost
-the server is its own counter of CPU seconds. docs/decisions/0011 tells what follows.
+the server is its own counter of CPU seconds. docs/decisions/0012 tells what follows.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """How an agent learns of its placements: by a bell of its own node's, not by watching all.
 
 A watch with a field selector on a custom resource is tested against every event of every
-node; a watch of one object by its name is indexed and free (docs/decisions/0011). So the
+node; a watch of one object by its name is indexed and free (docs/decisions/0012). So the
 operator writes the names of what changed into a small ConfigMap of the node's, and its
 agent gets those objects. A ring carries no authority and may be lost: a list now and then
 is the net.

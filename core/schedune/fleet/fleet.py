@@ -51,6 +51,7 @@ _CODED: Final[dict[str, Callable[[NodeProfile], Hashable]]] = {
     "taints": lambda node: node.taints,
     "architecture": lambda node: (node.facts or NOTHING).architecture,
     "health": lambda node: (node.facts or NOTHING).health,
+    "execution": lambda node: (node.facts or NOTHING).execution,
     "node_class": lambda node: (node.facts or NOTHING).node_class,
     "constraints": lambda node: (node.facts or NOTHING).constraints,
     "backends": lambda node: _binaries(node.facts or NOTHING),

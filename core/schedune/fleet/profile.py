@@ -26,6 +26,8 @@ ALWAYS: Final = 2**62
 """In a column of times: for ever."""
 UNDECLARED: Final = -1
 """In a capacity column: nobody has said."""
+LAUNCHES: Final = "Launches"
+"""The ``execution`` of an agent that runs VMs."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T", bound=Hashable)
 
@@ -112,6 +114,8 @@ class Facts:
     failed_probes: tuple[str, ...] = ()
     persistent_disks: tuple[tuple[str, str, str, str], ...] = ()
     """Namespace, its UID, workload and disk."""
+    execution: str = LAUNCHES
+    """Launches, or PreparesOnly."""
     live: frozenset[str] = frozenset()
     """UIDs of the workloads of which a VM runs here."""
 
@@ -254,6 +258,7 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
             (one.namespace, one.namespace_uid, one.workload, one.disk)
             for one in status.persistent_disks
         ),
+        execution=status.identity.execution if status.identity else LAUNCHES,
         live=frozenset(one.workload_uid for one in status.live_vms),
     )
 

@@ -144,7 +144,7 @@ def unsupported_fields(spec: VMWorkloadSpec) -> Refused:
 
 _DEMANDS: Final = (
     "runtimeClass", "architecture", "resources", "acceleration", "boot", "disks", "networks",
-    "backend", "placement", "readiness",
+    "backend", "placement", "readiness", "launchMode",
 )  # fmt: skip
 
 
