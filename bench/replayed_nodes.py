@@ -43,7 +43,7 @@ class Changing:
         self._steps = 0
 
     async def take_facts(self) -> NodeTruthStatus:
-        """Return the facts of an agent that launches; by chance they changed since the last time."""
+        """Return facts of an agent that launches; by chance they changed since the last time."""
         facts = await self._recorded.take_facts()
         if random.random() < self._chance:  # noqa: S311 - a load
             self._steps += 1
