@@ -72,8 +72,8 @@ class Agenda:
             self.lanes.have_news(key)
 
     def force(self, keys: Iterable[Key]) -> None:
-        """Look at these whether or not they changed."""
-        for key in keys:
+        """Look at these whether or not they changed, in the order of their names."""
+        for key in sorted(keys):
             self._forced.add(key)
             self.note(key)
 
