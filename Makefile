@@ -3,6 +3,7 @@ RUN := .venv/bin
 NODES ?= 1000
 MINUTES ?= 3
 SEED ?=
+PART ?= all
 
 .PHONY: help setup demo lab test test-nested test-daemonset chaos bench check crds manifests kind clean
 .DEFAULT_GOAL := help
@@ -23,9 +24,9 @@ test: setup ## Run the tests: pure ones, a real API server, real VMs
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest
 
-chaos: setup ## Kill agents and strike real VMs at seeded moments (MINUTES=3 SEED=7)
+chaos: setup ## Strike agents, real VMs and two operators at seeded moments (MINUTES=3 SEED=7 PART=operators)
 	@$(RUN)/schedune lab prepare
-	@PYTHONPATH=tests/support $(RUN)/python tests/chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	@PYTHONPATH=tests/support $(RUN)/python tests/chaos --part $(PART) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 test-nested: setup ## VMs under a real KVM in a machine of our own; says which VMMs are not given
 	@$(RUN)/schedune lab prepare
@@ -35,12 +36,13 @@ test-daemonset: setup ## A real kubelet, and our DaemonSet on it: VMs that outli
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest -rs tests/daemonset tests/daemonset/check_survival.py
 
-bench: setup ## Measure engine, agent and a replayed fleet (NODES=10000 for a large one)
+bench: setup ## Measure engine, agent, operator and a replayed fleet (NODES=10000 for a large one)
 	@$(RUN)/schedune lab prepare
 	@PYTHONPATH=tests/support $(RUN)/python bench/engine.py
 	@PYTHONPATH=tests/support $(RUN)/python bench/agent.py
 	@PYTHONPATH=tests/support $(RUN)/python bench/launch.py
 	@PYTHONPATH=tests/support $(RUN)/python bench/replay.py --nodes $(NODES)
+	@PYTHONPATH=tests/support $(RUN)/python bench/rate.py --nodes $(NODES)
 
 check: setup ## Format, lint, types, directions of dependencies
 	@$(RUN)/ruff format --check .

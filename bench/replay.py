@@ -45,13 +45,14 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _make(plane: ControlPlane, names: list[str], tokens: Path) -> None:
+async def make(plane: ControlPlane, names: list[str], tokens: Path) -> None:
+    """Make the nodes, each with the file of its token."""
     credentials = from_kubeconfig(plane.admin_kubeconfig)
     async with KubeClient(credentials, field_manager="schedune-bench") as client:
         await make_nodes(client, names, tokens)
 
 
-def _agents(
+def agents_of(
     plane: ControlPlane, names: list[str], tokens: Path, own: AgentSettings, facts: Path
 ) -> list[Any]:
     """Return the settings of all nodes; periods as they ship."""
@@ -73,7 +74,7 @@ def _vouched(plane: ControlPlane) -> int:
     return len(body["items"]) + int(body["metadata"].get("remainingItemCount") or 0)
 
 
-def _await_truths(plane: ControlPlane, fleet: Fleet, count: int) -> float:
+def await_truths(plane: ControlPlane, fleet: Fleet, count: int) -> float:
     """Wait until every node's truth is vouched for; return the seconds."""
     started = time.monotonic()
     while (there := _vouched(plane)) < count:
@@ -90,11 +91,11 @@ def _measure(told: argparse.Namespace, plane: ControlPlane, folder: Path) -> Non
     tokens.mkdir(mode=0o700)
     record(asyncio.run(probes_of(own).take_facts()), facts)
     started = time.monotonic()
-    asyncio.run(_make(plane, names, tokens))
+    asyncio.run(make(plane, names, tokens))
     tell(f"making {told.nodes} Nodes, pods and tokens", f"{time.monotonic() - started:.1f} s")
     first = read_counters(plane)
-    with replaying(told, _agents(plane, names, tokens, own, facts), folder) as fleet:
-        took = _await_truths(plane, fleet, told.nodes)
+    with replaying(told, agents_of(plane, names, tokens, own, facts), folder) as fleet:
+        took = await_truths(plane, fleet, told.nodes)
         tell("start-up: until all truths are there", f"{took:.1f} s")
         tell_load("start-up", first, read_counters(plane), told.nodes)
         for event in ("truth.not-published", "lease.not-renewed"):

@@ -43,7 +43,7 @@ class Changing:
         self._steps = 0
 
     async def take_facts(self) -> NodeTruthStatus:
-        """Return the facts; with the given chance they changed since the last time."""
+        """Return facts of an agent that launches; by chance they changed since the last time."""
         facts = await self._recorded.take_facts()
         if random.random() < self._chance:  # noqa: S311 - a load
             self._steps += 1
@@ -51,7 +51,8 @@ class Changing:
         less = first.model_copy(
             update={"available_bytes": max(0, first.available_bytes - self._steps * 2**30)}
         )
-        return facts.model_copy(update={"disks": [less, *others]})
+        identity = facts.identity and facts.identity.model_copy(update={"execution": "Launches"})
+        return facts.model_copy(update={"disks": [less, *others], "identity": identity})
 
 
 async def publish_for_ever(

@@ -17,8 +17,9 @@ from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
 from schedune_agent.record import RecordedProcess
 from schedune_kube.client import KubeClient, Raw
+from schedune_kube.doorbell import CalledMirror
 from schedune_kube.errors import ApiError, ConflictError, InvalidError, NotFoundError
-from schedune_kube.reflector import Key, Reflector
+from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS
 
 _LOG: Final = logging.getLogger(__name__)
@@ -53,12 +54,13 @@ class PlacementRunner:
         self._orphans = Orphans(node)
         self._orders = OrphanOrders(ordered, node.identity.boot_id)
         self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
-        self._reflector = Reflector(
+        self._reflector = CalledMirror(
             client,
-            VMPLACEMENTS,
-            field_selector=f"spec.nodeName={node.identity.name}",
+            node.identity.name,
             on_change=self._on_change,
             remember=_whose,
+            list_s=node.settings.list_seconds,
+            list_without_bell_s=node.settings.list_without_bell_seconds,
         )
 
     def live_vms(self) -> Sequence[LiveVM]:

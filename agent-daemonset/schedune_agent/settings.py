@@ -77,6 +77,10 @@ class AgentSettings(Settings):
     """After about this time the whole truth is written even if nothing changed."""
     first_delay_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
     """The first write comes at a random moment within this time: a fleet does not start at once."""
+    list_seconds: Annotated[float, Field(gt=0, le=86400)] = 1800
+    """After about this time the placements of this node are listed, for rings that were lost."""
+    list_without_bell_seconds: Annotated[float, Field(gt=0, le=86400)] = 15
+    """The same while nobody has rung at this node yet: its first placement, or an old operator."""
     image_roots: Annotated[list[Path], Field(max_length=8)] = Field(
         default_factory=lambda: [Path("/var/lib/schedune/images")]
     )

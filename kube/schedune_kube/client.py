@@ -15,6 +15,7 @@ from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
 from schedune_kube.errors import (
     ApiUnavailableError,
+    FencedError,
     GoneError,
     NoAnswerError,
     UnauthorizedError,
@@ -59,6 +60,15 @@ class KubeClient:
         self._connections = shared or Connections(credentials)
         self._owned = None if shared else self._connections
         self._server_clock: ServerClock | None = None
+        self._may_write: Callable[[], bool] | None = None
+        self._write_s = REQUEST_SECONDS
+
+    def guard(self, may_write: Callable[[], bool], longest_s: float) -> None:
+        """Ask before every write from now on; one that was let through is given up after a time.
+
+        Without that time a write could land when the right to it is gone.
+        """
+        self._may_write, self._write_s = may_write, longest_s
 
     def server_time(self) -> datetime | None:
         """Return what the API server's clock says now; None: no answer has told yet."""
@@ -254,10 +264,12 @@ class KubeClient:
         content_type: str = "application/json",
         seconds: float | None = None,
     ) -> Raw:
-        timeout = aiohttp.ClientTimeout(total=seconds or REQUEST_SECONDS, sock_read=REQUEST_SECONDS)
+        longest_s = seconds or (REQUEST_SECONDS if method == "GET" else self._write_s)
+        timeout = aiohttp.ClientTimeout(total=longest_s, sock_read=REQUEST_SECONDS)
         encoded = json.dumps(body).encode() if body is not None else None
         try:
             async with self._connections.turns:
+                self._check_guard(method, path)
                 sent = time.monotonic()
                 async with self._request(
                     method, path, query or {}, encoded, content_type, timeout
@@ -287,6 +299,11 @@ class KubeClient:
         return self._connections.session.request(
             method, url, data=body, headers=headers, timeout=timeout
         )
+
+    def _check_guard(self, method: str, path: str) -> None:
+        """Ask as late as possible: waiting for our turn may have taken long."""
+        if method != "GET" and self._may_write is not None and not self._may_write():
+            raise FencedError(f"{method} {path}: not sent: we do not lead, or not for long enough")
 
     def _hear_clock(self, header: str | None, sent: float) -> None:
         heard = ServerClock.measured(header, sent, time.monotonic())

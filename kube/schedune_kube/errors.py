@@ -4,6 +4,7 @@ ApiError
 +-- ApiUnavailableError      no answer, or 5xx: try again later
 |   +-- NoAnswerError        no answer at all
 |   +-- TooManyRequestsError 429: try again after `retry_after_s`
++-- FencedError              nothing was sent: we may not write now
 +-- ApiStatusError           an answer that trying again does not change
 +-- InvalidError         400, 422: the body is wrong
 +-- UnauthorizedError    401: the credentials are not (or no longer) good
@@ -41,6 +42,10 @@ class NoAnswerError(ApiUnavailableError):
 
 class TooManyRequestsError(ApiUnavailableError):
     """The server asks for patience."""
+
+
+class FencedError(ApiError):
+    """Nothing was sent: whoever guards this client says that we may not write now."""
 
 
 class ApiStatusError(ApiError):

@@ -5,9 +5,11 @@ namespace that hides them from ``kubectl describe`` of cluster-scoped objects
 (reference/kubernetes.md 3.2, whose constants these are).
 """
 
+import asyncio
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +24,11 @@ _LOG: Final = logging.getLogger(__name__)
 _BURST: Final = 25.0
 _REFILL_S: Final = 300.0
 _MESSAGE_BYTES: Final = 1024
+_MOST_QUEUED: Final = 1000
+_MOST_BUCKETS: Final = 20_000
+"""Objects of which we remember how much was told."""
+_PAUSE_S: Final = 0.02
+"""Between two Events: never more than 50 a second, whatever else is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +111,33 @@ class EventRecorder:
         now = time.monotonic()
         tokens = min(_BURST, tokens + (now - seen) / _REFILL_S)
         self._buckets[uid] = (tokens - 1 if tokens >= 1 else tokens, now)
+        if len(self._buckets) > _MOST_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
         return tokens >= 1
+
+
+class QueuedEvents(EventRecorder):
+    """Tells of what happened behind the back of whoever decides: no write waits for an Event."""
+
+    def __init__(self, client: KubeClient, component: str, clock: Callable[[], datetime]) -> None:
+        super().__init__(client, component, clock)
+        self._queue: deque[tuple[Subject, Literal["Normal", "Warning"], str, str]] = deque()
+        self._filled = asyncio.Event()
+
+    async def record(
+        self, subject: Subject, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Take it down; where too much is to be told, the oldest news goes untold."""
+        if len(self._queue) >= _MOST_QUEUED:
+            self._queue.popleft()
+        self._queue.append((subject, kind, reason, message))
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Tell for ever, at a bounded rate."""
+        while True:
+            await self._filled.wait()
+            while self._queue:
+                await super().record(*self._queue.popleft())
+                await asyncio.sleep(_PAUSE_S)
+            self._filled.clear()

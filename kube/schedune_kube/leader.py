@@ -52,10 +52,16 @@ class Elector:
         self._identity = identity
         self._times = times
         self._clock = clock
+        self.acquired_at = float("-inf")
+        """When this term of office began, on our monotonic clock."""
+        self.succeeds = False
+        """Whether somebody led before us and did not hand over in order."""
         self._valid_until = float("-inf")
         self._seen_version = ""
         self._seen_at = 0.0
         self._changed = asyncio.Event()
+        self.tried = asyncio.Event()
+        """Set once we know, or could not learn, whether the Lease is free."""
 
     def leading(self, margin_s: float | None = None) -> bool:
         """Say whether we lead and will for another moment: asked before every write."""
@@ -77,11 +83,14 @@ class Elector:
                     await self._attempt()
             except (ApiError, TimeoutError) as error:
                 _LOG.warning("leader.attempt-failed", extra={"error": repr(error)})
+            if self.leading():
+                # Also after a renewal that came late: whoever stopped for want of margin waits.
+                self._changed.set()
             if self.leading() and not led:
                 _LOG.info(
                     "leader.acquired", extra={"epoch": self.epoch, "identity": self._identity}
                 )
-                self._changed.set()
+            self.tried.set()
             await asyncio.sleep(self._times.retry_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     async def release(self) -> None:
@@ -101,6 +110,7 @@ class Elector:
             lease = await self._client.get(LEASES, self._name, self._namespace)
         except NotFoundError:
             await self._client.create(LEASES, self._new(), self._namespace)
+            self._begin(time.monotonic(), succeeds=False)
             self._won(started, 1)
             return
         version = lease["metadata"]["resourceVersion"]
@@ -110,16 +120,23 @@ class Elector:
         ours = spec.get("holderIdentity") == self._identity and self.leading(0)
         if not ours and not self._is_free(spec, started):
             return
+        succeeds = bool(spec.get("holderIdentity"))
         spec["renewTime"] = render_micro_time(self._clock())
         if not ours:
-            spec["holderIdentity"] = self._identity
-            spec["acquireTime"] = spec["renewTime"]
-            spec["leaseDurationSeconds"] = self._times.duration_s
-            spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+            self._sign(spec)
         written = await self._client.replace(LEASES, self._name, lease, self._namespace)
         self._seen_version = written["metadata"]["resourceVersion"]
         self._seen_at = started
+        if not ours:
+            self._begin(time.monotonic(), succeeds=succeeds)
         self._won(started, int(spec.get("leaseTransitions") or 1))
+
+    def _sign(self, spec: Raw) -> None:
+        """Write ourselves into a Lease that is free: a new term of office."""
+        spec["holderIdentity"] = self._identity
+        spec["acquireTime"] = spec["renewTime"]
+        spec["leaseDurationSeconds"] = self._times.duration_s
+        spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
 
     def _is_free(self, spec: Raw, now: float) -> bool:
         """Say whether nobody holds it, or its holder was silent for a whole duration."""
@@ -128,6 +145,9 @@ class Elector:
         return now >= self._seen_at + int(
             spec.get("leaseDurationSeconds") or self._times.duration_s
         )
+
+    def _begin(self, moment: float, *, succeeds: bool) -> None:
+        self.acquired_at, self.succeeds = moment, succeeds
 
     def _won(self, started: float, epoch: int) -> None:
         self._valid_until = started + self._times.renew_deadline_s
@@ -147,3 +167,27 @@ class Elector:
                 "leaseTransitions": 1,
             },
         }
+
+
+class Fence:
+    """Lets writes through in one term of office only: asked right before each of them.
+
+    A leader that was stopped and wakes may find that it leads again, in another term; what
+    it decided in the former one must not be written any more.
+    """
+
+    def __init__(self, elector: Elector) -> None:
+        self._elector = elector
+        self._epoch: int | None = None
+
+    def open(self, epoch: int) -> None:
+        """Let writes through as long as this term lasts."""
+        self._epoch = epoch
+
+    def close(self) -> None:
+        """Let nothing through."""
+        self._epoch = None
+
+    def __call__(self) -> bool:
+        """Say whether a write may start now."""
+        return self._epoch == self._elector.epoch and self._elector.leading()

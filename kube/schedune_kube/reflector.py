@@ -7,6 +7,7 @@ reported as deleted; kopf's own watcher does not do that (reference/kopf.md 7.1)
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -44,6 +45,12 @@ class Reflector:
         """
         self.store: dict[Key, Raw] = {}
         self.synced = asyncio.Event()
+        self.listed_at = float("-inf")
+        """When the last list that was taken in was asked for, on our monotonic clock."""
+        self._listed = asyncio.Condition()
+        self._wanted = asyncio.Event()
+        """Set by whoever wants a list that is newer than the last."""
+        self._version = 0
         self._client = client
         self._resource = resource
         self._namespace = namespace
@@ -58,7 +65,7 @@ class Reflector:
             try:
                 version = await self._relist()
                 pause = _SHORTEST_S
-                await self._follow(version)
+                await self._follow_until_wanted(version)
             except GoneError:
                 continue
             except ApiError as error:
@@ -70,23 +77,53 @@ class Reflector:
                 await asyncio.sleep(max(patience, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
                 pause = min(pause * 2, _LONGEST_S)
 
+    async def listed_since(self, moment: float) -> None:
+        """Return once a list is taken in that was asked for after a moment (monotonic)."""
+        async with self._listed:
+            while self.listed_at < moment:
+                self._wanted.set()
+                await self._listed.wait()
+
     def absorb(self, item: Raw) -> None:
         """Hold an object that we just wrote, before the watch brings it, or a later one."""
         held = self.store.get(_key(item))
-        if held is None or int(_version(held)) < int(_version(item)):
+        if held is None or _number(held) < _number(item):
             self.store[_key(item)] = item
 
     async def _relist(self) -> str:
+        """Take in a whole list: what is not in it, and not newer than it, is gone."""
+        self._wanted.clear()
+        asked_at = time.monotonic()
         items, version = await self._client.list(
             self._resource, self._namespace, field_selector=self._selector
         )
+        # A count that went backwards is another history (a restored etcd): nothing is newer.
+        newest = int(version) if int(version) >= self._version else None
+        self._version = int(version)
         listed = {_key(item): item for item in items}
         for key in [key for key in self.store if key not in listed]:
-            self._forget(key)
+            if newest is None or _number(self.store[key]) <= newest:
+                self._forget(key)
         for key, item in listed.items():
-            self._keep(key, item)
+            if newest is None or not self._is_older(key, item):
+                self._keep(key, item)
         self.synced.set()
+        async with self._listed:
+            self.listed_at = asked_at
+            self._listed.notify_all()
         return version
+
+    async def _follow_until_wanted(self, version: str) -> None:
+        follow = asyncio.create_task(self._follow(version))
+        wanted = asyncio.create_task(self._wanted.wait())
+        try:
+            await asyncio.wait({follow, wanted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (follow, wanted):
+                task.cancel()
+            ended, _ = await asyncio.gather(follow, wanted, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended
 
     async def _follow(self, version: str) -> None:
         stream = self._client.watch(
@@ -96,10 +133,18 @@ class Reflector:
             item: Raw = event["object"]
             if event["type"] == "BOOKMARK":
                 continue
+            key = _key(item)
             if event["type"] == "DELETED":
-                self._forget(_key(item))
-            else:
-                self._keep(_key(item), item)
+                held = self.store.get(key)
+                # What we wrote ourselves may be here before the end of what it replaces.
+                if held is not None and held["metadata"]["uid"] == item["metadata"]["uid"]:
+                    self._forget(key)
+            elif not self._is_older(key, item):
+                self._keep(key, item)
+
+    def _is_older(self, key: Key, item: Raw) -> bool:
+        held = self.store.get(key)
+        return held is not None and _number(item) < _number(held)
 
     def _keep(self, key: Key, item: Raw) -> None:
         known = self.store.get(key)
@@ -121,3 +166,8 @@ def _key(item: Raw) -> Key:
 
 def _version(item: Raw) -> str:
     return str(item["metadata"].get("resourceVersion"))
+
+
+def _number(item: Raw) -> int:
+    """Read a version as a number: all objects of a server share one count."""
+    return int(_version(item))

@@ -42,6 +42,7 @@ NODETRUTHS: Final = Resource("schedune.io", "v1alpha1", "nodetruths", "NodeTruth
 NODES: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 PODS: Final = Resource("", "v1", "pods", "Pod", namespaced=True)
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+CONFIGMAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
 SECRETS: Final = Resource("", "v1", "secrets", "Secret", namespaced=True)
 EVENTS: Final = Resource("", "v1", "events", "Event", namespaced=True)
 SERVICEACCOUNTS: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True)
@@ -55,6 +56,9 @@ VALIDATINGWEBHOOKS: Final = Resource(
     "validatingwebhookconfigurations",
     "ValidatingWebhookConfiguration",
     namespaced=False,
+)
+PRIORITYCLASSES: Final = Resource(
+    "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False
 )
 CRDS: Final = Resource(
     "apiextensions.k8s.io",

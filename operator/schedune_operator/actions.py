@@ -7,36 +7,40 @@ from schedune.api.vmplacement import FINALIZER, Evidence, VMPlacement, VMPlaceme
 from schedune.api.vmworkload import Architecture, LaunchMode, VMWorkload
 from schedune.codes.summary import WORKLOAD_GONE
 from schedune.decision.digest import digest_of
-from schedune.decision.evaluation import evaluation_of
-from schedune.decision.explanation import Explanation
-from schedune.decision.reservation import claim_for
+from schedune.decision.placing import Placing
 from schedune.launch.resolve import resolve_launch
 from schedune.lifecycle.disks import disks_to_remove
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import ConflictError, NotFoundError
+from schedune_kube.errors import (
+    AlreadyExistsError,
+    ApiStatusError,
+    ConflictError,
+    FencedError,
+    NotFoundError,
+    TooManyRequestsError,
+)
+from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS
+from schedune_operator.world import World
 
 
-def placement_body(
-    workload: VMWorkload, explanation: Explanation, row: int, *, attempt: int, epoch: int
-) -> Raw:
+def placement_body(workload: VMWorkload, placing: Placing, *, attempt: int, epoch: int) -> Raw:
     """Return the binding of a workload to the chosen node."""
-    decision = explanation.decision
-    node, backend = decision.node(row), decision.backend_on(row)
+    node, backend, intent = placing.node, placing.backend, placing.intent
     if node.facts is None:
         raise LookupError(f"{node.name} was chosen without facts")
     spec = VMPlacementSpec(
         attempt=attempt,
         backend=backend,
-        claim=claim_for(decision, row),
-        evidence=_evidence(explanation, row, epoch),
-        launch=resolve_launch(decision.intent, Architecture(node.facts.architecture), backend),
+        claim=placing.claim,
+        evidence=_evidence(placing, epoch),
+        launch=resolve_launch(intent, Architecture(node.facts.architecture), backend),
         mode=workload.spec.launch_mode,
         node_name=node.name,
         node_uid=node.uid,
         workload=WorkloadRef(
             generation=workload.metadata.generation,
-            namespace_uid=decision.intent.namespace_uid or None,
+            namespace_uid=intent.namespace_uid or None,
             uid=workload.metadata.uid,
             restart_token=workload.spec.restart_token,
         ),
@@ -56,15 +60,13 @@ def placement_body(
     }
 
 
-def _evidence(explanation: Explanation, row: int, epoch: int) -> Evidence:
-    decision = explanation.decision
-    explained = evaluation_of(explanation).model_dump(mode="json", exclude={"time"})
+def _evidence(placing: Placing, epoch: int) -> Evidence:
     return Evidence(
-        truth_digest=decision.node(row).digest or "",
-        decision_digest=digest_of(explained),
-        score=int(decision.scores[row]),
-        decision_time=decision.now,
-        machine_id=decision.node(row).machine_id or None,
+        truth_digest=placing.node.digest or "",
+        decision_digest=digest_of(placing.evaluation.model_dump(mode="json", exclude={"time"})),
+        score=placing.score,
+        decision_time=placing.evaluation.time,
+        machine_id=placing.node.machine_id or None,
         operator_epoch=epoch,
     )
 
@@ -78,6 +80,24 @@ def _owner(workload: VMWorkload) -> Raw:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+async def create(client: KubeClient, world: World, key: Key, body: Raw) -> bool:
+    """Create a placement: its name makes sure that there is only one. Return whether it is ours.
+
+    Raises:
+        ApiError: it was not made, or nobody knows; then what it would hold stays counted.
+    """
+    try:
+        created = await client.create(VMPLACEMENTS, body, key[0])
+    except AlreadyExistsError:
+        world.give_up(key)
+        return False
+    except (ApiStatusError, FencedError, TooManyRequestsError):
+        world.give_up(key)  # after any other error it may be there all the same
+        raise
+    world.absorb(created)
+    return True
 
 
 async def order_stop(client: KubeClient, placement: VMPlacement, reason: str, grace_s: int) -> None:

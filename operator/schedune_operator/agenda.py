@@ -1,78 +1,182 @@
-"""Which workloads are looked at in a turn: all but those that wait for a change elsewhere.
+"""Who is looked at, and when: those whom a change concerns, and now and then everybody.
 
-A workload that no node can run is looked at again when it or what bears its name changed,
-when its deadline comes, or when something that stood in its way on some node is another.
+A workload is looked at when it or what bears its name changed, when its time comes, when
+its node falls silent or is ordered about, and, while no node can run it, when one becomes
+able to. What merely changes the explanation of one that waits is told with less hurry.
 """
 
+import heapq
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from schedune.api.scheduling_policy import SchedulingPolicy
-from schedune.decision.decide import Decision
 from schedune.decision.waiting import Waiting
+from schedune.fleet.fleet import Fleet
+from schedune.launch.intent import Intent
 from schedune_kube.client import Raw
 from schedune_kube.reflector import Key
 from schedune_operator.cache import WorkloadCache
+from schedune_operator.lanes import Lanes
 from schedune_operator.world import World
 
-
-@dataclass(slots=True)
-class _Sleeper:
-    seen: tuple[str, str] | None = None
-    """Versions of the workload and of its placement that were looked at."""
-    due: datetime | None = None
+_AFTER_DEADLINE_S: Final = 1.0
+"""Times in conditions are whole seconds."""
+_SHORTEST_S: Final = 0.5
+_LONGEST_S: Final = 60.0
+_IDLY: Final = 50
+"""So many are looked at in a tick without any cause: what was lost somewhere is found so."""
+_RETELL_S: Final = 2.0
+"""An explanation that is another is told no more often than this."""
 
 
 @dataclass
 class Agenda:
-    """Knows who waits for the fleet."""
+    """Knows who is to be looked at."""
 
     world: World
     cache: WorkloadCache
     policy: SchedulingPolicy
-    _sleepers: dict[Key, _Sleeper] = field(default_factory=dict, init=False)
+    monotonic: Callable[[], float] = time.monotonic
+    lanes: Lanes = field(default_factory=Lanes, init=False)
     _waiting: Waiting[Key] = field(init=False)
+    _seen: dict[Key, tuple[str, str]] = field(default_factory=dict, init=False)
+    """Versions of the workload and of its placement that were looked at."""
+    _forced: set[Key] = field(default_factory=set, init=False)
+    """To be looked at though neither is another."""
+    _in_hand: set[Key] = field(default_factory=set, init=False)
+    _again: set[Key] = field(default_factory=set, init=False)
+    """In hand, and to be looked at again after that."""
+    _due: list[tuple[float, Key]] = field(default_factory=list, init=False)
+    _failures: dict[Key, int] = field(default_factory=dict, init=False)
+    _retold_at: float = field(default=float("-inf"), init=False)
+    _round: Iterator[Key] = field(default_factory=lambda: iter(()), init=False)
 
     def __post_init__(self) -> None:
         self._waiting = Waiting(self.policy)
 
-    def wait_for_fleet(self, key: Key, decision: Decision, due: datetime | None) -> None:
+    # --- what happened ---------------------------------------------------------------
+
+    def note(self, key: Key) -> None:
+        """Say that a workload, or what bears its name, may have changed."""
+        if key in self._in_hand:
+            self._again.add(key)
+            return
+        raw = self.cache.workloads.get(key)
+        if raw is not None and key not in self.world.placements.store:
+            self.lanes.want_node(key, (-self.world.priorities.of(raw), _created(raw)))
+        else:
+            self.lanes.have_news(key)
+
+    def force(self, keys: Iterable[Key]) -> None:
+        """Look at these whether or not they changed, in the order of their names."""
+        for key in sorted(keys):
+            self._forced.add(key)
+            self.note(key)
+
+    def note_node(self, name: str) -> None:
+        """Say that what is ordered about a node is another."""
+        self.force(self.world.tenants.on(name))
+
+    def note_priorities(self) -> None:
+        """Say that a PriorityClass is another: who wants a node is ordered anew."""
+        placed = self.world.placements.store
+        self.force([key for key in self.cache.workloads if key not in placed])
+
+    def look_again(self, key: Key, after_s: float) -> None:
+        """Look at a workload in a while, whether or not it changes."""
+        heapq.heappush(self._due, (self.monotonic() + after_s, key))
+
+    def wait_for_fleet(
+        self, key: Key, fleet: Fleet, intent: Intent, now: datetime, due: datetime | None
+    ) -> None:
         """Let a workload sleep that no node can run: until its deadline, or until it is woken."""
-        self._waiting.keep(key, decision.fleet, decision.intent, decision.now)
-        self._sleepers[key] = _Sleeper(due=due)
+        self._waiting.keep(key, fleet, intent, now)
+        if due is not None:
+            left_s = (due - now).total_seconds()
+            self.look_again(key, max(left_s, 0.0) + _AFTER_DEADLINE_S)
 
-    def pick(self, now: datetime) -> list[Key]:
-        """Return those that are to be looked at now, in their order."""
-        woken = self._waiting.woken(self.world.fleet(), now)
-        keys = sorted({*self.cache.workloads, *self.world.placements.store})
-        for gone in self._sleepers.keys() - keys:
-            self.begin(gone)
-        return [key for key in keys if key in woken or not self._may_sleep(key, now)]
+    def wake_all(self) -> None:
+        """Look at everything: whoever led before may have done anything."""
+        self._waiting = Waiting(self.policy)
+        self._seen.clear()
+        self._due.clear()
+        self.force({*self.cache.workloads, *self.world.placements.store})
 
-    def _may_sleep(self, key: Key, now: datetime) -> bool:
-        sleeper = self._sleepers.get(key)
-        if sleeper is None or sleeper.seen != self._versions(key):
-            return False
-        return sleeper.due is None or now <= sleeper.due
+    # --- who is next -----------------------------------------------------------------
+
+    def turn(self, now: datetime) -> None:
+        """Bring in whom the fleet and the time concern."""
+        moment = self.monotonic()
+        while self._due and self._due[0][0] <= moment:
+            self.force([heapq.heappop(self._due)[1]])
+        changed = self._waiting.woken(self.world.fleet(), now)
+        self.force(self._waiting.freed)
+        if changed and moment - self._retold_at >= _RETELL_S:
+            self._retold_at = moment
+            self.force(changed)
+
+    def tick(self) -> None:
+        """Bring in whose node fell silent or came back, and a few without any cause."""
+        self.force(self.world.tenants.turned(self.world.is_silent))
+        for _ in range(_IDLY):
+            key = next(self._round, None)
+            if key is None:
+                self._round = iter({**self.cache.workloads, **self.world.placements.store})
+                return
+            if not self._waiting_for_fleet(key):
+                self.force([key])
+
+    def _waiting_for_fleet(self, key: Key) -> bool:
+        return key in self._waiting
+
+    def pop(self) -> Key | None:
+        """Return who is to be looked at now; None: nobody."""
+        while (key := self.lanes.pop()) is not None:
+            if key in self._forced or self._seen.get(key) != self._versions(key):
+                return key
+        return None
 
     def begin(self, key: Key) -> tuple[str, str]:
         """Say that a workload is looked at; it sleeps again only if it is told to meanwhile."""
-        self._sleepers.pop(key, None)
+        self._forced.discard(key)
         self._waiting.drop(key)
+        self._in_hand.add(key)
         return self._versions(key)
 
     def end(self, key: Key, began: tuple[str, str]) -> None:
         """Say that the look is over: what we wrote ourselves meanwhile is no news."""
-        sleeper = self._sleepers.get(key)
-        if sleeper is not None:
-            workload, placement = began
-            now = self._versions(key)[0]
-            sleeper.seen = (now if now == self.cache.ours.get(key) else workload, placement)
+        self._failures.pop(key, None)
+        now = self._versions(key)
+        ours = self.cache.ours.get(key), self.world.ours.get(key)
+        self._seen[key] = (
+            now[0] if now[0] == ours[0] else began[0],
+            now[1] if now[1] == ours[1] else began[1],
+        )
+        if now == ("", ""):
+            self._forget(key)
+        self._let_go(key)
 
-    def wake_all(self) -> None:
-        """Look at everything in the next turn."""
-        self._sleepers.clear()
-        self._waiting = Waiting(self.policy)
+    def fail(self, key: Key, patience_s: float = 0.0) -> None:
+        """Say that the look went wrong: it is repeated, later each time."""
+        self._seen.pop(key, None)
+        count = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(_SHORTEST_S * 2 ** min(count - 1, 16), _LONGEST_S)
+        self.look_again(key, max(patience_s, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
+        self._let_go(key)
+
+    def _let_go(self, key: Key) -> None:
+        self._in_hand.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.note(key)
+
+    def _forget(self, key: Key) -> None:
+        self._seen.pop(key, None)
+        self._forced.discard(key)
 
     def _versions(self, key: Key) -> tuple[str, str]:
         return (
@@ -83,3 +187,7 @@ class Agenda:
 
 def _version(raw: Raw | None) -> str:
     return str(raw["metadata"]["resourceVersion"]) if raw is not None else ""
+
+
+def _created(raw: Raw) -> str:
+    return str(raw["metadata"].get("creationTimestamp", ""))

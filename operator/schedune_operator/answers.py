@@ -6,12 +6,9 @@ from dataclasses import replace
 from schedune.api.text import WIDTH, plain_line
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import LaunchMode, VMWorkloadStatus
-from schedune.codes import placement as placement_codes
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason
-from schedune.decision.evaluation import evaluation_of
-from schedune.decision.explanation import Explanation
-from schedune.decision.why import why_lines
+from schedune.decision.placing import Nowhere
 from schedune.lifecycle.situation import Claim, Situation
 from schedune_operator.history import failed_before_guest
 from schedune_operator.replacement import Order
@@ -95,7 +92,7 @@ def waiting_for(placement: VMPlacement, held: VMWorkloadStatus) -> Answer:
 
 
 def unplaced(
-    explanation: Explanation, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
+    told: Nowhere, claim: Claim, held: VMWorkloadStatus, *, stalled: bool = False
 ) -> Answer:
     """Tell that there is no placement, and everything that stands in its way."""
     situation = Situation(
@@ -103,16 +100,6 @@ def unplaced(
         scheduled=Claim("False", claim.row, claim.message),
         launched=Claim("False", claim.row, ""),
         stalled=stalled,
-        why=why_lines(explanation),
+        why=told.why,
     )
-    return Answer(situation, evaluation_of(explanation), None, held.history)
-
-
-def backing_off(explanation: Explanation) -> Reason | None:
-    """Return why the wait is short, where a recent failure is all that stands against a node."""
-    for row in explanation.rejected[:1].tolist():
-        causes = explanation.causes(row)
-        if [cause.reason.row for cause in causes] == [placement_codes.RECENT_FAILURE]:
-            reason = causes[0].reason
-            return Reason(codes.BACKING_OFF, reason.subject, f"within {reason.required}")
-    return None
+    return Answer(situation, told.evaluation, None, held.history)

@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,14 +14,16 @@ import kopf
 
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
-from schedune_kube.events import EventRecorder, Subject
-from schedune_kube.leader import Elector, LeaderTimes
+from schedune_kube.events import QueuedEvents, Subject
+from schedune_kube.leader import Elector, Fence, LeaderTimes
 from schedune_kube.metrics import RequestMetrics, new_registry
-from schedune_kube.reflector import Key
+from schedune_kube.reflector import Key, Reflector
 from schedune_kube.resources import LEASES
 from schedune_kube.settings import SettingsError, kubernetes_of_pod
 from schedune_operator.admission.webhook import Webhook
 from schedune_operator.agenda import Agenda
+from schedune_operator.auditor import Auditor
+from schedune_operator.bells import Bells
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing
@@ -69,6 +71,8 @@ class Operator:
     elector: Elector
     judge: TruthJudge
     loop: SchedulingLoop
+    events: QueuedEvents
+    bells: Bells
     webhook: Webhook | None
     meter: Meter
 
@@ -76,13 +80,16 @@ class Operator:
         """Return what has to run, by name."""
         settings = self.loop.settings
         return {
-            "nodes": self.world.nodes.run(),
-            "truths": self.world.truths.run(),
-            "placements": self.world.placements.run(),
+            "elector": self.elector.run(),
+            "nodes": self._mirror(self.world.nodes),
+            "truths": self._mirror(self.world.truths),
+            "placements": self._mirror(self.world.placements),
+            "priorities": self.world.priorities.mirror.run(),
             "namespaces": self.world.namespaces.mirror.run(),
             "heartbeats": self.world.follow_heartbeats(settings.lease_poll_seconds),
-            "elector": self.elector.run(),
             "judge": self.judge.run(settings.tick_seconds),
+            "events": self.events.run(),
+            "bells": self.bells.run(),
             "loop": self.loop.run(),
         } | ({"webhook": self.webhook.run()} if self.webhook else {})
 
@@ -98,6 +105,11 @@ class Operator:
             settings.expire_seconds,
         )
 
+    async def _mirror(self, mirror: Reflector) -> None:
+        """Mirror for ever; a list that begins after the Lease is ours need not be repeated."""
+        await self.elector.tried.wait()
+        await mirror.run()
+
 
 def assemble(
     client: KubeClient,
@@ -108,22 +120,20 @@ def assemble(
     """Put the operator together; the leader's Lease has a client of its own."""
     cache, meter = WorkloadCache(), meter or Meter()
     world = World(client, cache.changed.set, cache.labels_of, clock)
-
-    def note(key: Key) -> None:
-        world.note_placement(key)
-        meter.noticed(key, cache.workloads.get(key))
-
-    cache.on_note = note
     elector = _elector(lease_client, settings)
+    fence = Fence(elector)
+    client.guard(fence, settings.leader.margin_seconds)
     agenda = Agenda(world, cache, settings.policy)
-    events = EventRecorder(client, MANAGER, clock)
+    bells = Bells(client, world, fence)
+    _wire(cache, world, agenda, bells, meter)
+    events = QueuedEvents(client, MANAGER, clock)
     drains = Drains(world, settings.policy, clock, settings.drain_at_once)
     judge = TruthJudge(
         client=client,
         world=world,
         events=events,
         clock=clock,
-        leading=elector.leading,
+        leading=fence,
         lease=Subject(LEASES, MANAGER, NAMESPACE, ""),
         deaf_after_s=deaf_after_s(settings),
         expire_s=settings.expire_seconds,
@@ -143,13 +153,45 @@ def assemble(
         drains,
         meter,
     )
-    loop = SchedulingLoop(client, settings, cache, world, elector, reconciler, agenda, clock, meter)
+    loop = SchedulingLoop(
+        client=client,
+        settings=settings,
+        cache=cache,
+        world=world,
+        elector=elector,
+        fence=fence,
+        reconciler=reconciler,
+        agenda=agenda,
+        auditor=Auditor(client, world, settings.policy),
+        bells=bells,
+        clock=clock,
+        meter=meter,
+    )
     webhook = None
     if settings.admission is not None:
-        webhook = Webhook(
-            client, world, settings.admission, settings.policy, clock, elector.leading
-        )
-    return Operator(cache, world, elector, judge, loop, webhook, meter)
+        # Answers, and its authority, are every operator's: ``client`` writes for the leader only.
+        webhook = Webhook(lease_client, world, settings.admission, settings.policy, clock, fence)
+    return Operator(cache, world, elector, judge, loop, events, bells, webhook, meter)
+
+
+def _wire(cache: WorkloadCache, world: World, agenda: Agenda, bells: Bells, meter: Meter) -> None:
+    """Let whoever hears of a change tell whom it concerns."""
+
+    def note_workload(key: Key) -> None:
+        world.note_placement(key)
+        meter.noticed(key, cache.workloads.get(key))
+        agenda.note(key)
+
+    cache.on_note = note_workload
+
+    def note_placement(key: Key) -> None:
+        agenda.note(key)
+        bells.note(key)
+
+    world.on_placement = note_placement
+    world.on_absorb = bells.note
+    world.on_node = agenda.note_node
+    world.priorities.on_change = agenda.note_priorities
 
 
 def deaf_after_s(settings: OperatorSettings) -> float:
@@ -160,7 +202,7 @@ def deaf_after_s(settings: OperatorSettings) -> float:
 async def run_operator(settings: OperatorSettings) -> None:
     """Run until SIGTERM; any member that fails ends the process, which is then restarted."""
     credentials = credentials_of(settings)
-    stop, kopf_is_up = asyncio.Event(), asyncio.Event()
+    stop, kopf_is_up, kopf_stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
     meter = Meter(new_registry(os.environ.get("SCHEDUNE_REVISION", "")))
     requests = RequestMetrics(meter.registry).meter(credentials.server, meter.asked)
     async with (
@@ -172,7 +214,7 @@ async def run_operator(settings: OperatorSettings) -> None:
             operator.reading(),
             meter,
             settings,
-            client,
+            lease_client,
             name=MANAGER,
             follows_workloads=kopf_is_up.is_set,
             deaf_after_s=deaf_after_s(settings),
@@ -181,20 +223,31 @@ async def run_operator(settings: OperatorSettings) -> None:
             operator.members()
             | seen
             | {
-                "kopf": _run_kopf(credentials, operator.cache, stop, kopf_is_up),
+                "kopf": _run_kopf(credentials, operator.cache, kopf_stop, kopf_is_up),
                 "signals": _take_signals(stop, kopf_is_up),
             }
         )
         members = [asyncio.create_task(one, name=name) for name, one in running.items()]
-        await _until_stopped(members, stop)
+        await _until_stopped(members, stop, kopf_stop, operator.loop.drain)
         await operator.elector.release()
 
 
-async def _until_stopped(members: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    """Wait for SIGTERM or for a member that ends; then end them all."""
+async def _until_stopped(
+    members: list[asyncio.Task[None]],
+    stop: asyncio.Event,
+    kopf_stop: asyncio.Event,
+    drain: Callable[[], Awaitable[None]],
+) -> None:
+    """Wait for SIGTERM or for a member that ends; then end them all.
+
+    At SIGTERM what is under way lands first; kopf, which cancels what it does not know, ends last.
+    """
     waiter = asyncio.create_task(stop.wait())
     done, pending = await asyncio.wait([*members, waiter], return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        await drain()
     stop.set()
+    kopf_stop.set()
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)

@@ -51,10 +51,14 @@ class WorkloadCache:
 
     def replace_all(self, items: list[Raw], version: str) -> None:
         """Take in a whole list: what is not in it, and not newer than it, is gone."""
-        newer = {key: raw for key, raw in self.workloads.items() if _version(raw) > int(version)}
+        before = self.workloads
+        newer = {key: raw for key, raw in before.items() if _version(raw) > int(version)}
         listed = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items}
         self.workloads = listed | newer
         self.ours = {key: one for key, one in self.ours.items() if key in self.workloads}
+        for key in {*before, *self.workloads}:
+            if before.get(key) is not self.workloads.get(key):
+                self.on_note(key)
         self.changed.set()
 
     def _is_older(self, key: Key, raw: Raw) -> bool:

@@ -59,7 +59,7 @@ class Drains:
         )
         self._stuck.pop(key, None)
         leaves = stop is not None and stop.reason == codes.DRAIN_MOVES.reason
-        if not leaves and not self._is_draining(node):
+        if not leaves and not self.is_draining(node):
             return Order()
         if key in self._held:
             return Order(stop=codes.DRAIN_MOVES, told=self._held[key])
@@ -86,7 +86,8 @@ class Drains:
         self._stuck[key] = told
         return Order(stays=told)
 
-    def _is_draining(self, node_name: str) -> bool:
+    def is_draining(self, node_name: str) -> bool:
+        """Say whether the VMs of a node have to leave it."""
         truth = self.world.truth(node_name)
         return truth is not None and truth.spec.scheduling is Scheduling.DRAINING
 

@@ -55,6 +55,10 @@ class Fencing:
             return nothing if is_gone else None
         return judge_fence(sighting)
 
+    def watches(self, placement: VMPlacement) -> bool:
+        """Say whether somebody asserts that the machine of a placement, or its VM, is off."""
+        return placement.spec.node_uid in self._asserted or read_release(placement) is not None
+
     def _assertion(self, node_name: str, node_uid: str) -> Assertion | None:
         node = self._world.nodes.store.get(("", node_name))
         if node is None or node["metadata"]["uid"] != node_uid:

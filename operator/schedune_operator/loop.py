@@ -1,27 +1,38 @@
-"""The scheduling loop: one place that decides, awake when something changed."""
+"""The scheduling loop: one place that decides, awake when something changed.
+
+Decisions are made one after another, against one fleet in which everything counts that
+was decided before; their writes are under way side by side, a bounded number of them.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from schedune_kube.client import KubeClient
-from schedune_kube.errors import ApiError
-from schedune_kube.leader import Elector
+from schedune_kube.errors import ApiError, ApiUnavailableError, FencedError, TooManyRequestsError
+from schedune_kube.leader import Elector, Fence
+from schedune_kube.reflector import Key
 from schedune_kube.resources import VMWORKLOADS
 from schedune_operator.agenda import Agenda
+from schedune_operator.auditor import Auditor
+from schedune_operator.bells import Bells
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.seen.meter import Meter
 from schedune_operator.settings import OperatorSettings
+from schedune_operator.slots import Slots
 from schedune_operator.world import World
 
 _LOG: Final = logging.getLogger(__name__)
-_GATHER_SECONDS: Final = 0.02
+_GATHER_S: Final = 0.02
 """Changes that come together are looked at together."""
+_TURN_S: Final = 0.05
+"""While there is work, the fleet and the time are asked so often whom else they concern."""
 
 
 @dataclass
@@ -33,72 +44,150 @@ class SchedulingLoop:
     cache: WorkloadCache
     world: World
     elector: Elector
+    fence: Fence
     reconciler: Reconciler
     agenda: Agenda
+    auditor: Auditor
+    bells: Bells
     clock: Callable[[], datetime]
     meter: Meter = field(default_factory=Meter)
+    _slots: Slots = field(default_factory=Slots)
+    _work: set[asyncio.Task[None]] = field(default_factory=set)
+    _leaving: bool = False
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _swept_at: float = field(default=float("-inf"))
+    _ticked_at: float = field(default=float("-inf"))
+    _turned_at: float = field(default=float("-inf"))
 
     async def run(self) -> None:
-        """Lead, decide, and when leadership is lost wait for it again, for ever."""
-        await self.world.wait_until_synced()
-        while True:
+        """Lead, decide, and when leadership is lost wait for it again, until we leave."""
+        while not self._leaving:
             await self.elector.wait_until_leading()
-            await self._cross_barrier()
-            while self.elector.leading():
-                await self._turn()
-                await self._rest()
+            epoch = self.elector.epoch
+            try:
+                await self._cross_barrier()
+                if self.elector.epoch != epoch or not self.elector.leading():
+                    continue
+                self.fence.open(epoch)
+                self.bells.ring_again()
+                _LOG.info("loop.leads", extra={"epoch": epoch, "waiting": len(self.agenda.lanes)})
+                await self._lead()
+            except ApiError as error:
+                _LOG.warning("barrier.interrupted", extra={"error": str(error)})
+                await asyncio.sleep(self.settings.leader.retry_seconds)
+            finally:
+                self.fence.close()
+                await self._end_work()
+                self._idle.set()
+
+    async def drain(self) -> None:
+        """Begin nothing more, and let what was begun end: the process leaves in order."""
+        self._leaving = True
+        self.cache.changed.set()
+        if self.fence():
+            self._idle.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.leader.margin_seconds):
+                    await self._idle.wait()
 
     async def _cross_barrier(self) -> None:
-        """Let a former leader's last writes land, then look at everything anew."""
-        await asyncio.sleep(self.settings.leader.margin_seconds)
-        self._swept_at = float("-inf")
+        """Let a former leader's last writes land, see them all, look at everything anew.
+
+        Raises:
+            ApiError: not everything could be seen.
+        """
+        if self.elector.succeeds:
+            await asyncio.sleep(self.settings.leader.margin_seconds)
+        since = time.monotonic() if self.elector.succeeds else self.elector.acquired_at
+        mirrors = (self.world.placements, self.world.nodes, self.world.truths)
+        await asyncio.gather(*(one.listed_since(since) for one in mirrors), self._sweep())
+        await self.world.heartbeats.synced.wait()
+        self.world.give_up_all()
+        await self.world.catch_up()
+        self.agenda.wake_all()
+
+    async def _lead(self) -> None:
+        while self.fence() and not self._leaving:
+            await self._look_around()
+            key = self.agenda.pop()
+            if key is None:
+                await self._rest()
+                continue
+            await self._slots.take()
+            task = asyncio.create_task(self._look_at(key))
+            self._work.add(task)
+            task.add_done_callback(self._work.discard)
+            # It decides before the next one does: the order of the agenda is that of the fleet.
+            await asyncio.sleep(0)
+        if self._leaving and self._work:
+            await asyncio.wait(self._work, timeout=self.settings.leader.margin_seconds)
+
+    async def _end_work(self) -> None:
+        """End what was begun: nothing of a term of office outlives it."""
+        for task in list(self._work):
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
 
     async def _rest(self) -> None:
+        left_s = self._ticked_at + self.settings.tick_seconds - time.monotonic()
         try:
-            async with asyncio.timeout(self.settings.tick_seconds):
+            async with asyncio.timeout(max(left_s, 0.0)):
                 await self.cache.changed.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(_GATHER_SECONDS)
-
-    async def _turn(self) -> None:
         self.cache.changed.clear()
+        await asyncio.sleep(_GATHER_S)
+        self._turned_at = float("-inf")
+
+    async def _look_around(self) -> None:
+        """Ask the fleet and the time whom they concern, if that was not just asked."""
+        now = time.monotonic()
+        if now - self._turned_at < _TURN_S:
+            return
+        self._turned_at = now
         try:
-            await self._sweep_if_due()
-            keys = self.agenda.pick(self.clock())
+            await self.world.catch_up()
+            self.agenda.turn(self.clock())
+            if now - self._ticked_at >= self.settings.tick_seconds:
+                self._ticked_at = now
+                self.agenda.tick()
+                await self.auditor.audit()
+            if now - self._swept_at >= self.settings.sweep_seconds:
+                await self._sweep()
         except ApiError as error:
             _LOG.warning("loop.interrupted", extra={"error": str(error)})
-            return
         except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
             _LOG.exception("loop.failed")
             return
-        self.meter.queued(len(keys))
-        for key in keys:
-            if not self.elector.leading():
-                return
-            with self.meter.look():
-                await self._look_at(key)
+        self.meter.queued(len(self.agenda.lanes))
 
-    async def _look_at(self, key: tuple[str, str]) -> None:
+    async def _look_at(self, key: Key) -> None:
         """Reconcile one workload; an error of one stops no other."""
-        raw = self.cache.workloads.get(key)
+        asked_for_patience = False
         began = self.agenda.begin(key)
         try:
-            await self.reconciler.reconcile(key, raw)
-            self.agenda.end(key, began)
+            with self.meter.look():
+                await self.reconciler.reconcile(key, self.cache.workloads.get(key))
         except ApiError as error:
-            _LOG.warning(
-                "workload.interrupted", extra={"workload": "/".join(key), "error": str(error)}
-            )
+            asked_for_patience = isinstance(error, TooManyRequestsError)
+            patience = error.retry_after_s if isinstance(error, ApiUnavailableError) else 0.0
+            self.agenda.fail(key, patience)
+            if not isinstance(error, FencedError):
+                told = {"workload": "/".join(key), "error": str(error)}
+                _LOG.warning("workload.interrupted", extra=told)
         except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
+            self.agenda.fail(key)
             _LOG.exception("workload.failed", extra={"workload": "/".join(key)})
+        except asyncio.CancelledError:
+            self.agenda.fail(key)
+            raise
+        else:
+            self.agenda.end(key, began)
+        finally:
+            self._slots.give_back(asked_for_patience=asked_for_patience)
 
-    async def _sweep_if_due(self) -> None:
-        """Look at everything now and then, for what a watch may have lost."""
-        now = time.monotonic()
-        if now - self._swept_at >= self.settings.sweep_seconds:
-            items, version = await self.client.list(VMWORKLOADS)
-            self.cache.replace_all(items, version)
-            self.agenda.wake_all()
-            self._swept_at = now
+    async def _sweep(self) -> None:
+        """List all workloads anew, for what a watch may have lost."""
+        self._swept_at = time.monotonic()
+        items, version = await self.client.list(VMWORKLOADS)
+        self.cache.replace_all(items, version)

@@ -1,38 +1,38 @@
 """One workload: look at it, at its placement and at the fleet, and do the next thing."""
 
 import logging
+import textwrap
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from pydantic import ValidationError
 
 from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.text import WIDTH
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, LaunchMode, RunState, VMWorkload, VMWorkloadStatus
 from schedune.codes import fencing as fencing_codes
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason
-from schedune.decision.decide import decide
-from schedune.decision.evaluation import evaluation_of
-from schedune.decision.explanation import Explanation
-from schedune.decision.sentence import headline
-from schedune.decision.why import why_lines
+from schedune.decision.placing import Nowhere, Placer, Placing
+from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune.launch.resolve import resolve_launch
 from schedune.lifecycle.disks import disks_to_remove
 from schedune.lifecycle.mirror import changed_fields, mirror
 from schedune.lifecycle.situation import Claim, Situation, deadline_of, is_overdue
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import AlreadyExistsError, ConflictError, NotFoundError
+from schedune_kube.errors import ConflictError, NotFoundError
 from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.reflector import Key
 from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
 from schedune_operator import actions
 from schedune_operator.agenda import Agenda
 from schedune_operator.answers import (
-    backing_off,
     on_its_way_out,
     refused,
     tell_order,
@@ -65,6 +65,10 @@ _BAD_NEWS: Final = (
     codes.NO_ELIGIBLE_NODE, codes.NODE_SILENT, fencing_codes.NODE_FENCED,
     fencing_codes.FENCE_CONTRADICTED, fencing_codes.VM_RELEASED,
 )  # fmt: skip
+_RETELL_S: Final = 3.0
+"""An explanation that was made for another who asked the same is made anew after this."""
+_WATCH_S: Final = 2.0
+"""A VM that is to leave its node, or whose machine is said to be off, is looked at so often."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Reconciler:
     fencing: Fencing
     drains: Drains
     meter: Meter = field(default_factory=Meter)
+    _watched: dict[Key, float] = field(default_factory=dict, init=False)
 
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
@@ -113,6 +118,9 @@ class Reconciler:
         placement: VMPlacement | None,
     ) -> Answer:
         intent = unsupported_fields(workload.spec) or parse_intent(workload, held)
+        unknown = self.world.priorities.objection(workload.spec.priority_class_name)
+        if unknown is not None and placement is None:
+            return refused((unknown,))
         if placement is not None and placement.spec.workload.uid != workload.metadata.uid:
             await self._end_orphan(placement)
             return waiting_for(placement, held)
@@ -154,12 +162,23 @@ class Reconciler:
             silent_since=self.world.last_beat(node),
             is_silent=self.world.is_silent(node),
         )
+        if self.fencing.watches(placement) or self.drains.is_draining(node):
+            self._watch((placement.metadata.namespace, placement.metadata.name))
         situation = tell_order(situation, order)
         if fence is not None:
             situation = tell_fence(situation, fence)
         elif order.told is None and (finished or stops):
             situation = on_its_way_out(situation, placement)
         return Answer(situation, held.evaluation, placement, history)
+
+    def _watch(self, key: Key) -> None:
+        """Look again soon, once however many looks there are meanwhile."""
+        now = time.monotonic()
+        for other in [other for other, due in self._watched.items() if due <= now]:
+            del self._watched[other]
+        if key not in self._watched:
+            self._watched[key] = now + _WATCH_S
+            self.agenda.look_again(key, _WATCH_S)
 
     def _order(
         self, workload: VMWorkload, intent: Intent, placement: VMPlacement, changed: list[str]
@@ -253,63 +272,63 @@ class Reconciler:
                 None, None, held.history,
             )  # fmt: skip
         intent = await with_namespace(self.client, intent)
+        self.world.give_up((intent.namespace, intent.name))
+        fleet, now = self.world.fleet(), self.clock()
         with self.meter.evaluation() as evaluation:
-            decision = decide(self.world.fleet(), intent, now=self.clock(), policy=self.policy)
-            evaluation.placed = decision.chosen is not None
-        explanation = Explanation(decision)
-        if decision.chosen is None:
-            self.meter.found_nowhere((intent.namespace, intent.name))
-            return self._nowhere(workload, explanation, held)
-        return await self._bind(workload, explanation, decision.chosen, held)
+            found = self._placer.place(intent, now)
+            evaluation.placed = isinstance(found, Placing)
+        if isinstance(found, Placing):
+            return await self._bind(workload, found, held)
+        self.meter.found_nowhere((intent.namespace, intent.name))
+        return self._nowhere(workload, intent, found, held, fleet, now)
+
+    @cached_property
+    def _placer(self) -> Placer:
+        return Placer(self.world.fleet(), self.policy)
 
     def _nowhere(
-        self, workload: VMWorkload, explanation: Explanation, held: VMWorkloadStatus
+        self,
+        workload: VMWorkload,
+        intent: Intent,
+        told: Nowhere,
+        held: VMWorkloadStatus,
+        fleet: Fleet,
+        now: datetime,
     ) -> Answer:
-        intent, now = explanation.decision.intent, explanation.decision.now
         limit_s = workload.spec.scheduling_deadline_seconds
         due = deadline_of(held.conditions, limit_s) or now + timedelta(seconds=limit_s)
-        self.agenda.wait_for_fleet(
-            (intent.namespace, intent.name), explanation.decision, due if due >= now else None
-        )
-        waits = backing_off(explanation)
-        if waits is not None:
-            return unplaced(explanation, Claim("False", codes.BACKING_OFF, waits.message), held)
-        claim = Claim("False", codes.NO_ELIGIBLE_NODE, headline(explanation))
+        key = (intent.namespace, intent.name)
+        self.agenda.wait_for_fleet(key, fleet, intent, now, due if due >= now else None)
+        if told.version != fleet.version:
+            self.agenda.look_again(key, _RETELL_S)
+        if told.backing_off is not None:
+            return unplaced(told, Claim("False", codes.BACKING_OFF, told.backing_off.message), held)
+        claim = Claim("False", codes.NO_ELIGIBLE_NODE, told.headline)
         generation = workload.metadata.generation
         stalled = is_overdue(held.conditions, generation, limit_s, now=now)
-        return unplaced(explanation, claim, held, stalled=stalled)
+        return unplaced(told, claim, held, stalled=stalled)
 
-    async def _bind(
-        self, workload: VMWorkload, explanation: Explanation, row: int, held: VMWorkloadStatus
-    ) -> Answer:
+    async def _bind(self, workload: VMWorkload, placing: Placing, held: VMWorkloadStatus) -> Answer:
         """Create the placement: its name makes sure that there is only one."""
-        decision = explanation.decision
         attempt = next_attempt(list(held.history))
-        body = actions.placement_body(
-            workload, explanation, row, attempt=attempt, epoch=self.epoch()
-        )
-        namespace = workload.metadata.namespace
-        node = decision.node(row).name
-        told = f"{node} chosen (score {decision.scores[row]}); {headline(explanation)}"
+        body = actions.placement_body(workload, placing, attempt=attempt, epoch=self.epoch())
+        node, key = placing.node.name, (workload.metadata.namespace, workload.metadata.name)
+        if workload.spec.launch_mode is LaunchMode.EXECUTE:
+            # Counted before it is written: others are decided on while this write is under way.
+            self.world.assume(key, placing.record)
+        if not await actions.create(self.client, self.world, key, body):
+            return await self._name_is_taken(workload, held)
+        _LOG.info("workload.placed", extra={"workload": workload.metadata.name, "node": node})
+        told = f"{node} chosen (score {placing.score}); {placing.headline}"
         situation = Situation(
             ready=Claim("False", codes.WAITING_FOR_AGENT, told),
             scheduled=Claim("True", codes.PLACED, told),
-            why=why_lines(explanation),
+            why=placing.why,
         )
-        evaluation = evaluation_of(explanation, placed=True)
-        try:
-            created = await self.client.create(VMPLACEMENTS, body, namespace)
-        except AlreadyExistsError:
-            return await self._name_is_taken(workload, explanation, held)
-        self.world.absorb(created)
-        self.meter.placed((namespace, workload.metadata.name))
-        placement = self.world.placement((namespace, workload.metadata.name))
-        _LOG.info("workload.placed", extra={"workload": workload.metadata.name, "node": node})
-        return Answer(situation, evaluation, placement, held.history)
+        self.meter.placed(key)
+        return Answer(situation, placing.evaluation, self.world.placement(key), held.history)
 
-    async def _name_is_taken(
-        self, workload: VMWorkload, explanation: Explanation, held: VMWorkloadStatus
-    ) -> Answer:
+    async def _name_is_taken(self, workload: VMWorkload, held: VMWorkloadStatus) -> Answer:
         """A placement of this name exists that our mirror does not hold: look at it itself."""
         metadata = workload.metadata
         raw = await self.client.get(VMPLACEMENTS, metadata.name, metadata.namespace)
@@ -319,7 +338,9 @@ class Reconciler:
         if placement is not None:
             return waiting_for(placement, held)
         told = codes.WAITING_FOR_PREVIOUS_VM.sentence.format(observed="its placement still exists")
-        return unplaced(explanation, Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told), held)
+        claim = Claim("False", codes.WAITING_FOR_PREVIOUS_VM, told)
+        situation = Situation(ready=claim, scheduled=claim, why=textwrap.wrap(told, WIDTH))
+        return Answer(situation, held.evaluation, None, held.history)
 
     # --- telling ---------------------------------------------------------------------
 
@@ -327,7 +348,7 @@ class Reconciler:
         """Write the status if it says anything new; an Event when the headline changed."""
         metadata = raw["metadata"]
         fresh = render_status(answer, held, int(metadata["generation"]), self.clock())
-        if says_the_same(fresh, held.render()):
+        if held.conditions and says_the_same(fresh, held.render()):
             self.meter.kept_status()
             return
         patch = status_patch(fresh, metadata["resourceVersion"])

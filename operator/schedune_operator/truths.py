@@ -26,6 +26,8 @@ from schedune_operator.world import World
 MOST_WRITES: Final = 20
 """Of one pass; passes are at least a second apart."""
 _PASS_SECONDS: Final = 1.0
+_SLICE: Final = 200
+"""Truths that are looked at in one go, after which others have their turn."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -76,7 +78,7 @@ class TruthJudge:
         """
         if self._is_deaf():
             return False
-        pending = self._look()
+        pending = await self._look()
         await self._tell_of_outage()
         due = [one for one in pending if one.node.name not in self.outage.withheld]
         due.sort(key=lambda one: (one.node.name <= self._last, one.node.name))
@@ -100,10 +102,12 @@ class TruthJudge:
         since = self._hearing_since
         return vouching.heard < since and vouching.now - since < vouching.lease_s / 2
 
-    def _look(self) -> list[Pending]:
+    async def _look(self) -> list[Pending]:
         """Look at every truth; return those whose conditions are out of date."""
         pending, known, heard, believed = [], set(), set(), set()
-        for node in self.world.records():
+        for number, node in enumerate(self.world.records(), start=1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
             truth = node.truth
             if truth is None:
                 continue

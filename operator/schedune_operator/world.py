@@ -5,6 +5,8 @@ rows. It changes only when ``fleet()`` is called, so that a decision and its exp
 see the same.
 """
 
+import asyncio
+import itertools
 import logging
 import math
 import time
@@ -18,7 +20,7 @@ from schedune.api.nodetruth import NodeTruth
 from schedune.api.quantity import QuantityError
 from schedune.api.vmplacement import VMPlacement
 from schedune.fleet.fleet import Fleet
-from schedune.fleet.node import NodeRecord, Taint
+from schedune.fleet.node import ClaimRecord, NodeRecord, Taint
 from schedune.fleet.profile import Interner, facts_of
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.reflector import Key, Reflector
@@ -33,9 +35,13 @@ from schedune_operator.freshness import (
     vouch,
 )
 from schedune_operator.namespaces import Namespaces
+from schedune_operator.priorities import Priorities
+from schedune_operator.tenants import Tenants
 
 _LOG: Final = logging.getLogger(__name__)
 LabelsOf = Callable[[Key], Mapping[str, str]]
+_SLICE: Final = 100
+"""So many nodes are read in one go: some 50 ms, after which others have their turn."""
 _JUMP_S: Final = 1.0
 """By how much our time of day may part from the monotonic clock before moments are read anew."""
 
@@ -56,6 +62,16 @@ class World:
         self.placements = Reflector(client, VMPLACEMENTS, on_change=self._note_placement)
         self.namespaces = Namespaces(client, on_change)
         self.heartbeats = Heartbeats(client, monotonic)
+        self.tenants = Tenants()
+        self.priorities = Priorities(client)
+        self.ours: dict[Key, str] = {}
+        """The version of each placement that we wrote or read ourselves: no news to us."""
+        self.on_placement: Callable[[Key], None] = lambda _key: None
+        """Told of every name whose placement is another."""
+        self.on_absorb: Callable[[Key], None] = lambda _key: None
+        """Told of every placement that we wrote or read ourselves."""
+        self.on_node: Callable[[str], None] = lambda _name: None
+        """Told of every node about which something was ordered."""
         self._client = client
         self._clock = clock
         self._monotonic = monotonic
@@ -69,6 +85,8 @@ class World:
         self._touched_nodes: set[str] = set()
         self._touched_placements: set[Key] = set()
         self._claimed: dict[Key, str] = {}
+        self._assumed: dict[Key, ClaimRecord] = {}
+        """What placements hold whose creation is under way, or of which nobody knows."""
 
     async def wait_until_synced(self) -> None:
         """Return once every mirror holds a whole list."""
@@ -86,11 +104,19 @@ class World:
         return all(one.synced.is_set() for one in (*mirrors, self.heartbeats))
 
     def _note_node(self, key: Key, _raw: Raw | None) -> None:
-        self._touched_nodes.add(key[1])
+        name = key[1]
+        self._touched_nodes.add(name)
+        node, truth = self.nodes.store.get(("", name)), self.truths.store.get(("", name))
+        if self.tenants.is_another(name, node, truth):
+            self.on_node(name)
         self._on_change()
 
-    def _note_placement(self, key: Key, _raw: Raw | None) -> None:
+    def _note_placement(self, key: Key, raw: Raw | None) -> None:
+        self.tenants.note(key, raw)
         self.note_placement(key)
+        if raw is None:
+            self.ours.pop(key, None)
+        self.on_placement(key)
         self._on_change()
 
     def note_placement(self, key: Key) -> None:
@@ -99,8 +125,28 @@ class World:
 
     def absorb(self, raw: Raw) -> None:
         """Hold a placement that we just wrote or read, before the watch brings it."""
+        key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
         self.placements.absorb(raw)
-        self.note_placement((raw["metadata"]["namespace"], raw["metadata"]["name"]))
+        self.ours[key] = str(raw["metadata"]["resourceVersion"])
+        self._assumed.pop(key, None)
+        self.tenants.note(key, self.placements.store[key])
+        self.note_placement(key)
+        self.on_absorb(key)
+
+    def assume(self, key: Key, claim: ClaimRecord) -> None:
+        """Count what a placement will hold that is about to be made."""
+        self._assumed[key] = claim
+        self.note_placement(key)
+
+    def give_up(self, key: Key) -> None:
+        """Count nothing any more for a placement that was not made after all."""
+        if self._assumed.pop(key, None) is not None:
+            self.note_placement(key)
+
+    def give_up_all(self) -> None:
+        """Count nothing for what an earlier term of office was about to make."""
+        for key in list(self._assumed):
+            self.give_up(key)
 
     # --- what is known ---------------------------------------------------------------
 
@@ -129,7 +175,7 @@ class World:
 
     def records(self) -> Iterator[NodeRecord]:
         """Give every node as it is known now."""
-        for raw in self.nodes.store.values():
+        for raw in list(self.nodes.store.values()):
             yield self.record(raw)
 
     def record(self, raw: Raw) -> NodeRecord:
@@ -186,7 +232,7 @@ class World:
 
     def is_silent(self, node_name: str) -> bool:
         """Say whether a node's heartbeat is overdue."""
-        return self.vouching(node_name, None).is_silent
+        return vouch(self.heartbeats.get(node_name), None, None, self._monotonic()).is_silent
 
     def time_of_day(self, moment: float) -> datetime | None:
         """Return when a monotonic moment was; None: -inf never was."""
@@ -205,30 +251,38 @@ class World:
     # --- the fleet -------------------------------------------------------------------
 
     def seen_fleet(self) -> Fleet:
-        """Return the fleet as it was last brought up to date: whoever decides on it may go on."""
+        """Return the fleet as it was last brought up to date: for whoever only looks."""
         return self._fleet
+
+    async def catch_up(self) -> None:
+        """Bring the fleet up to date in slices, so that nothing else waits for long."""
+        while len(self._touched_nodes) > _SLICE:
+            some = set(itertools.islice(self._touched_nodes, _SLICE))
+            self._touched_nodes -= some
+            self._prepare(some)
+            await asyncio.sleep(0)
+
+    def _prepare(self, names: set[str]) -> None:
+        """Take in what is known of some nodes; new ones become rows with the next ``fleet()``."""
+        gone = []
+        for name in sorted(names):
+            raw = self.nodes.store.get(("", name))
+            if raw is None:
+                gone.append(name)
+            else:
+                self._fleet.prepare(self.record(raw))
+        self._fleet.remove(*gone)
 
     def fleet(self) -> Fleet:
         """Return the fleet, brought up to date."""
         self._follow_clock()
-        if not len(self._fleet):
-            self._fleet = Fleet.of(self.records(), self._fleet.claims.held.values())
-            self._touched_nodes.clear()
-        for name in sorted(self._touched_nodes):
-            raw = self.nodes.store.get(("", name))
-            if raw is None:
-                self._fleet.remove(name)
-            else:
-                self._fleet.update(self.record(raw))
+        self._prepare(self._touched_nodes)
         self._touched_nodes.clear()
+        self._fleet.add_prepared()
         for key in sorted(self._touched_placements):
             self._count(key)
         self._touched_placements.clear()
         self._fleet.quotas = self.namespaces.quotas
-        return self._fleet
-
-    def fleet_as_it_was(self) -> Fleet:
-        """Return the fleet as it was when it was last asked for: for whoever only looks."""
         return self._fleet
 
     def _count(self, key: Key) -> None:
@@ -237,7 +291,7 @@ class World:
         if held is not None:
             self._fleet.release(held)
         raw = self.placements.store.get(key)
-        claim = claim_of(raw, self._labels_of(key)) if raw is not None else None
+        claim = self._assumed.get(key) if raw is None else claim_of(raw, self._labels_of(key))
         if claim is not None:
             self._fleet.reserve(claim)
             self._claimed[key] = claim.placement_uid

@@ -1,7 +1,7 @@
-"""Chaos: real VMs, real agents, killed and struck at seeded moments; every invariant is held.
+"""Chaos: real VMs, real agents and operators, struck at seeded moments; every invariant is held.
 
-``make chaos MINUTES=3 SEED=7``. It ends with a table; with the seed and what went before
-at the first invariant that does not hold.
+``make chaos MINUTES=3 SEED=7``; ``PART=operators`` or ``PART=agents`` plays one part only. It ends
+with a table; with the seed and what went before at the first invariant that does not hold.
 """
 
 import argparse
@@ -16,9 +16,13 @@ from lives import ViolationError
 from many import restart_with_many
 from rounds import Director, Tally
 from stage import stage_on
+from two_operators import play_operators
 
 from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.vms import machine_of_this_host
+
+_OPERATORS = 0.35
+"""The share of the time in which two operators are played with; agents and VMs have the rest."""
 
 
 def main() -> int:
@@ -27,19 +31,28 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=None, help="of a run that is to be repeated")
     parser.add_argument("--vms", type=int, default=50, help="at one restart; 0: leave that out")
+    parser.add_argument("--part", choices=["all", "agents", "operators"], default="all")
     told = parser.parse_args()
     seed = secrets.randbelow(2**31) if told.seed is None else told.seed
-    _say(f"chaos for {told.minutes:g} minutes with the seed {seed}")
     logging.disable()
-    chance, tally = random.Random(seed), Tally()  # noqa: S311 - to be repeated, not to be secret
-    until = time.monotonic() + 60 * told.minutes
     end_in_order_on_sigterm()
+    shares = {"all": (1 - _OPERATORS, _OPERATORS), "agents": (1, 0), "operators": (0, 1)}
+    agents, operators = (told.minutes * share for share in shares[told.part])
+    failed = play_agents(agents, seed, told.vms) if agents else 0
+    return failed or (play_operators(operators, seed, _say) if operators else 0)
+
+
+def play_agents(minutes: float, seed: int, vms: int) -> int:
+    """Play with agents and VMs until the time is over; return 1 at a violation."""
+    _say(f"agents and VMs for {minutes:g} minutes with the seed {seed}")
+    chance, tally = random.Random(seed), Tally()  # noqa: S311 - to be repeated, not to be secret
+    until = time.monotonic() + 60 * minutes
     with machine_of_this_host(boots=False) as machine, stage_on(machine) as stage:
         bystanders = Bystanders(machine.settings)
         director = Director(stage, bystanders, chance, tally)
         try:
-            if told.vms:
-                _say(restart_with_many(director, told.vms))
+            if vms:
+                _say(restart_with_many(director, vms))
             while time.monotonic() < until:
                 director.play()
         except (ViolationError, AssertionError) as error:

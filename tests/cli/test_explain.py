@@ -14,6 +14,7 @@ from schedune_testing.recordings import (
 )
 
 FLEET = ("--truth", "fleet.yaml")
+PAGES = {"vcpus": 8, "memory": "16Gi", "hugepages": ["2Mi=4096"], "basis": "Declared"}
 
 
 def row_of(text: str, node_name: str) -> str:
@@ -124,13 +125,13 @@ def test_a_fleet_without_any_time_asks_for_one(files: Files) -> None:
 def test_a_field_that_is_not_supported_refuses_the_workload_and_every_node_is_still_shown(
     files: Files,
 ) -> None:
-    files.write("vm.yaml", workload(priorityClassName="high"))
-    files.write("fleet.yaml", truth("a"))
+    files.write("vm.yaml", workload(resources={"vcpus": 1, "memory": "256Mi", "hugepages": "2Mi"}))
+    files.write("fleet.yaml", truth("a", capacity=PAGES))
     told = document("explain", "-f", "vm.yaml", *FLEET)
     (one,) = told["items"]
     assert one["verdict"] == "Refused"
     assert one["code"] == "FIELD_NOT_SUPPORTED_YET"
-    assert one["refusals"][0]["field"] == "spec.priorityClassName"
+    assert one["refusals"][0]["field"] == "spec.resources.hugepages"
     assert one["nodesEligible"] == 1
     assert one["chosen"] == ""
     assert [found["nodeName"] for found in one["nodes"]] == ["a"]

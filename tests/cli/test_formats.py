@@ -40,7 +40,7 @@ def deploy(files: Files) -> Files:
     files.write(
         "deploy/sub/bad.yaml",
         workload("big", resources={"vcpus": 2, "memory": "99Gi"}),
-        workload("late", priorityClassName="high"),
+        workload("late", resources={"vcpus": 1, "memory": "256Mi", "hugepages": "2Mi"}),
     )
     files.text("deploy/broken.yaml", BROKEN)
     files.write("fleet.yaml", truth("a"), truth("b", capabilities=[]))
@@ -167,7 +167,7 @@ def test_sarif_points_at_the_field_that_is_in_the_way() -> None:
     }
     bad, broken = "deploy/sub/bad.yaml", "deploy/broken.yaml"
     assert places[("REJECT_INSUFFICIENT_MEMORY", bad)] == line_of(bad, "99Gi")
-    assert places[("FIELD_NOT_SUPPORTED_YET", bad)] == line_of(bad, "priorityClassName")
+    assert places[("FIELD_NOT_SUPPORTED_YET", bad)] == line_of(bad, "hugepages")
     assert places[("INVALID_FIELD", broken)] == line_of(broken, "4 gigs")
 
 
@@ -203,7 +203,7 @@ def test_github_has_one_annotation_for_each_workload_and_problem() -> None:
     assert told == {
         ("INVALID_FIELD", broken, line_of(broken, "4 gigs")),
         ("REJECT_INSUFFICIENT_MEMORY", bad, line_of(bad, "99Gi")),
-        ("FIELD_NOT_SUPPORTED_YET", bad, line_of(bad, "priorityClassName")),
+        ("FIELD_NOT_SUPPORTED_YET", bad, line_of(bad, "hugepages")),
     }
 
 

@@ -96,7 +96,9 @@ def fleet(files: Files) -> Files:
         "vms.yaml", workload("good"), workload("big", resources={"vcpus": 99, "memory": "1Ti"})
     )
     files.write(
-        "more.yaml", workload("late", priorityClassName="x"), workload("bad", architecture="z80")
+        "more.yaml",
+        workload("late", resources={"vcpus": 1, "memory": "256Mi", "hugepages": "2Mi"}),
+        workload("bad", architecture="z80"),
     )
     files.write("one.yaml", snapshot(*whole("a", "b"), recorded_placement("vm", "a")))
     files.write("two.yaml", snapshot(*whole("a"), truth("c", architecture="arm64")))

@@ -121,7 +121,9 @@ def test_a_placement_without_its_workload_cannot_be_judged(files: Files) -> None
 
 
 def test_a_refused_workload_finds_no_node(files: Files) -> None:
-    files.write("vm.yaml", workload("vm", priorityClassName="high"))
+    files.write(
+        "vm.yaml", workload("vm", resources={"vcpus": 1, "memory": "256Mi", "hugepages": "2Mi"})
+    )
     files.write("fleet.yaml", truth("a"))
     assert fates("-f", "vm.yaml")["vm"]["outcome"] == "Refused"
     assert run("simulate", *FLEET, "-f", "vm.yaml").exit_code == 1

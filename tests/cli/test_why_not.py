@@ -16,6 +16,7 @@ NO_KVM = {
         }
     ]
 }
+PAGES = {"vcpus": 8, "memory": "16Gi", "hugepages": ["2Mi=4096"], "basis": "Declared"}
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_a_node_whose_facts_alone_are_too_old_ends_with_3(fleet: Files) -> None:
 
 
 def test_a_refused_workload_is_refused_on_every_node(files: Files) -> None:
-    files.write("vm.yaml", workload(priorityClassName="high"))
-    files.write("fleet.yaml", truth("a"))
+    files.write("vm.yaml", workload(resources={"vcpus": 1, "memory": "256Mi", "hugepages": "2Mi"}))
+    files.write("fleet.yaml", truth("a", capacity=PAGES))
     told = run("why-not", "vm", "a", *CALL)
     assert told.exit_code == 1
     assert "refused as it is written; otherwise a is chosen" in told.stdout

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
+from schedune.decision.placing import Placer
+from schedune.launch.intent import Intent
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import EVENTS, LEASES, NODETRUTHS, VMWORKLOADS
 from schedune_lab import controlplane as parts
-from schedune_operator import reconciler
 from schedune_testing.accounts import Object, bearing, ensure, owned_truth, token_of
 from schedune_testing.agents import (
     DIGEST,
@@ -347,13 +348,13 @@ async def test_a_fact_that_flips_wakes_who_waits_for_it_and_nobody_else(
 ) -> None:
     """Counts decisions: heartbeats, new versions of truths and Leases cause none."""
     decided: list[str] = []
-    decide = reconciler.decide
+    place = Placer.place
 
-    def counted(fleet: Any, intent: Any, **options: Any) -> Any:
+    def counted(placer: Placer, intent: Intent, now: datetime) -> Any:
         decided.append(intent.name)
-        return decide(fleet, intent, **options)
+        return place(placer, intent, now)
 
-    monkeypatch.setattr(reconciler, "decide", counted)
+    monkeypatch.setattr(Placer, "place", counted)
     no_kvm = [capability("kvm_vm_launch", "Unsupported")]
     async with (
         operating(control_plane, admin),

@@ -232,13 +232,13 @@ def test_recreate_places_a_changed_vm_anew_once_some_node_can_run_it(lab: Lab) -
 
 
 def test_a_field_that_has_no_function_yet_is_refused_not_ignored(lab: Lab) -> None:
-    apply(lab, small_vm("later", priorityClassName="high"))
+    apply(lab, small_vm("later", resources={"vcpus": 1, "memory": "128Mi", "hugepages": "2Mi"}))
     kubectl(lab, "wait", "--for=condition=Stalled", "vmw/later", "--timeout=20s")
     ready = next(
         c for c in get(lab, "vmw", "later")["status"]["conditions"] if c["type"] == "Ready"
     )
     assert ready["reason"] == "FieldNotSupportedYet"
-    assert "spec.priorityClassName" in ready["message"]
+    assert "spec.resources.hugepages" in ready["message"]
 
 
 def test_an_unplaceable_vm_stalls_after_its_deadline_and_names_every_cause(lab: Lab) -> None:

@@ -8,8 +8,7 @@ from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Architecture, VMWorkload
 from schedune.codes import summary as codes
-from schedune.decision.decide import decide
-from schedune.decision.explanation import Explanation
+from schedune.decision.placing import Placer, Placing
 from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune.launch.resolve import resolve_launch
@@ -52,8 +51,9 @@ def a_fleet(memory: str = "16Gi", *, with_vm: bool = True) -> Fleet:
 
 def placed(wanted: VMWorkload, fleet: Fleet, **status: Any) -> VMPlacement:
     """Return the placement of a workload, which holds its claim in the fleet."""
-    explanation = Explanation(decide(a_fleet(with_vm=False), meant(wanted), now=NOW))
-    body = placement_body(wanted, explanation, 0, attempt=1, epoch=1)
+    placing = Placer(a_fleet(with_vm=False)).place(meant(wanted), NOW)
+    assert isinstance(placing, Placing)
+    body = placement_body(wanted, placing, attempt=1, epoch=1)
     body["metadata"]["uid"] = "p"
     claim = claim_of(body, {})
     assert claim is not None

@@ -36,6 +36,12 @@ NODE_DRAINING: Final = _row(
     "set spec.scheduling of its NodeTruth to Enabled when it is done",
     "The NodeTruth says Draining.",
 )  # fmt: skip
+NODE_LAUNCHES_NOTHING: Final = _row(
+    "REJECT_NODE_LAUNCHES_NOTHING", "NodeLaunchesNothing", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
+    "the node's agent launches nothing: its execution is {observed} (needs {required})",
+    "install its agent with the overlay launch; launchMode DryRun is prepared there as it is",
+    "launchMode is Execute, and the agent tells facts and prepares only: a recorded node, or one installed for facts only.",
+)  # fmt: skip
 TAINT_NOT_TOLERATED: Final = _row(
     "REJECT_TAINT_NOT_TOLERATED", "TaintNotTolerated", Actor.USER, Precedence.NOT_NOW,
     "the node carries the taint {observed}",

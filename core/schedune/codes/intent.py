@@ -10,6 +10,12 @@ FIELD_NOT_SUPPORTED_YET: Final = Row(
     "leave the field out; it is refused so that nothing you ask for is ignored in silence",
     "The spec uses a field whose function comes with a later version.",
 )  # fmt: skip
+PRIORITY_CLASS_MISSING: Final = Row(
+    "PRIORITY_CLASS_MISSING", "PriorityClassMissing", Stage.INTENT, Actor.USER, Precedence.MISCONFIGURED,
+    "{subject}: there is no PriorityClass '{observed}'",
+    "name one that kubectl get priorityclasses shows, or have it created; the workload is looked at again then",
+    "The spec names a PriorityClass that does not exist.",
+)  # fmt: skip
 INVALID_FIELD: Final = Row(
     "INVALID_FIELD", "InvalidField", Stage.INTENT, Actor.USER, Precedence.MISCONFIGURED,
     "{subject}: {observed}: {required}",

@@ -76,6 +76,12 @@ STOPPING: Final = _row(
     "the VM is being ended: {observed}",
     "A stop was ordered and the VM has not ended yet.",
 )
+NODE_OVERCOMMITTED: Final = _row(
+    "NODE_OVERCOMMITTED", "NodeOvercommitted",
+    "withdrawn before it was launched: its node holds more than it has",
+    "A node held more placements than its capacity, and this one was not launched yet: two leaders"
+    " placed at once, or capacity was taken away.",
+)  # fmt: skip
 COMPLETED: Final = _row(
     "COMPLETED",
     "Completed",

@@ -2,8 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
+from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.vmworkload import Backend
 from schedune.decision.decide import Decision
+from schedune.fleet.column import Mask
+from schedune.fleet.fleet import Fleet
+from schedune.launch.intent import Intent
 
 
 def digest_of(value: object) -> str:
@@ -17,12 +23,19 @@ def input_digest(decision: Decision) -> str:
 
     Ages of proofs stay out: they change with every heartbeat, the verdicts do not.
     """
-    fleet, question = decision.fleet, decision.question
+    question = decision.question
+    return digest_of_inputs(decision.fleet, question.intent, question.policy, decision.launchable)
+
+
+def digest_of_inputs(
+    fleet: Fleet, intent: Intent, policy: SchedulingPolicy, launchable: Mapping[Backend, Mask]
+) -> str:
+    """Return the same from the parts of a decision."""
     digest = hashlib.sha256(fleet.content_digest())
-    digest.update(question.intent.demands.encode())
-    digest.update(question.policy.model_dump_json().encode())
+    digest.update(intent.demands.encode())
+    digest.update(policy.model_dump_json().encode())
     for name in sorted(fleet.claims.sums):
         digest.update(fleet.claims.sums[name].tobytes())
-    for mask in decision.launchable.values():
+    for mask in launchable.values():
         digest.update(mask.tobytes())
     return f"sha256:{digest.hexdigest()}"

@@ -62,7 +62,7 @@ def evaluation_of(explanation: Explanation, *, placed: bool = False) -> Evaluati
             truncated=[*cut, *hidden],
             **common,
         )
-        return _fitted(told, LARGEST_PLACED)
+        return fitted(told, LARGEST_PLACED)
     told = Evaluation(
         candidates=_candidates(explanation, MOST_CANDIDATES, cut),
         codes=_codes(explanation, cut),
@@ -72,7 +72,7 @@ def evaluation_of(explanation: Explanation, *, placed: bool = False) -> Evaluati
         truncated=cut,
         **common,
     )
-    return _fitted(told, LARGEST)
+    return fitted(told, LARGEST)
 
 
 _SHORTER: Final = (
@@ -83,7 +83,7 @@ _SHORTER: Final = (
 """In which order lists are cut, and to what, until an explanation fits."""
 
 
-def _fitted(told: Evaluation, largest: int) -> Evaluation:
+def fitted(told: Evaluation, largest: int) -> Evaluation:
     """Cut lists, in a fixed order, until the JSON form is no larger than allowed."""
     for name, most in _SHORTER:
         if len(json.dumps(told.render(), ensure_ascii=False).encode()) <= largest:

@@ -17,7 +17,7 @@ from schedune.fleet.column import Column, Mask
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
-from schedune.scoring import rate, total
+from schedune.scoring import Part, rate, total
 
 MOST_KEPT: Final = 1024
 
@@ -39,6 +39,16 @@ class _Standing:
     shape: object
     version: int
     launchable: dict[Backend, Mask]
+    parts: list[Part]
+    scores: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known now of every node for one demand, by kept answers."""
+
+    launchable: dict[Backend, Mask]
+    parts: list[Part]
     scores: Column
 
 
@@ -55,13 +65,18 @@ class Standings:
         if not is_shareable(intent) or intent.uid in self._fleet.live:
             decision = decide(self._fleet, intent, now=now, policy=self._policy)
             return self._choice(dict(decision.launchable), decision.scores)
+        verdict = self.verdict(intent, now)
+        return self._choice(verdict.launchable, verdict.scores)
+
+    def verdict(self, intent: Intent, now: datetime) -> Verdict:
+        """Return the answers for an intent that shares them (``is_shareable``)."""
         standing = self._standing(intent, now)
         question = Question(View(self._fleet), intent, self._policy, now)
         timed = launchable_of(question, run_checks(question, TIMED))
         launchable = {
             backend: mask & timed[backend] for backend, mask in standing.launchable.items()
         }
-        return self._choice(launchable, standing.scores)
+        return Verdict(launchable, standing.parts, standing.scores)
 
     def _choice(self, launchable: dict[Backend, Mask], scores: Column) -> Choice | None:
         row = best_row(any_of(launchable.values(), len(self._fleet)), scores)
@@ -78,28 +93,30 @@ class Standings:
         if rows is None or len(rows) * 2 > len(fleet):
             return self._keep(intent, now)
         if len(rows):
-            launchable, scores = self._judge(View(fleet, rows), intent, now)
-            for backend, mask in launchable.items():
+            part = self._judge(View(fleet, rows), intent, now)
+            for backend, mask in part.launchable.items():
                 held.launchable[backend][rows] = mask
-            held.scores[rows] = scores
+            for kept, fresh in zip(held.parts, part.parts, strict=True):
+                kept.values[rows] = fresh.values
+            held.scores[rows] = part.scores
         held.version = fleet.version
         return held
 
     def _keep(self, intent: Intent, now: datetime) -> _Standing:
-        launchable, scores = self._judge(View(self._fleet), intent, now)
-        fresh = _Standing(self._fleet.shape, self._fleet.version, launchable, scores)
+        whole = self._judge(View(self._fleet), intent, now)
+        fleet = self._fleet
+        fresh = _Standing(fleet.shape, fleet.version, whole.launchable, whole.parts, whole.scores)
         self._kept.pop(intent.demands, None)
         if len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[intent.demands] = fresh
         return fresh
 
-    def _judge(
-        self, view: View, intent: Intent, now: datetime
-    ) -> tuple[dict[Backend, Mask], Column]:
+    def _judge(self, view: View, intent: Intent, now: datetime) -> Verdict:
         question = Question(view, intent, self._policy, now)
         launchable = launchable_of(question, run_checks(question, LASTING))
-        return launchable, total(rate(question, launchable), len(view))
+        parts = rate(question, launchable)
+        return Verdict(launchable, parts, total(parts, len(view)))
 
 
 def is_shareable(intent: Intent) -> bool:

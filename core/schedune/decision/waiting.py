@@ -2,29 +2,53 @@
 
 What stands in a workload's way is kept as one number per node, made of the atoms and codes
 of all that objects there. Another number means another set of objections; the same number
-means that looking again would say what it said before. Workloads that ask the same share it.
+means that looking again would say what it said before. Where nothing objects to a backend
+any more the workload is freed: it has a node now. Workloads that ask the same share it all.
 """
 
 import hashlib
+import itertools
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
-from schedune.decision.decide import run_checks
+from schedune.api.vmworkload import Backend
+from schedune.decision.decide import launchable_of, run_checks
 from schedune.decision.standing import is_shareable
 from schedune.eligibility import LASTING, TIMED
 from schedune.eligibility.finding import Check, Finding, Question
+from schedune.fleet.column import Mask, Rows
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
 
 Marks = npt.NDArray[np.uint64]
 _K = TypeVar("_K", bound=Hashable)
+MOST_GROUPS: Final = 64
+"""Demands that are looked at in one go; the others come next time."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What some of the checks found on every row."""
+
+    marks: Marks
+    launchable: dict[Backend, Mask]
+    """Where they object to nothing."""
+
+    def put(self, rows: Rows, part: "_Found") -> "_Found":
+        """Return the same with some rows looked at anew."""
+        marks = self.marks.copy()
+        marks[rows] = part.marks
+        launchable = {backend: mask.copy() for backend, mask in self.launchable.items()}
+        for backend, mask in part.launchable.items():
+            launchable[backend][rows] = mask
+        return _Found(marks, launchable)
 
 
 @dataclass(slots=True)
@@ -35,10 +59,15 @@ class _Obstacles(Generic[_K]):
     """One for all: without a UID where they share it."""
     shape: object
     version: int
-    lasting: Marks
-    timed: Marks
+    lasting: _Found
+    timed: _Found
     waiting: dict[_K, str] = field(default_factory=dict)
     """The UID of each."""
+
+    def has_node(self) -> bool:
+        """Say whether nothing objects to some backend on some node."""
+        lasting, timed = self.lasting.launchable, self.timed.launchable
+        return any(bool((mask & timed[backend]).any()) for backend, mask in lasting.items())
 
 
 class Waiting(Generic[_K]):
@@ -49,6 +78,8 @@ class Waiting(Generic[_K]):
         self._groups: dict[Hashable, _Obstacles[_K]] = {}
         self._group_of: dict[_K, Hashable] = {}
         self._woken: set[_K] = set()
+        self.freed: set[_K] = set()
+        """Of those who were woken, who has a node now."""
 
     def __contains__(self, key: _K) -> bool:
         """Say whether a workload waits."""
@@ -71,6 +102,7 @@ class Waiting(Generic[_K]):
     def drop(self, key: _K) -> None:
         """Forget a workload: it is looked at anyway, or gone."""
         self._woken.discard(key)
+        self.freed.discard(key)
         name = self._group_of.pop(key, None)
         if name is not None:
             group = self._groups[name]
@@ -79,8 +111,12 @@ class Waiting(Generic[_K]):
                 del self._groups[name]
 
     def woken(self, fleet: Fleet, now: datetime) -> set[_K]:
-        """Return those who wait and for whom something is another than when they were kept."""
-        for group in self._groups.values():
+        """Return those who wait and for whom something is another than when they were kept.
+
+        Of very many demands only some are looked at, the others the next time.
+        """
+        for name in list(itertools.islice(self._groups, MOST_GROUPS)):
+            group = self._groups[name] = self._groups.pop(name)
             self._refresh(group, fleet, now)
             if not group.intent.uid:
                 self._woken |= {key for key, uid in group.waiting.items() if uid in fleet.live}
@@ -92,38 +128,44 @@ class Waiting(Generic[_K]):
             intent,
             fleet.shape,
             fleet.version,
-            self._marks(view, intent, now, LASTING),
-            self._marks(view, intent, now, TIMED),
+            self._find(view, intent, now, LASTING),
+            self._find(view, intent, now, TIMED),
         )
 
     def _refresh(self, group: _Obstacles[_K], fleet: Fleet, now: datetime) -> None:
         """Bring a group up to date, and wake all of it if anything is another."""
         if group.shape is not fleet.shape:
             fresh = self._look(fleet, group.intent, now)
-            group.shape, group.version = fresh.shape, fresh.version
-            group.lasting, group.timed = fresh.lasting, fresh.timed
+            changed = True
+        else:
+            lasting = self._lasting(group, fleet, now)
+            timed = self._find(View(fleet), group.intent, now, TIMED)
+            fresh = replace(group, version=fleet.version, lasting=lasting, timed=timed)
+            changed = not (
+                np.array_equal(lasting.marks, group.lasting.marks)
+                and np.array_equal(timed.marks, group.timed.marks)
+            )
+        group.shape, group.version = fresh.shape, fresh.version
+        group.lasting, group.timed = fresh.lasting, fresh.timed
+        if changed:
             self._woken |= group.waiting.keys()
-            return
-        lasting = self._lasting(group, fleet, now)
-        timed = self._marks(View(fleet), group.intent, now, TIMED)
-        if not (np.array_equal(lasting, group.lasting) and np.array_equal(timed, group.timed)):
-            self._woken |= group.waiting.keys()
-        group.version, group.lasting, group.timed = fleet.version, lasting, timed
+            if group.has_node():
+                self.freed |= group.waiting.keys()
 
-    def _lasting(self, group: _Obstacles[_K], fleet: Fleet, now: datetime) -> Marks:
+    def _lasting(self, group: _Obstacles[_K], fleet: Fleet, now: datetime) -> _Found:
         """Return what lasts, asking only rows that changed where that is enough."""
         rows = fleet.changed_since(group.version)
         if rows is None or (len(rows) and not is_shareable(group.intent)):
-            return self._marks(View(fleet), group.intent, now, LASTING)
+            return self._find(View(fleet), group.intent, now, LASTING)
         if not len(rows):
             return group.lasting
-        lasting = group.lasting.copy()
-        lasting[rows] = self._marks(View(fleet, rows), group.intent, now, LASTING)
-        return lasting
+        part = self._find(View(fleet, rows), group.intent, now, LASTING)
+        return group.lasting.put(rows, part)
 
-    def _marks(self, view: View, intent: Intent, now: datetime, checks: tuple[Check, ...]) -> Marks:
-        findings = run_checks(Question(view, intent, self._policy, now), checks)
-        return _marks_of(findings, len(view))
+    def _find(self, view: View, intent: Intent, now: datetime, checks: tuple[Check, ...]) -> _Found:
+        question = Question(view, intent, self._policy, now)
+        findings = run_checks(question, checks)
+        return _Found(_marks_of(findings, len(view)), launchable_of(question, findings))
 
 
 def _marks_of(findings: Iterable[Finding], size: int) -> Marks:

@@ -1,31 +1,50 @@
 """``status.why`` of an undecided or placed workload: padded lines, a table for people."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from schedune.api.text import plain_line
+from schedune.api.vmworkload import Backend
 from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline, would_change
 
 MOST_LINES: Final = 12
-_Row = tuple[str, str, str, str]
+MOST_ELIGIBLE: Final = 3
+TableRow = tuple[str, str, str, str]
 
 
 def why_lines(explanation: Explanation) -> list[str]:
     """Render the decision in at most 12 lines of at most 118 columns."""
     decision = explanation.decision
-    rows: list[_Row] = []
-    for row in decision.ranking[:3].tolist():
-        detail = f"{decision.backend_on(row).value}, score {decision.scores[row]}"
-        verdict = "chosen" if row == decision.chosen else "eligible"
-        rows.append((decision.node(row).name, verdict, "-", detail))
+    rows = [
+        chosen_line(
+            decision.node(row).name,
+            decision.backend_on(row),
+            int(decision.scores[row]),
+            is_chosen=row == decision.chosen,
+        )
+        for row in decision.ranking[:MOST_ELIGIBLE].tolist()
+    ]
+    told, hidden = rejected_lines(explanation)
+    return table_of(f"{headline(explanation)}.", [*rows, *told], hidden, _advice(explanation))
+
+
+def chosen_line(node: str, backend: Backend, score: int, *, is_chosen: bool) -> TableRow:
+    """Return what is told of an eligible node."""
+    verdict = "chosen" if is_chosen else "eligible"
+    return node, verdict, "-", f"{backend.value}, score {score}"
+
+
+def rejected_lines(explanation: Explanation) -> tuple[list[TableRow], int]:
+    """Return what is told of the nearest rejected nodes, and how many others there are."""
+    decision = explanation.decision
     told = explanation.rejected[:MOST_LINES].tolist()
-    for row in told:
-        rows += [
-            (decision.node(row).name, "rejected", cause.reason.row.code, cause.reason.message)
-            for cause in explanation.causes(row)
-        ]
-    hidden = len(explanation.rejected) - len(told)
-    return _table(f"{headline(explanation)}.", rows, hidden, _advice(explanation))
+    rows = [
+        (decision.node(row).name, "rejected", cause.reason.row.code, cause.reason.message)
+        for row in told
+        for cause in explanation.causes(row)
+    ]
+    return rows, len(explanation.rejected) - len(told)
 
 
 def _advice(explanation: Explanation) -> str | None:
@@ -36,7 +55,8 @@ def _advice(explanation: Explanation) -> str | None:
     return f"Nearest: {explanation.decision.node(row).name} if {would_change(causes)}."
 
 
-def _table(first: str, rows: list[_Row], hidden: int, last: str | None) -> list[str]:
+def table_of(first: str, rows: Sequence[TableRow], hidden: int, last: str | None) -> list[str]:
+    """Lay rows out under a headline, as many as fit; ``hidden`` further nodes are counted."""
     room = MOST_LINES - 2 - (1 if last else 0)
     if len(rows) > room or hidden:
         shown = rows[: room - 1]

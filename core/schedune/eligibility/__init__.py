@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     freshness.check_probes,
     state.check_ready,
     state.check_open,
+    state.check_launches,
     labels.check_taints,
     state.check_health,
     nature.check_architecture,

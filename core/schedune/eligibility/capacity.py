@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from schedune.api.quantity import render_bytes
+from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.codes import eligibility as codes
 from schedune.codes.row import Actor, Reason
 from schedune.eligibility.demand import (
@@ -15,7 +16,8 @@ from schedune.eligibility.demand import (
     ordinary_memory,
 )  # fmt: skip
 from schedune.eligibility.finding import Bound, Finding, Question
-from schedune.fleet.column import Column
+from schedune.fleet.column import Column, Rows
+from schedune.fleet.view import View
 from schedune.launch.intent import MINIMUM_MEMORY
 from schedune.launch.overhead import base_overhead, overhead_per_vcpu, vmm_overhead
 
@@ -101,6 +103,15 @@ def _most_guest_memory(question: Question, left: Column) -> Column:
     each = overhead_per_vcpu(intent.acceleration)
     overhead = base_overhead(intent.acceleration) + vcpus * each
     return np.asarray(np.maximum(left - overhead, 0) // _MEBI * _MEBI, np.int64)
+
+
+def overcommitted_rows(view: View, policy: SchedulingPolicy) -> Rows:
+    """Return the rows that hold more than is declared of them; where nothing is, none is told."""
+    offered = view.number("vcpus") * policy.vcpu_overcommit_percent // 100
+    over = view.claimed("vcpus") > offered
+    for name in ("memory", "disk"):
+        over |= view.claimed(name) > view.number(name)
+    return np.flatnonzero(over & view.known & view.declared)
 
 
 def check_hugepages(question: Question) -> Iterable[Finding]:

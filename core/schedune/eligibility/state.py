@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from schedune.api.nodetruth import HealthState, Scheduling
+from schedune.api.vmworkload import LaunchMode
 from schedune.codes import eligibility as codes
 from schedune.codes.row import Reason
 from schedune.eligibility.finding import Finding, Question
-from schedune.fleet.profile import NodeProfile
+from schedune.fleet.profile import LAUNCHES, NodeProfile
 
 _SOUND: Final = (HealthState.HEALTHY.value, HealthState.WARNING.value)
 
@@ -50,6 +51,24 @@ def check_open(question: Question) -> Iterable[Finding]:
 def _closed_by(node: NodeProfile) -> str:
     by_truth = node.scheduling == Scheduling.CORDONED.value
     return "spec.scheduling is Cordoned" if by_truth else "the Node is cordoned"
+
+
+def check_launches(question: Question) -> Iterable[Finding]:
+    """Object to a node whose agent launches nothing, where something is to be launched."""
+    view = question.view
+    if question.intent.spec.launch_mode is not LaunchMode.EXECUTE:
+        return
+    yield Finding(
+        "nodeLaunches",
+        codes.NODE_LAUNCHES_NOTHING,
+        view.known & view.ask("execution", lambda execution: execution != LAUNCHES),
+        lambda at: Reason(codes.NODE_LAUNCHES_NOTHING, _execution(view.node(at)), LAUNCHES),
+        change=lambda at: "its agent launches",
+    )
+
+
+def _execution(node: NodeProfile) -> str:
+    return node.facts.execution if node.facts else ""
 
 
 def check_health(question: Question) -> Iterable[Finding]:

@@ -8,10 +8,12 @@ answers about the fleet brings them up to date row by row.
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from schedune.api.nodetruth import NodeTruth
 from schedune.fleet.claims import Claims
 from schedune.fleet.column import Coded, Column, Rows
 from schedune.fleet.node import ClaimRecord, NodeRecord
@@ -31,6 +33,8 @@ _MOST_KEYED: Final = 512
 _LONGEST_LOG: Final = 65_536
 _DIGEST_BYTES: Final = 32
 NOTHING: Final = Facts()
+_OF_HEARTBEATS: Final = ("last_proof", "lease_seconds", "last_heard")
+"""What becomes another with every heartbeat, and is asked for every time."""
 
 _NUMBERS: Final[dict[str, Callable[[NodeProfile], int]]] = {
     "last_proof": lambda node: node.last_proof,
@@ -47,6 +51,7 @@ _CODED: Final[dict[str, Callable[[NodeProfile], Hashable]]] = {
     "taints": lambda node: node.taints,
     "architecture": lambda node: (node.facts or NOTHING).architecture,
     "health": lambda node: (node.facts or NOTHING).health,
+    "execution": lambda node: (node.facts or NOTHING).execution,
     "node_class": lambda node: (node.facts or NOTHING).node_class,
     "constraints": lambda node: (node.facts or NOTHING).constraints,
     "backends": lambda node: _binaries(node.facts or NOTHING),
@@ -71,6 +76,9 @@ class Fleet:
         self._same = Interner()
         self.quotas: Mapping[str, Quota] = {}
         """What the VMs of namespaces may claim together; whoever knows sets it."""
+        self._reduced: dict[str, tuple[NodeTruth, int, Facts]] = {}
+        """Of each node the truth that was last reduced to facts, and to which ones."""
+        self._prepared: dict[str, NodeProfile] = {}
         self._build(list(profiles), list(claims))
 
     @classmethod
@@ -129,12 +137,47 @@ class Fleet:
 
     def update(self, record: NodeRecord) -> None:
         """Take in what is now known of one node; a new node makes the rows anew."""
-        profile = profile_of(record, self._same)
+        self.prepare(record)
+        self.add_prepared()
+
+    def prepare(self, record: NodeRecord) -> None:
+        """Take in what is now known of a node; a new one is no row yet."""
+        profile = self._profile(record)
         row = self.row.get(profile.name)
         if row is None:
-            self._build([*self.nodes, profile], list(self.claims.held.values()))
-        elif self.nodes[row] != profile:
+            self._prepared[profile.name] = profile
+            return
+        held = self.nodes[row]
+        if held == profile:
+            return
+        beat = {name: getattr(profile, name) for name in _OF_HEARTBEATS}
+        if replace(held, **beat) == profile:
+            self._prove(row, profile)
+        else:
             self._put(row, profile)
+
+    def add_prepared(self) -> None:
+        """Make the rows anew if nodes have come: once for all of them."""
+        if self._prepared:
+            fresh = [*self.nodes, *self._prepared.values()]
+            self._prepared = {}
+            self._build(fresh, list(self.claims.held.values()))
+
+    def _profile(self, record: NodeRecord) -> NodeProfile:
+        """Reduce a node; facts of a truth that was reduced before are taken from there."""
+        truth, ahead = record.truth, record.clock_ahead_seconds
+        held = self._reduced.get(record.name)
+        known = held[2] if held and held[0] is truth and held[1] == ahead else None
+        profile = profile_of(record, self._same, known)
+        if truth is not None and profile.facts is not None:
+            self._reduced[record.name] = (truth, ahead, profile.facts)
+        return profile
+
+    def _prove(self, row: int, profile: NodeProfile) -> None:
+        """Take in a heartbeat: what is asked of a node's age is asked every time."""
+        self.nodes[row] = profile
+        for name in ("last_proof", "lease_seconds"):
+            self.numbers[name][row] = _NUMBERS[name](profile)
 
     def _put(self, row: int, profile: NodeProfile) -> None:
         self._count_live(self.nodes[row], present=False)
@@ -158,10 +201,14 @@ class Fleet:
             if not names:
                 del self.live[uid]
 
-    def remove(self, name: str) -> None:
-        """Forget a node; claims on it wait for it to come back."""
-        if name in self.row:
-            kept = [node for node in self.nodes if node.name != name]
+    def remove(self, *names: str) -> None:
+        """Forget nodes; claims on them wait for them to come back."""
+        for name in names:
+            self._reduced.pop(name, None)
+            self._prepared.pop(name, None)
+        gone = self.row.keys() & set(names)
+        if gone:
+            kept = [node for node in self.nodes if node.name not in gone]
             self._build(kept, list(self.claims.held.values()))
 
     def reserve(self, claim: ClaimRecord) -> None:

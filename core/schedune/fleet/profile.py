@@ -26,6 +26,8 @@ ALWAYS: Final = 2**62
 """In a column of times: for ever."""
 UNDECLARED: Final = -1
 """In a capacity column: nobody has said."""
+LAUNCHES: Final = "Launches"
+"""The ``execution`` of an agent that runs VMs."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T", bound=Hashable)
 
@@ -112,6 +114,8 @@ class Facts:
     failed_probes: tuple[str, ...] = ()
     persistent_disks: tuple[tuple[str, str, str, str], ...] = ()
     """Namespace, its UID, workload and disk."""
+    execution: str = LAUNCHES
+    """Launches, or PreparesOnly."""
     live: frozenset[str] = frozenset()
     """UIDs of the workloads of which a VM runs here."""
 
@@ -160,8 +164,11 @@ class Interner:
         return self._held.setdefault(value, value)  # type: ignore[return-value]
 
 
-def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
-    """Reduce what the caller knows of a node to what is asked of it."""
+def profile_of(record: NodeRecord, same: Interner, known: Facts | None = None) -> NodeProfile:
+    """Reduce what the caller knows of a node to what is asked of it.
+
+    ``known`` are the facts to which the same truth was reduced before.
+    """
     truth = record.truth
     identity = truth.status.identity if truth else None
     unknown = _why_unknown(record)
@@ -178,7 +185,9 @@ def profile_of(record: NodeRecord, same: Interner) -> NodeProfile:
         last_heard=NEVER if record.last_heard is None else microseconds(record.last_heard),
         machine_id=identity.machine_id if identity else "",
         digest=truth.status.digest if truth else None,
-        facts=None if unknown or truth is None else _facts_on_our_clock(record, truth, same),
+        facts=None
+        if unknown or truth is None
+        else known or _facts_on_our_clock(record, truth, same),
         unknown=unknown,
     )
 
@@ -249,6 +258,7 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
             (one.namespace, one.namespace_uid, one.workload, one.disk)
             for one in status.persistent_disks
         ),
+        execution=status.identity.execution if status.identity else LAUNCHES,
         live=frozenset(one.workload_uid for one in status.live_vms),
     )
 

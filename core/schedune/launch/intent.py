@@ -144,7 +144,7 @@ def unsupported_fields(spec: VMWorkloadSpec) -> Refused:
 
 _DEMANDS: Final = (
     "runtimeClass", "architecture", "resources", "acceleration", "boot", "disks", "networks",
-    "backend", "placement", "readiness",
+    "backend", "placement", "readiness", "launchMode",
 )  # fmt: skip
 
 
@@ -289,10 +289,7 @@ def _bad_networks(spec: VMWorkloadSpec) -> Iterator[Reason]:
 
 def _later_fields(spec: VMWorkloadSpec) -> Sequence[tuple[str, object]]:
     """List every field whose function is still missing, with what the user wrote."""
-    return (
-        ("spec.resources.hugepages", spec.resources.hugepages),
-        ("spec.priorityClassName", spec.priority_class_name),
-    )
+    return (("spec.resources.hugepages", spec.resources.hugepages),)
 
 
 def _short(value: object) -> str:

@@ -30,7 +30,7 @@ class Reading:
         Only whoever decides may bring the fleet up to date: a decision and its explanation
         have to see the same. A standby decides nothing, so that here it can be done for it.
         """
-        return self.world.fleet_as_it_was() if self.leading() else self.world.fleet()
+        return self.world.seen_fleet() if self.leading() else self.world.fleet()
 
     def workloads(self) -> dict[Key, Raw]:
         """Return every workload as it was last seen."""

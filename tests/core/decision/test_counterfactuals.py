@@ -59,6 +59,13 @@ def with_backend(record: NodeRecord, name: str) -> NodeRecord:
     return changed(record, backends=[*kept, {**qemu, "name": name, "version": "99.0"}])
 
 
+def launching(record: NodeRecord) -> NodeRecord:
+    assert record.truth is not None
+    assert record.truth.status.identity is not None
+    identity = record.truth.status.identity
+    return changed(record, identity=identity.model_copy(update={"execution": "Launches"}))
+
+
 def with_kernel(record: NodeRecord) -> NodeRecord:
     assert record.truth is not None
     assert record.truth.status.cpu is not None
@@ -83,6 +90,7 @@ def apply(world: World, atom: str, change: str) -> World:
             asking(spec, "placement", maxTruthAgeSeconds=int(change.split()[2])),
         ),
         "nodeOpen": lambda: (replace(record, unschedulable=False), spec),
+        "nodeLaunches": lambda: (launching(record), spec),
         "taint": lambda: (replace(record, taints=()), spec),
         "health": lambda: (changed(record, health=Health(state=HealthState.HEALTHY)), spec),
         "architecture": lambda: (record, {**spec, "architecture": "Any"}),

@@ -77,6 +77,8 @@ def varied_nodes(draw: st.DrawFn, name: str) -> NodeRecord:
         compatibilityClass=draw(st.sampled_from(["ArmProduction", "X86HoldingPool", None])),
         health={"state": draw(st.sampled_from(["Healthy", "Healthy", "Degraded", "Unknown"]))},
     )
+    if not draw(few):
+        status["identity"] = {**status["identity"], "execution": "PreparesOnly"}
     taint = Taint("vms", "only", "NoSchedule")
     return node(
         name,
@@ -110,6 +112,7 @@ def varied_fleets(draw: st.DrawFn, most: int = 6) -> list[NodeRecord]:
 
 
 VARIED_SPECS = st.fixed_dictionaries({
+    "launchMode": st.sampled_from(["Execute", "Execute", "DryRun"]),
     "architecture": st.sampled_from(["amd64", "Any"]),
     "resources": st.fixed_dictionaries(
         {"vcpus": st.integers(1, 20), "memory": st.integers(1, 70).map(lambda gi: f"{gi}Gi")}

@@ -55,7 +55,8 @@ class PlainNode:
 
     __slots__ = (
         "age", "arch", "caps", "classes", "closed", "constraints", "files", "health",
-        "known", "labels", "lease", "memory", "name", "ready", "taints", "vcpus", "vmms",
+        "known", "labels", "launches", "lease", "memory", "name", "ready", "taints",
+        "vcpus", "vmms",
     )  # fmt: skip
 
     def __init__(self, record: NodeRecord, now: datetime) -> None:
@@ -70,6 +71,7 @@ class PlainNode:
         self.closed = record.unschedulable or bool(
             truth and truth.spec.scheduling.value != "Enabled"
         )
+        self.launches = bool(self.known and status.identity.execution == "Launches")
         self.labels = record.labels
         self.taints = {one.key for one in record.taints if one.effect != "PreferNoSchedule"}
         self.arch = status.cpu.architecture if status and status.cpu else ""
@@ -156,6 +158,8 @@ def _state(intent: Intent) -> Iterable[Check]:
     yield attrgetter("known")
     yield attrgetter("ready")
     yield lambda node: not node.closed
+    if intent.spec.launch_mode.value == "Execute":
+        yield attrgetter("launches")
     yield lambda node: node.age <= node.lease
     yield lambda node: node.age <= limit
     yield lambda node: node.age >= -5

@@ -56,6 +56,8 @@ def world_of(
             world.heartbeats._known[name] = Heartbeat(number, seen, digest, 180, None, 0)
         if raw["kind"] == "VMPlacement":
             world.note_placement((raw["metadata"]["namespace"], name))
+        else:
+            world._note_node(("", name), raw)
     for number, raw in enumerate(workloads, start=1):
         raw["metadata"] = {"uid": f"w-{number}", "generation": 1, **raw["metadata"]}
         raw["metadata"]["resourceVersion"] = str(number)

@@ -1,0 +1,313 @@
+"""From apply to Scheduled: placements a second, and how long one alone takes.
+
+In one run on one API server: kube-scheduler binding as many pods, the operator placing
+workloads, and a client that writes what the operator wrote and decides nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import yaml
+from fleet_processes import replaying
+from machine import end_in_order_on_sigterm, settings_in
+from nodes import names_of
+from replay import agents_of, await_truths, make
+from rivals import NAMESPACE, in_parallel, make_pods, scheduler_argv, write_alone
+from table import mebi, tell, tell_machine
+
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.kubeconfig import from_kubeconfig
+from schedune_kube.reflector import Key, Reflector
+from schedune_kube.resources import NODES, PODS, VMPLACEMENTS, VMWORKLOADS
+from schedune_lab import processes, toolchain
+from schedune_testing.accounts import bearing, token_of
+from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.manifests import minimal_workload
+from schedune_testing.nodes import facts
+
+_PATIENCE_S: Final = 900.0
+_ROOM: Final = {"cpu": "32", "memory": "128Gi", "pods": "110"}
+_ROOM_FOR_DISKS: Final = {"totalBytes": 2**40, "availableBytes": 2**40}
+_DISKS: Final = [{"path": "/images", "purpose": "Images", "access": "ReadWrite", **_ROOM_FOR_DISKS}]
+_CAPACITY: Final = {"vcpus": 32, "memory": "128Gi", "disk": "1Ti", "basis": "Declared"}
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--count", type=int, default=3000, help="workloads, and pods")
+    parser.add_argument("--alone", type=int, default=200, help="workloads measured one by one")
+    parser.add_argument("--processes", type=int, help="of replayed nodes")
+    parser.add_argument("--changes", type=float, default=0.01, help="of facts, share a minute")
+    parser.add_argument("--own-connections", action="store_true", help="of each replayed node")
+    parser.add_argument("--profile", type=Path, help="where cProfile writes what the operator did")
+    parser.add_argument("--no-rival", action="store_true", help="leave kube-scheduler out")
+    return parser.parse_args()
+
+
+@contextmanager
+def _process(argv: list[str], log: Path, extra: dict[str, str]) -> Iterator[psutil.Process]:
+    started = processes.start(argv, log, environment=extra)
+    try:
+        yield psutil.Process(started.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(started.pid, signal.SIGCONT)
+            started.terminate()
+        try:
+            started.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+class Seen:
+    """When each object of a kind first was what it shall become, as a watch of ours has it."""
+
+    def __init__(self, client: KubeClient, resource: Any, is_done: Callable[[Raw], bool]) -> None:
+        self.when: dict[str, float] = {}
+        self._is_done = is_done
+        self.mirror = Reflector(
+            client, resource, namespace=NAMESPACE, on_change=self._note, remember=_names_only
+        )
+
+    def _note(self, key: Key, raw: Raw | None) -> None:
+        if raw is not None and key[1] not in self.when and self._is_done(raw):
+            self.when[key[1]] = time.monotonic()
+
+    async def all_of(self, names: set[str]) -> list[float]:
+        """Wait until all are done; return when each was, in order."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not names <= self.when.keys():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{len(names - self.when.keys())} are not done")
+            await asyncio.sleep(0.05)
+        return sorted(self.when[name] for name in names)
+
+
+def _names_only(raw: Raw) -> Raw:
+    kept = ("name", "namespace", "uid", "resourceVersion")
+    return {"metadata": {name: raw["metadata"].get(name) for name in kept}}
+
+
+def _is_bound(raw: Raw) -> bool:
+    return bool(raw["spec"].get("nodeName"))
+
+
+def _is_scheduled(raw: Raw) -> bool:
+    conditions = (raw.get("status") or {}).get("conditions", [])
+    return any(one["type"] == "Scheduled" and one["status"] == "True" for one in conditions)
+
+
+async def _let_loose(
+    process: psutil.Process, backlog: Any, seen: Seen, names: set[str]
+) -> tuple[float, float]:
+    """Let a scheduler find a backlog; return placements a second, and its CPU seconds."""
+    task = asyncio.create_task(seen.mirror.run())
+    process.suspend()
+    await backlog
+    await seen.mirror.synced.wait()
+    before = process.cpu_times()
+    process.resume()
+    done = await seen.all_of(names)
+    after = process.cpu_times()
+    task.cancel()
+    cpu = after.user + after.system - before.user - before.system
+    # From the first to the last: how long it took to wake up is not what is measured.
+    return (len(done) - 1) / (done[-1] - done[0]), cpu
+
+
+def _workload(number: int) -> Raw:
+    body = minimal_workload(f"vm-{number:05}")
+    body["spec"]["acceleration"] = "Emulated"
+    return body
+
+
+async def _furnish(admin: KubeClient, names: list[str]) -> None:
+    """Let the nodes be what kube-scheduler wants them to be."""
+    ready = {"type": "Ready", "status": "True", "reason": "Bench", "message": ""}
+    status = {"status": {"conditions": [ready], "capacity": _ROOM, "allocatable": _ROOM}}
+
+    async def one(name: str) -> None:
+        await admin.merge_patch(NODES, name, status, subresource="status")
+        await admin.merge_patch(NODES, name, {"spec": {"taints": None}})
+
+    await in_parallel([one(name) for name in names])
+
+
+async def _measure_rival(told: argparse.Namespace, plane: ControlPlane, admin: KubeClient) -> float:
+    program = toolchain.find_node_binaries() / "kube-scheduler"
+    argv = await scheduler_argv(plane, admin, program)
+    with _process(argv, plane.layout.folder / "log" / "kube-scheduler.log", {}) as process:
+        seen = Seen(admin, PODS, _is_bound)
+        await make_pods(admin, 1)
+        warm = asyncio.create_task(seen.mirror.run())
+        await seen.all_of({"pod-00000"})
+        warm.cancel()
+        await admin.delete(PODS, "pod-00000", NAMESPACE)
+        names = {f"pod-{number:05}" for number in range(told.count)}
+        seen = Seen(admin, PODS, _is_bound)
+        rate, cpu = await _let_loose(process, make_pods(admin, told.count), seen, names)
+        tell("kube-scheduler: pods bound a second", f"{rate:.0f} /s")
+        tell("kube-scheduler: CPU for each", f"{1000 * cpu / told.count:.2f} ms")
+        tell("kube-scheduler: RSS", mebi(process.memory_info().rss))
+    plane.kubectl("delete", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods")
+    return rate
+
+
+async def _measure_ours(
+    told: argparse.Namespace, plane: ControlPlane, admin: KubeClient, token: str
+) -> float:
+    names = [f"vm-{number:05}" for number in range(told.count)]
+    with _operator(told, plane, token) as process:
+        await _wait_for(plane, "loop.leads")
+        await _measure_alone(admin, told.alone)
+        seen = Seen(admin, VMWORKLOADS, _is_scheduled)
+        backlog = in_parallel(
+            [admin.create(VMWORKLOADS, _workload(n), NAMESPACE) for n in range(told.count)]
+        )
+        rate, cpu = await _let_loose(process, backlog, seen, set(names))
+        tell("operator: workloads Scheduled a second", f"{rate:.0f} /s")
+        tell("operator: CPU for each", f"{1000 * cpu / told.count:.2f} ms")
+        tell("operator: RSS", mebi(process.memory_info().rss))
+    return rate
+
+
+@contextmanager
+def _operator(
+    told: argparse.Namespace, plane: ControlPlane, token: str
+) -> Iterator[psutil.Process]:
+    folder = plane.layout.folder
+    token_file, settings = folder / "operator.token", folder / "operator.yaml"
+    token_file.write_text(token)
+    kubernetes = {
+        "server": plane.layout.server,
+        "caFile": str(plane.layout.authority),
+        "tokenFile": str(token_file),
+    }
+    # It stands still while the backlog is made: its Lease must outlive that.
+    leader = {"durationSeconds": 600, "renewDeadlineSeconds": 590}
+    settings.write_text(yaml.safe_dump({"kubernetes": kubernetes, "leader": leader}))
+    profiled = ["-m", "cProfile", "-o", str(told.profile)] if told.profile else []
+    argv = [sys.executable, *profiled, "-m", "schedune_operator", "--settings", str(settings)]
+    with _process(argv, _log(plane), {}) as process:
+        yield process
+
+
+def _log(plane: ControlPlane) -> Path:
+    return plane.layout.folder / "log" / "operator.log"
+
+
+async def _wait_for(plane: ControlPlane, event: str) -> None:
+    deadline = time.monotonic() + 120
+    while event not in _log(plane).read_text(errors="replace"):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"no {event}: {_log(plane).read_text()[-2000:]}")
+        await asyncio.sleep(0.1)
+
+
+async def _measure_alone(admin: KubeClient, count: int) -> None:
+    """Apply one workload after another, each when the one before is placed."""
+    seen = Seen(admin, VMWORKLOADS, _is_scheduled)
+    task = asyncio.create_task(seen.mirror.run())
+    await seen.mirror.synced.wait()
+    took = []
+    for number in range(count):
+        body = _workload(number)
+        name = body["metadata"]["name"] = f"alone-{number:05}"
+        started = time.monotonic()
+        await admin.create(VMWORKLOADS, body, NAMESPACE)
+        await seen.all_of({name})
+        took.append(1000 * (seen.when[name] - started))
+    task.cancel()
+    if len(took) > 1:
+        p99 = statistics.quantiles(took, n=100)[98]
+        tell("one lone workload: p50 / p99 until Scheduled",
+             f"{statistics.median(took):.0f} / {p99:.0f} ms", "p99 <= 250 ms")  # fmt: skip
+
+
+async def _measure_ceiling(plane: ControlPlane, admin: KubeClient, token: str) -> float:
+    """Delete what the operator made, make the workloads anew, and write the same again."""
+    placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
+    workloads, _ = await admin.list(VMWORKLOADS, NAMESPACE)
+    statuses = {one["metadata"]["name"]: one["status"] for one in workloads}
+    sizes = [len(json.dumps(one["spec"])) for one in placements]
+    tell("placement's spec / workload's status, bytes",
+         f"{statistics.median(sizes):.0f} / "
+         f"{statistics.median(len(json.dumps(one)) for one in statuses.values()):.0f}")  # fmt: skip
+    await in_parallel([_clear(admin, one["metadata"]["name"]) for one in workloads])
+    again = [{"apiVersion": one["apiVersion"], "kind": one["kind"], "spec": one["spec"],
+              "metadata": {"name": one["metadata"]["name"], "namespace": NAMESPACE}}
+             for one in workloads]  # fmt: skip
+    await in_parallel([admin.create(VMWORKLOADS, one, NAMESPACE) for one in again])
+    watches = [Reflector(admin, kind) for kind in (VMWORKLOADS, VMPLACEMENTS)]
+    tasks = [asyncio.create_task(one.run()) for one in watches]
+    async with KubeClient(bearing(plane, token), field_manager="schedune-operator") as client:
+        took = await write_alone(client, admin, placements, statuses)
+    for task in tasks:
+        task.cancel()
+    rate = len(placements) / took
+    tell("the same writes with nothing to decide", f"{rate:.0f} /s")
+    return rate
+
+
+async def _clear(admin: KubeClient, name: str) -> None:
+    await admin.delete(VMWORKLOADS, name, NAMESPACE, propagation="Orphan")
+    await admin.merge_patch(VMPLACEMENTS, name, {"metadata": {"finalizers": None}}, NAMESPACE)
+    await admin.delete(VMPLACEMENTS, name, NAMESPACE)
+
+
+async def _measure(told: argparse.Namespace, plane: ControlPlane, names: list[str]) -> None:
+    credentials = from_kubeconfig(plane.admin_kubeconfig)
+    async with KubeClient(credentials, field_manager="schedune-bench") as admin:
+        await _furnish(admin, names)
+        token = await token_of(admin, None, "schedune-operator")
+        rival = 0.0 if told.no_rival else await _measure_rival(told, plane, admin)
+        ours = await _measure_ours(told, plane, admin, token)
+        ceiling = await _measure_ceiling(plane, admin, token)
+        if rival:
+            tell("operator against kube-scheduler", f"{ours / rival:.2f} x", ">= 1.0 x")
+        tell("operator against the same writes alone", f"{ours / ceiling:.2f} x", ">= 0.7 x")
+
+
+def main() -> None:
+    """Print the table."""
+    told = _parse()
+    end_in_order_on_sigterm()
+    tell_machine("at the start")
+    with tempfile.TemporaryDirectory(prefix="schedune-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "control-plane").mkdir()
+        plane = stack.enter_context(running_control_plane(folder / "control-plane"))
+        facts_file, tokens, names = folder / "facts.json", folder / "tokens", names_of(told.nodes)
+        tokens.mkdir(mode=0o700)
+        kernel = {**facts("n")["artifacts"][0], "name": "linux"}
+        status = facts("n", artifacts=[kernel], capacity=_CAPACITY, disks=_DISKS)
+        truth = {"apiVersion": "schedune.io/v1alpha1", "kind": "NodeTruth",
+                 "metadata": {"name": "n"}, "status": status}  # fmt: skip
+        facts_file.write_text(json.dumps(truth))
+        asyncio.run(make(plane, names, tokens))
+        agents = agents_of(plane, names, tokens, settings_in(folder), facts_file)
+        fleet = stack.enter_context(replaying(told, agents, folder))
+        await_truths(plane, fleet, told.nodes)
+        tell("replayed nodes that publish and beat", f"{told.nodes}")
+        asyncio.run(_measure(told, plane, names))
+        fleet.check_alive()
+        tell_machine("at the end")
+
+
+if __name__ == "__main__":
+    main()

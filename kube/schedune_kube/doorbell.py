@@ -1,0 +1,164 @@
+"""How an agent learns of its placements: by a bell of its own node's, not by watching all.
+
+A watch with a field selector on a custom resource is tested against every event of every
+node; a watch of one object by its name is indexed and free (docs/decisions/0012). So the
+operator writes the names of what changed into a small ConfigMap of the node's, and its
+agent gets those objects. A ring carries no authority and may be lost: a list now and then
+is the net.
+"""
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.errors import ApiError, NotFoundError
+from schedune_kube.reflector import Key, OnChange, Reflector
+from schedune_kube.resources import CONFIGMAPS, VMPLACEMENTS
+
+NAMESPACE: Final = "schedune-node-lease"
+MOST: Final = 32
+"""Rings that a bell keeps; whoever missed more of them lists."""
+_RINGS: Final = "rings"
+_LOG: Final = logging.getLogger(__name__)
+_FIRST_LOOK_S: Final = 5.0
+"""How long the bell is waited for at the start; without it all is listed, only more often."""
+_RETRY_S: Final = 2.0
+
+
+def bell_name(node_name: str) -> str:
+    """Return the name of a node's bell."""
+    return f"doorbell.{node_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """What a bell says: the last names that were rung, each with its number."""
+
+    numbered: tuple[tuple[int, Key], ...] = ()
+
+    @property
+    def last(self) -> int:
+        """Return the number of the last ring; 0: there was none."""
+        return self.numbered[-1][0] if self.numbered else 0
+
+    def after(self, number: int) -> list[Key] | None:
+        """Return the names rung after a number; None: some of them are forgotten already."""
+        if self.last < number or (self.numbered and self.numbered[0][0] > number + 1):
+            return None
+        return list(dict.fromkeys(key for one, key in self.numbered if one > number))
+
+    def rung(self, keys: Iterable[Key]) -> "Rings":
+        """Return what it says after further rings."""
+        fresh = tuple(enumerate(keys, start=self.last + 1))
+        return Rings((*self.numbered, *fresh)[-MOST:])
+
+    def render(self) -> dict[str, str]:
+        """Return the data of the ConfigMap."""
+        told = [[number, *key] for number, key in self.numbered]
+        return {_RINGS: json.dumps(told, separators=(",", ":"))}
+
+
+def read_rings(raw: Raw | None) -> Rings:
+    """Read a bell; what cannot be read is as if it had not rung."""
+    text = ((raw or {}).get("data") or {}).get(_RINGS, "[]")
+    try:
+        told = [(int(number), (str(ns), str(name))) for number, ns, name in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        _LOG.warning("bell.unreadable", extra={"error": str(error)})
+        return Rings()
+    return Rings(tuple(told))
+
+
+class CalledMirror(Reflector):
+    """The placements of one node: listed at the start and now and then, got when the bell rings."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        node_name: str,
+        *,
+        on_change: OnChange,
+        remember: Callable[[Raw], Raw],
+        list_s: float,
+        list_without_bell_s: float,
+    ) -> None:
+        super().__init__(
+            client,
+            VMPLACEMENTS,
+            field_selector=f"spec.nodeName={node_name}",
+            on_change=on_change,
+            remember=remember,
+        )
+        self._node = node_name
+        self._list_s = list_s
+        self._list_without_bell_s = list_without_bell_s
+        self._heard = 0
+        self._rang = asyncio.Event()
+        self._bell = Reflector(
+            client,
+            CONFIGMAPS,
+            namespace=NAMESPACE,
+            field_selector=f"metadata.name={bell_name(node_name)}",
+            on_change=lambda _key, _raw: self._rang.set(),
+        )
+
+    async def run(self) -> None:
+        """Mirror for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._bell.run())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_LOOK_S):
+                    await self._bell.synced.wait()
+            await super().run()
+
+    def _rings(self) -> Rings:
+        return read_rings(next(iter(self._bell.store.values()), None))
+
+    async def _relist(self) -> str:
+        # Read before the list: what is rung meanwhile is got once more.
+        self._heard = self._rings().last
+        return await super()._relist()
+
+    async def _follow(self, version: str) -> None:
+        """Get what is rung, until it is time to list again or a ring was missed."""
+        del version
+        usual = self._list_s if self._bell.store else self._list_without_bell_s
+        end = time.monotonic() + usual * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        while (left_s := end - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._rang.wait()
+            self._rang.clear()
+            rings = self._rings()
+            keys = rings.after(self._heard)
+            if keys is None:
+                return
+            for key in keys:
+                await self._fetch(key)
+            self._heard = rings.last
+
+    async def _fetch(self, key: Key) -> None:
+        """Get one object until the server has said what is the case."""
+        while True:
+            try:
+                raw = await self._client.get(VMPLACEMENTS, key[1], key[0])
+            except NotFoundError:
+                self._forget(key)
+                return
+            except ApiError as error:
+                told = {"placement": "/".join(key), "error": str(error)}
+                _LOG.warning("placement.not-got", extra=told)
+                await asyncio.sleep(_RETRY_S * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                continue
+            if raw["spec"]["nodeName"] != self._node:
+                self._forget(key)
+            elif not self._is_older(key, raw):
+                self._keep(key, raw)
+            return

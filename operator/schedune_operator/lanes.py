@@ -1,0 +1,80 @@
+"""In which order workloads are looked at: by priority, and nobody waits for ever.
+
+Two lanes that take turns: those who want a node, and those of whom there is other news.
+In the first one every eighth turn is that of whoever waits longest, whatever its priority.
+"""
+
+import heapq
+import itertools
+from collections import deque
+from typing import Final
+
+from schedune_kube.reflector import Key
+
+Rank = tuple[int, str]
+"""What goes first: less of (minus the priority, the time of creation)."""
+
+_FAIRNESS: Final = 8
+
+
+class Lanes:
+    """Keys that wait to be looked at, each once."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[Key, Rank] = {}
+        """Who wants a node; what lies in the heap and is not here is out of date."""
+        self._by_rank: list[tuple[Rank, Key]] = []
+        self._by_age: deque[tuple[Rank, Key]] = deque()
+        self._others: dict[Key, None] = {}
+        self._turns = itertools.count(1)
+
+    def __len__(self) -> int:
+        return len(self._ranks) + len(self._others)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._ranks or key in self._others
+
+    def want_node(self, key: Key, rank: Rank) -> None:
+        """Let a workload wait for a decision."""
+        self._others.pop(key, None)
+        if self._ranks.get(key) != rank:
+            self._ranks[key] = rank
+            heapq.heappush(self._by_rank, (rank, key))
+            self._by_age.append((rank, key))
+
+    def have_news(self, key: Key) -> None:
+        """Let a workload wait to be looked at for any other cause."""
+        if key not in self:
+            self._others[key] = None
+
+    def drop(self, key: Key) -> None:
+        """Forget a workload."""
+        self._ranks.pop(key, None)
+        self._others.pop(key, None)
+
+    def pop(self) -> Key | None:
+        """Return who is next; None: nobody waits."""
+        turn = next(self._turns)
+        if self._others and (turn % 2 or not self._ranks):
+            key = next(iter(self._others))
+            del self._others[key]
+            return key
+        return self._longest() if turn % _FAIRNESS == 0 else self._highest()
+
+    def _highest(self) -> Key | None:
+        while self._by_rank:
+            rank, key = heapq.heappop(self._by_rank)
+            if self._ranks.get(key) == rank:
+                del self._ranks[key]
+                return key
+        self._by_age.clear()
+        return None
+
+    def _longest(self) -> Key | None:
+        while self._by_age:
+            rank, key = self._by_age.popleft()
+            if self._ranks.get(key) == rank:
+                del self._ranks[key]
+                return key
+        self._by_rank.clear()
+        return None
