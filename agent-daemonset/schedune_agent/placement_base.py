@@ -367,7 +367,11 @@ def _begin_record(placement: VMPlacement, record: LaunchRecord | None) -> Launch
 
 
 def _fresh_record(placement: VMPlacement) -> LaunchRecord:
-    """Begin a record; what the status tells of an earlier one that was lost is kept."""
+    """Begin a record; what the status tells of an earlier one that was lost is kept.
+
+    Where state and trace differ, an agent that could not read the record told the state:
+    the record's own last move is what went before.
+    """
     status = placement.status
     return LaunchRecord(
         placement_uid=placement.metadata.uid,
@@ -375,7 +379,7 @@ def _fresh_record(placement: VMPlacement) -> LaunchRecord:
         namespace=placement.metadata.namespace,
         name=placement.metadata.name,
         backend=placement.spec.backend,
-        state=status.state,
+        state=status.trace[-1].to if status.trace else status.state,
         incarnation=max(1, status.incarnation),
         lost_process=status.vmm,
         trace=status.trace,

@@ -191,3 +191,28 @@ async def test_a_record_that_was_cut_anywhere_counts_as_lost_and_its_vm_is_not_s
     assert worker.record.process is not None
     assert worker.record.process.pid == marked.pid
     assert [entry.code for entry in worker.record.trace][:1] == ["RECOVERY_RECORD_LOST"]
+
+
+async def test_a_record_lost_after_an_older_agent_could_not_read_it_leaves_no_gap_in_the_trace(
+    node: Node, new_placement: NewPlacement, marked: "subprocess.Popen[bytes]"
+) -> None:
+    """The older one told Unknown; what it knew of no move must not seem to have been one."""
+    path = leave_record_of_newer_agent(node)
+    ran = {
+        "time": "2026-11-24T12:00:00Z",
+        "from": "Starting",
+        "to": "Running",
+        "code": "GUEST_READY",
+    }
+    placement = new_placement(status={"state": "Running", "trace": [{**ran, "message": ""}]})
+    older = PlacementWorker(node, placement, node.records.load_all()[UID])
+    await older.step()
+    told = older.status()
+    assert told["state"] == "Unknown"
+    older.let_go()
+    path.unlink()
+    worker = PlacementWorker(node, new_placement(status=told), None)
+    await worker.step()
+    assert marked.poll() is None
+    before, after, *_ = worker.record.trace
+    assert (after.code, after.from_) == ("RECOVERY_RECORD_LOST", before.to)
