@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from counters import Counters, read_counters
-from machine import end_in_order_on_sigterm
 from rivals import NAMESPACE, in_parallel
 from table import mebi, tell, tell_machine
 
@@ -25,6 +24,7 @@ from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import CONFIGMAPS, VMPLACEMENTS
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.manifests import placement
 
 _OPENING: Final = 64

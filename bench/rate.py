@@ -22,7 +22,7 @@ from typing import Any, Final
 import psutil
 import yaml
 from fleet_processes import replaying
-from machine import end_in_order_on_sigterm, settings_in
+from machine import settings_in
 from nodes import names_of
 from replay import agents_of, await_truths, make
 from rivals import NAMESPACE, in_parallel, make_pods, scheduler_argv, write_alone
@@ -35,6 +35,7 @@ from schedune_kube.resources import NODES, PODS, VMPLACEMENTS, VMWORKLOADS
 from schedune_lab import processes, toolchain
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.manifests import minimal_workload
 from schedune_testing.nodes import facts
 
