@@ -1,4 +1,4 @@
-"""The tiers of the Makefile run what they say: pytest passes over a file that it was given twice."""
+"""The tiers of the Makefile run what they say: pytest passes over a file that was given twice."""
 
 import shlex
 import subprocess
