@@ -34,7 +34,7 @@ test-nested: setup ## VMs under a real KVM in a machine of our own; says which V
 
 test-daemonset: setup ## A real kubelet, and our DaemonSet on it: VMs that outlive its pods
 	@$(RUN)/schedune lab prepare
-	@$(RUN)/pytest -rs tests/daemonset tests/daemonset/check_survival.py
+	@$(RUN)/pytest -rs $(wildcard tests/daemonset/test_*.py tests/daemonset/check_*.py)
 
 bench: setup ## Measure engine, agent, operator and a replayed fleet (NODES=10000 for a large one)
 	@$(RUN)/schedune lab prepare

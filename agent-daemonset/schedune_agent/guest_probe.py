@@ -6,6 +6,7 @@ from typing import Final
 
 from schedune.api.vmplacement import Launch
 from schedune.api.vmworkload import PortForward, Probe
+from schedune_agent.system.place import network_of
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.greeting import is_greeted
 from schedune_agent.vmm.guest_agent import agent_socket, ask_agent
@@ -69,7 +70,7 @@ class GuestProbe:
             case Probe.GUEST_AGENT:
                 return await self._agent(vm)
             case Probe.TCP:
-                return await self._greeting()
+                return await self._greeting(vm)
             case Probe.CONSOLE:
                 return await self._marker(vm)
 
@@ -90,11 +91,12 @@ class GuestProbe:
             return None
         return Proof("R4", "the guest agent answered (R4)", addresses=answer.addresses)
 
-    async def _greeting(self) -> Proof | None:
+    async def _greeting(self, vm: Vm) -> Proof | None:
+        place = network_of(vm.handle.identity.pid)
         for one in self._ports:
             if one.protocol == "TCP" and one.guest_port == self.launch.readiness.port:
                 there = self.forward_address, one.node_port
-                if await is_greeted(*there, timeout_s=_ANSWER_SECONDS):
+                if await is_greeted(*there, place, timeout_s=_ANSWER_SECONDS):
                     return Proof("R5", f"port {one.guest_port} of the guest greets (R5)")
         return None
 

@@ -94,7 +94,7 @@ class Orphans:
                 self._forget(uid)
         if self._node.launches:
             accounted = self.records.keys() | known.keys() | seen
-            remove_strays(self._node.settings, accounted)
+            remove_strays(self._node.settings, accounted, self._node.place)
             self._residue.sweep(accounted)
 
     def _look(self) -> list[FoundProcess]:
@@ -147,7 +147,8 @@ class Orphans:
         self._node.ledger.release(uid)
         settings = self._node.settings
         group = uid if self._node.contained else None
-        if not clean(paths_of(settings, uid), group, tap_names(settings, uid)):
+        taps = tap_names(settings, uid)
+        if not clean(paths_of(settings, uid), group, taps, self._node.place):
             return
         _LOG.info("placement.forgotten", extra={"uid": uid})
         self._node.records.remove(uid)

@@ -301,7 +301,7 @@ class PlacementOnNode:
             self.let_go()
             taps = tap_names(self._node.settings, self.record.placement_uid)
             back = self._take_disks_back()
-            self._is_clean = back and clean(self._paths, self._group, taps)
+            self._is_clean = back and clean(self._paths, self._group, taps, self._node.place)
 
     def _take_disks_back(self) -> bool:
         """Make what outlives the VM ours again, if it was given to a user; say whether it is."""

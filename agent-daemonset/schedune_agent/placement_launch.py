@@ -82,8 +82,8 @@ class PlacementLaunch(PlacementRecovery):
         refused = self._node.ledger.reserve(
             uid, claim, facts.capacity if facts else None, self._ports
         )
-        address = self._node.settings.port_forward_address
-        return refused or objection_to_networks(launch, address) or self._reserve_user()
+        address, place = self._node.settings.port_forward_address, self._node.place
+        return refused or objection_to_networks(launch, address, place) or self._reserve_user()
 
     def _reserve_user(self) -> Reason | None:
         users, uid = self._node.vm_users, self.record.placement_uid

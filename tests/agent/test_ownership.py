@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -29,6 +31,30 @@ def test_a_file_is_given_to_its_user_alone(folder: Path) -> None:
     give(folder / "disk", USER)
     found = (folder / "disk").stat()
     assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (64097, 64097, 0o600)
+
+
+_GIVES = """
+import sys
+from pathlib import Path
+from schedune_agent.system.launcher import VmUser
+from schedune_agent.system.ownership import give
+for number in map(int, sys.argv[2:]):
+    give(Path(sys.argv[1]), VmUser(number, number))
+"""
+
+
+def test_to_give_a_file_and_to_take_it_back_needs_no_right_but_to_change_owners(
+    folder: Path,
+) -> None:
+    """FOWNER, which the smallest agent that launches does not have, is for modes of others."""
+    (folder / "disk").write_bytes(b"x")
+    argv = [
+        "setpriv", "--bounding-set=-all,+chown,+dac_override", "--inh-caps=-all",
+        sys.executable, "-c", _GIVES, str(folder / "disk"), "64097", "0", "64098",
+    ]  # fmt: skip
+    subprocess.run(argv, check=True)
+    found = (folder / "disk").stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (64098, 0o600)
 
 
 @pytest.mark.parametrize("kind", ["link", "second name", "pipe", "folder"])

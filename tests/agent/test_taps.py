@@ -169,9 +169,9 @@ def test_a_held_tap_is_told_with_its_name() -> None:
 
 
 def test_a_tap_that_somebody_removed_is_missed_before_a_vmm_makes_one_itself() -> None:
-    check_made(["br0"])
+    check_made(["br0"], os.getpid())
     with pytest.raises(TapError, match=NAME) as failed:
-        check_made(["br0", NAME])
+        check_made(["br0", NAME], os.getpid())
     assert failed.value.reason.row.code == "ERR_EXEC_TAP_GONE"
 
 

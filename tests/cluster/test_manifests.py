@@ -15,7 +15,7 @@ from schedune_testing.waiting import until
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 INSTALL = MANIFESTS / "install.yaml"
-COMPONENTS = ("webhook", "kvm-probe", "vmms")
+COMPONENTS = ("webhook", "fleet-page", "kvm-probe", "vmms")
 STRICT = ("--server-side", "--validate=strict")
 Object = dict[str, Any]
 
@@ -96,6 +96,27 @@ def test_every_component_fits_every_overlay(
     done = cluster.kubectl("apply", *STRICT, "--dry-run=server", "-f", "-", stdin=told)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
+
+
+def test_the_component_for_taps_adds_one_right_to_agents_that_launch_and_fits_no_others(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    told = kustomized(cluster, with_component(tmp_path / "mine", "launch", "taps"))
+    done = cluster.kubectl("apply", *STRICT, "--dry-run=server", "-f", "-", stdin=told)
+    assert done.returncode == 0, done.stderr
+    assert rights_in(told) - rights_in(INSTALL.read_text()) == {"NET_ADMIN"}
+    (tmp_path / "other").mkdir()
+    other = with_component(tmp_path / "other" / "mine", "facts-only", "taps")
+    done = cluster.kubectl("kustomize", str(other))
+    assert done.returncode != 0
+    assert "capabilities/add" in done.stderr
+
+
+def rights_in(told: str) -> set[str]:
+    """Return the capabilities of the agent that is installed so."""
+    (agent,) = (one for one in yaml.safe_load_all(told) if one and one["kind"] == "DaemonSet")
+    (container,) = agent["spec"]["template"]["spec"]["containers"]
+    return set(container["securityContext"]["capabilities"]["add"])
 
 
 def pod_of(kind: str, namespace: str, path: str = "install.yaml") -> str:

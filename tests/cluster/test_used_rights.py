@@ -1,5 +1,6 @@
 """RBAC is exactly what the code calls: a full run of a lab, by the API server's audit log."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -10,9 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
+from schedune_kube.client import KubeClient
+from schedune_kube.kubeconfig import from_kubeconfig
+from schedune_kube.resources import VALIDATINGWEBHOOKS
 from schedune_lab import lab as labs
 from schedune_lab.existing import Wish
-from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_operator.app import MANAGER
+from schedune_testing import freshness
+from schedune_testing.accounts import token_of
+from schedune_testing.control_plane import OPERATOR, ControlPlane, running_control_plane
+from schedune_testing.operators import operating
+from schedune_testing.pages import served
 from schedune_testing.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +30,11 @@ ACCOUNTS = {
     "system:serviceaccount:schedune-system:schedune-operator": "schedune-operator",
     "system:serviceaccount:schedune-agents:schedune-agent": "schedune-agent",
 }
+MANIFESTS = ROOT / "manifests"
+WEBHOOK = MANIFESTS / "components" / "webhook" / "webhook.yaml"
+PAGE = MANIFESTS / "components" / "fleet-page" / "rbac.yaml"
+RIGHTS = (MANIFESTS / "base" / "rbac.yaml", WEBHOOK, PAGE)
+"""Whatever is granted to the two, by what everybody installs or by a component."""
 NEEDS_NO_CALL = {
     # OwnerReferencesPermissionEnforcement, off by default, asks for it when a placement is made.
     ("schedune-operator", "", "schedune.io", "vmworkloads/finalizers", "update"),
@@ -36,7 +50,7 @@ Right = tuple[str, str, str, str, str]
 def granted() -> set[Right]:
     """Return every right that the accounts are given, one by one."""
     roles, found = {}, set[Right]()
-    documents = list(yaml.safe_load_all((ROOT / "manifests" / "base" / "rbac.yaml").read_text()))
+    documents = [one for path in RIGHTS for one in yaml.safe_load_all(path.read_text())]
     for one in documents:
         if one["kind"] in ("Role", "ClusterRole"):
             key = one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]
@@ -111,6 +125,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
         labs.up(folder / "lab", Wish(cluster.admin_kubeconfig))
         try:
             _live(cluster, log)
+            _grant_components(cluster)
+            asyncio.run(_serve_components(cluster, folder / "page"))
         finally:
             labs.down(folder / "lab")
         yield log
@@ -151,6 +167,40 @@ def _live(cluster: ControlPlane, log: Log) -> None:
     until(lambda: uid("payments") != lost, 60)
     # Its agent looks whose Lease it is before it says that its machine lives on.
     until(lambda: LOOKS_AT_LEASE in log.used(), 60)
+
+
+def _grant_components(cluster: ControlPlane) -> None:
+    """Apply what components give the operator, and wait until it has it."""
+    for path in (WEBHOOK, PAGE):
+        done = cluster.kubectl("apply", "--server-side", "-f", str(path))
+        assert done.returncode == 0, done.stderr
+    name = "validatingwebhookconfigurations/schedune-workloads"
+    for verb, what in (
+        ("patch", name),
+        ("create", "tokenreviews.authentication.k8s.io"),
+        ("create", "subjectaccessreviews.authorization.k8s.io"),
+    ):
+        asked = ("auth", "can-i", verb, what, f"--as={OPERATOR}")
+        until(lambda asked=asked: cluster.kubectl(*asked).returncode == 0, 30)
+
+
+async def _serve_components(cluster: ControlPlane, folder: Path) -> None:
+    """Be an operator with the webhook's settings, and serve the page beyond loopback."""
+    folder.mkdir()
+    settings = {"host": "127.0.0.1", "port": 0, "upkeepSeconds": 0.3}
+    async with (
+        KubeClient(from_kubeconfig(cluster.admin_kubeconfig), field_manager="test") as admin,
+        operating(cluster, admin, admission=settings, observability=None, fleetPage=None),
+        served(cluster, folder) as page,
+    ):
+
+        async def is_registered() -> bool:
+            held = await admin.get(VALIDATINGWEBHOOKS, "schedune-workloads")
+            return bool(held["webhooks"][0]["clientConfig"].get("caBundle"))
+
+        await freshness.until(is_registered, 60)
+        # The operator itself as a reader: it may list all that the page shows.
+        assert await page.status(await token_of(admin, None, MANAGER)) == 200
 
 
 @pytest.mark.vm

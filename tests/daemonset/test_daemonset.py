@@ -1,18 +1,25 @@
 """The agent of a real DaemonSet, as its manifest makes it: what it tells, and what it may."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from schedune.codes.confinement import SHARED_USER
 from schedune_agent.probes.kvm import _CHILD as KVM_CHILD
 from schedune_testing.realnode.addresses import NAME
 from schedune_testing.realnode.node import RealNode
-from schedune_testing.realnode.product import AGENTS, LEASES, Product, claims_of
+from schedune_testing.realnode.processes import Seen, look
+from schedune_testing.realnode.product import AGENTS, LEASES, Product, claims_of, workload
 
 pytestmark = pytest.mark.timeout(900)
-_SMALLEST = {"DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE"}
-"""Rights of the smallest agent that launches (reference/daemonset-measured.md 4)."""
+_SMALLEST = {
+    "CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
+}  # fmt: skip
+"""Rights of the smallest agent that launches (docs/security.md)."""
+_VM_USERS = range(64100, 64100 + 1024)
+"""Those that the overlay sets aside."""
 
 
 def as_agent(product: Product, verb: str, manifest: dict[str, Any]) -> tuple[int, str]:
@@ -122,3 +129,32 @@ def test_it_tells_who_the_machine_is_and_not_who_its_container_is(
     status = product.await_truth()["status"]
     assert status["identity"]["machineID"] == node.machine.read("/etc/machine-id").strip()
     assert f'PRETTY_NAME="{status["os"]["name"]}"' in node.machine.read("/etc/os-release")
+
+
+@pytest.fixture
+def vm(product: Product) -> Iterator[Seen]:
+    """The process of a VM, as its user's workload has it launched."""
+    product.offer()
+    product.apply(workload("small"))
+    pid = product.await_state("small", "Running")["status"]["vmm"]["pid"]
+    seen = look(product.node.machine, pid)
+    assert seen is not None
+    yield seen
+    product.end("small")
+    assert look(product.node.machine, pid) is None
+
+
+def test_a_vm_is_a_user_of_its_own_and_has_no_capability(vm: Seen, product: Product) -> None:
+    (user,) = set(vm.status("Uid").split())
+    assert int(user) in _VM_USERS
+    assert set(vm.status("Gid").split()) == {user}
+    assert vm.status("Groups") == ""
+    for held in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        assert int(vm.status(held), 16) == 0, held
+    assert vm.status("NoNewPrivs") == "1"
+    placement = product.placement("small")
+    codes = {one["code"] for one in placement["status"]["trace"]}
+    assert SHARED_USER.code not in codes
+    place = f"/run/schedune/{placement['metadata']['uid']}"
+    owner = product.node.machine.run("stat", "-c", "%u %a", place).stdout.split()
+    assert owner == [user, "700"]

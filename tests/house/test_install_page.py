@@ -42,7 +42,7 @@ def test_every_subcommand_that_is_named_exists() -> None:
 
 def test_every_command_is_a_whole_one() -> None:
     programs = {shlex.split(line)[0] for line in COMMAND_LINES}
-    assert programs <= {"docker", "kubectl", "sh", "install", "schedune", "rm"}
+    assert programs <= {"docker", "kubectl", "sh", "mkdir", "install", "schedune", "rm"}
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 Object = dict[str, Any]
 LAUNCHER = {
-    "DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
+    "CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
 }  # fmt: skip
 """Measured as the smallest with which a VM outlives its pod (docs/security.md)."""
 OF_OTHERS = (
@@ -163,7 +163,11 @@ def test_the_settings_that_are_installed_are_what_the_processes_read() -> None:
         settings = AgentSettings.model_validate({"kubernetes": somewhere, **said})
         assert settings.execution == execution
         assert settings.cluster_uid == ""
+    users = launching.pop("vmUsers")
     assert {**launching, "execution": "PreparesOnly"} == telling
+    assert users["first"] + users["count"] < 65534, (
+        "nobody's, and those of pods with users of theirs"
+    )
 
 
 def test_paths_of_the_agents_settings_are_folders_of_the_host(launcher: Object) -> None:

@@ -77,8 +77,10 @@ def give(path: Path, user: VmUser) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             raise OSError(f"{path} is no regular file, or has more than one name")
-        os.fchown(descriptor, user.uid, user.gid)
+        # Ours while its mode is changed: that of another's file takes one capability more (FOWNER).
+        os.fchown(descriptor, os.geteuid(), os.getegid())
         os.fchmod(descriptor, 0o600)
+        os.fchown(descriptor, user.uid, user.gid)
     finally:
         os.close(descriptor)
 

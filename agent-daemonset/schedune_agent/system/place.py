@@ -6,16 +6,27 @@ network with the pod, and would keep the pod's files alive, its token among them
 asked from where a VM would be: in control groups of our own and in these namespaces.
 """
 
+import contextlib
+import ctypes
 import json
+import os
+import socket
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from schedune_agent.system import cgroup
+from schedune_agent.system.child import CLEAN_ENVIRONMENT
 
 _CHILD: Final = Path(__file__).with_name("place_child.py")
+_OPENS: Final = Path(__file__).with_name("open_child.py")
+_OPENING_S: Final = 10.0
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_NETWORK: Final = 0x40000000
+_OWN_NETWORK: Final = Path("/proc/thread-self/ns/net")
 _FIRST: Final = Path("/proc/1")
 """The node's first process, seen from a pod with ``hostPID``; from any other the pod's own."""
 KINDS: Final = ("cgroup", "ipc", "uts", "net", "mnt")
@@ -52,6 +63,58 @@ class Place:
             return [sys.executable, "-I", "-S", str(path), *arguments]
         return self._there("script", [str(path), *arguments])
 
+    @contextlib.contextmanager
+    def network(self) -> Iterator[None]:
+        """See the network there, in this thread only; nothing may be awaited meanwhile.
+
+        What is opened in it stays there: a socket, a child.
+
+        Raises:
+            OSError: it cannot be entered.
+        """
+        there = next((one for one in self.namespaces if one.name == "net"), None)
+        if there is None:
+            yield
+            return
+        back = os.open(_OWN_NETWORK, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter_network(there)
+            try:
+                yield
+            finally:
+                _set_network(back, _OWN_NETWORK)
+        finally:
+            os.close(back)
+
+    def open_device(self, path: Path) -> int:
+        """Open a device there for reading and writing, without blocking: a descriptor of ours.
+
+        A pod's device control group refuses what a VM's own allows, so a child opens it.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if not self._is_elsewhere:
+            return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(_OPENING_S)
+        child = subprocess.Popen(
+            self.script(_OPENS, str(path)),
+            stdin=subprocess.DEVNULL,
+            stdout=theirs.fileno(),
+            stderr=subprocess.PIPE,
+            env=CLEAN_ENVIRONMENT,
+        )
+        with child, ours:
+            theirs.close()
+            try:
+                return _opened(ours, path)
+            except EOFError:
+                words = child.communicate()[1].decode(errors="replace").strip()
+                raise OSError(f"{path} was not opened where VMs run: {words[-300:]}") from None
+            finally:
+                child.kill()
+
     @property
     def _is_elsewhere(self) -> bool:
         return bool(self.namespaces) or self.is_contained
@@ -86,6 +149,45 @@ def namespaces_of_node(first: Path = _FIRST, root: Path = Path("/")) -> tuple[Pa
     except OSError:
         return ()
     return tuple(found)
+
+
+def network_of(pid: int) -> Place:
+    """Return where a process sees its network; HERE also where we may not ask."""
+    network = Path("/proc") / str(pid) / "ns" / "net"
+    try:
+        is_ours = _same_file(network, _OWN_NETWORK)
+    except OSError:
+        return HERE
+    return HERE if is_ours else Place((network,))
+
+
+def _opened(door: socket.socket, path: Path) -> int:
+    """Take what a child opened.
+
+    Raises:
+        EOFError: it ended without a word.
+        OSError: it could not open it.
+    """
+    said, descriptors, _, _ = socket.recv_fds(door, 16, 1, socket.MSG_CMSG_CLOEXEC)
+    if descriptors:
+        return descriptors[0]
+    if not said:
+        raise EOFError
+    raise OSError(int(said), os.strerror(int(said)), str(path))
+
+
+def _enter_network(network: Path) -> None:
+    descriptor = os.open(network, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _set_network(descriptor, network)
+    finally:
+        os.close(descriptor)
+
+
+def _set_network(descriptor: int, path: Path) -> None:
+    if _LIBC.setns(descriptor, _NETWORK):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -35,6 +35,7 @@ import mmap  # noqa: E402, F401
 import pathlib  # noqa: E402
 import platform  # noqa: E402, F401
 import re  # noqa: E402, F401
+import socket  # noqa: E402, F401
 import stat  # noqa: E402, F401
 import struct  # noqa: E402, F401
 import time  # noqa: E402, F401

@@ -1,4 +1,4 @@
-"""Unix sockets: connect, and learn who listens."""
+"""Sockets: connect, and learn who listens."""
 
 import asyncio
 import os
@@ -6,6 +6,8 @@ import socket
 import struct
 from pathlib import Path
 from typing import Final
+
+from schedune_agent.system.place import Place
 
 LONGEST_PATH: Final = 107
 """The kernel's limit for a unix socket's path, in bytes."""
@@ -28,6 +30,24 @@ async def connect(
     )
     pid, _, _ = _PEER.unpack(raw)
     return reader, writer, int(pid)
+
+
+async def connect_from(
+    place: Place, address: str, port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to an IPv4 address as whoever is in a place does.
+
+    Raises:
+        OSError: nobody listens, or we may not be there.
+    """
+    with place.network():
+        door = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        await asyncio.get_running_loop().sock_connect(door, (address, port))
+        return await asyncio.open_connection(sock=door)
+    except BaseException:
+        door.close()
+        raise
 
 
 def is_listened_at(path: Path) -> bool:

@@ -2,7 +2,8 @@
 
 A tap lives as long as a process holds it open, unless it is made to stay: that is for a VMM
 that opens it by its name. Whether anybody holds one is asked by opening it: the kernel lets
-in one at a time.
+in one at a time. They are where VMs run, which need not be where their agent runs: each
+question says where (``place``).
 """
 
 import errno
@@ -10,11 +11,14 @@ import fcntl
 import os
 import socket
 import struct
+from pathlib import Path
 from typing import Final
+
+from schedune_agent.system.place import HERE, Place
 
 LONGEST_NAME: Final = 15
 """Bytes of a network device's name."""
-_TUN: Final = "/dev/net/tun"
+_TUN: Final = Path("/dev/net/tun")
 _SET_INTERFACE: Final = 0x400454CA
 _SET_PERSIST: Final = 0x400454CB
 _SET_OWNER: Final = 0x400454CC
@@ -37,7 +41,7 @@ class NoBridgeError(OSError):
     """There is no bridge of that name."""
 
 
-def make(name: str, bridge: str, *, owner: int | None = None) -> int:
+def make(name: str, bridge: str, *, owner: int | None = None, place: Place = HERE) -> int:
     """Make a tap on a bridge, up, and return its descriptor; nothing is left of a failure.
 
     What an earlier launch left under this name is removed first. With ``owner``, a user id,
@@ -48,12 +52,13 @@ def make(name: str, bridge: str, *, owner: int | None = None) -> int:
         TapHeldError: a process holds it, or another device has its name.
         OSError: it cannot be made.
     """
-    if not remove(name):
+    if not remove(name, place):
         raise TapHeldError(errno.EBUSY, f"network device {name} is in use")
-    descriptor = _open(name)
+    descriptor = _open(name, place)
     try:
-        _join(name, bridge)
-        _change_flags(name, _UP)
+        with place.network():
+            _join(name, bridge)
+            _change_flags(name, _UP)
         if owner is not None:
             fcntl.ioctl(descriptor, _SET_OWNER, owner)
             fcntl.ioctl(descriptor, _SET_PERSIST, 1)
@@ -63,67 +68,79 @@ def make(name: str, bridge: str, *, owner: int | None = None) -> int:
     return descriptor
 
 
-def remove(name: str) -> bool:
+def remove(name: str, place: Place = HERE) -> bool:
     """Remove a tap that nobody holds; say whether there is none of that name now.
 
     Raises:
         OSError: it is there and may not be opened.
     """
-    if not exists(name):
+    if not exists(name, place):
         return True
     try:
-        descriptor = _open(name)
+        descriptor = _open(name, place)
     except TapHeldError:
         return False
     try:
         fcntl.ioctl(descriptor, _SET_PERSIST, 0)
     finally:
         os.close(descriptor)
-    return not exists(name)
+    return not exists(name, place)
 
 
-def exists(name: str) -> bool:
-    """Say whether there is a network device of that name."""
-    try:
-        socket.if_nametoindex(name)
-    except (OSError, ValueError):
-        return False
+def exists(name: str, place: Place = HERE) -> bool:
+    """Say whether there is a network device of that name.
+
+    Raises:
+        OSError: we may not look there.
+    """
+    with place.network():
+        try:
+            socket.if_nametoindex(name)
+        except (OSError, ValueError):
+            return False
     return True
 
 
-def names_with(prefix: str) -> list[str]:
-    """Return the network devices whose names begin so."""
-    return sorted(name for _, name in socket.if_nameindex() if name.startswith(prefix))
+def names_with(prefix: str, place: Place = HERE) -> list[str]:
+    """Return the network devices whose names begin so.
+
+    Raises:
+        OSError: we may not look there.
+    """
+    with place.network():
+        return sorted(name for _, name in socket.if_nameindex() if name.startswith(prefix))
 
 
-def is_bridge(name: str) -> bool:
+def is_bridge(name: str, place: Place = HERE) -> bool:
     """Say whether there is a bridge of that name, by what it says to a device that is none.
 
     Raises:
         PermissionError: we may not ask.
+        OSError: we cannot look there.
     """
-    try:
-        _add_to_bridge(name, _NO_DEVICE)
-    except PermissionError:
-        raise
-    except OSError as error:
-        return error.errno == errno.EINVAL
+    with place.network():
+        try:
+            _add_to_bridge(name, _NO_DEVICE)
+        except PermissionError:
+            raise
+        except OSError as error:
+            return error.errno == errno.EINVAL
     return True
 
 
-def _open(name: str) -> int:
+def _open(name: str, place: Place = HERE) -> int:
     """Open the tap of that name, which is made by it if there is none.
 
     Raises:
         TapHeldError: somebody holds it, or another kind of device has the name.
     """
     request = _NAME_AND_FLAGS.pack(_checked(name), _TAP)
-    descriptor = os.open(_TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = place.open_device(_TUN)  # it makes devices in the network that it was opened in
     try:
         fcntl.ioctl(descriptor, _SET_INTERFACE, request)
     except OSError as error:
         os.close(descriptor)
-        if error.errno in (errno.EBUSY, errno.EINVAL) and exists(name):
+        if error.errno in (errno.EBUSY, errno.EINVAL) and exists(name, place):
             raise TapHeldError(error.errno, f"network device {name} is in use") from error
         raise
     return descriptor

@@ -7,16 +7,19 @@ then tries the guest, without telling whether that succeeds.
 import asyncio
 from typing import Final
 
+from schedune_agent.system.place import HERE, Place
+from schedune_agent.system.sockets import connect_from
+
 _ANY: Final = "0.0.0.0"  # noqa: S104 - compared with, never bound
 _LOOPBACK: Final = "127.0.0.1"
 
 
-async def is_greeted(address: str, port: int, *, timeout_s: float) -> bool:
-    """Say whether who connects is sent something, by itself and in time."""
+async def is_greeted(address: str, port: int, place: Place = HERE, *, timeout_s: float) -> bool:
+    """Say whether who connects in the network there is sent something, by itself and in time."""
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_connection(
-                _LOOPBACK if address == _ANY else address, port
+            reader, writer = await connect_from(
+                place, _LOOPBACK if address == _ANY else address, port
             )
             try:
                 return bool(await reader.read(1))

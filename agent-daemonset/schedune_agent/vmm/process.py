@@ -51,7 +51,7 @@ async def start(
         VmmError: it could not be started, or ended at once; with its own words.
     """
     user = confinement.user
-    with made_taps(plan.taps, user.uid if user else None) as descriptors:
+    with made_taps(plan.taps, user.uid if user else None, confinement.place) as descriptors:
         pid = _spawn(plan, paths, confinement, descriptors)
         return await _await_exec(pid, plan, paths, boot_id)
 
@@ -127,13 +127,13 @@ def last_words(paths: VmPaths) -> str:
     return tail.decode(errors="replace").strip().replace("\n", "; ") or "it said nothing"
 
 
-def clean(paths: VmPaths, group: str | None, taps: Iterable[str] = ()) -> bool:
+def clean(paths: VmPaths, group: str | None, taps: Iterable[str] = (), place: Place = HERE) -> bool:
     """Remove what an ended VM left: folders, control groups and taps; say whether it is gone."""
     folders = (paths.run, paths.disks)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     groups_gone = cgroup.remove_groups(group) if group else True
-    taps_gone = remove_taps(taps)
+    taps_gone = remove_taps(taps, place)
     return groups_gone and taps_gone and not any(folder.exists() for folder in folders)
 
 

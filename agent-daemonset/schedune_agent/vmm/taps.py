@@ -21,6 +21,7 @@ from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import taps
+from schedune_agent.system.place import HERE, Place, network_of
 from schedune_agent.vmm.port import Tap, VmmRefusalError
 
 _PREFIX: Final = "sch"
@@ -67,7 +68,9 @@ def taps_of(
 
 
 @contextlib.contextmanager
-def made_taps(wanted: Iterable[Tap], user: int | None = None) -> Iterator[Mapping[int, int]]:
+def made_taps(
+    wanted: Iterable[Tap], user: int | None = None, place: Place = HERE
+) -> Iterator[Mapping[int, int]]:
     """Make taps for a VMM that is started meanwhile; give which descriptors it gets, by number.
 
     One that the VMM gets open ends with it, or with us if it is never started. One that it
@@ -79,16 +82,17 @@ def made_taps(wanted: Iterable[Tap], user: int | None = None) -> Iterator[Mappin
     with contextlib.ExitStack() as stack:
         passed = {}
         for one in wanted:
-            descriptor = _make(one, os.geteuid() if user is None else user)
+            descriptor = _make(one, os.geteuid() if user is None else user, place)
             stack.callback(os.close, descriptor)
             if one.descriptor is not None:
                 passed[one.descriptor] = descriptor
         yield passed
 
 
-def _make(tap: Tap, user: int) -> int:
+def _make(tap: Tap, user: int, place: Place) -> int:
+    owner = user if tap.descriptor is None else None
     try:
-        return taps.make(tap.name, tap.bridge, owner=user if tap.descriptor is None else None)
+        return taps.make(tap.name, tap.bridge, owner=owner, place=place)
     except taps.NoBridgeError as error:
         raise TapError(no_bridge(tap.bridge)) from error
     except taps.TapHeldError as error:
@@ -103,38 +107,49 @@ def no_bridge(name: str) -> Reason:
     return Reason(placement_codes.BRIDGE_MISSING, "none of that name", name, name)
 
 
-def check_made(names: Iterable[str]) -> None:
+def check_made(names: Iterable[str], pid: int) -> None:
     """Find what a VMM is about to open by its name: one with the right makes what is missing.
 
     Raises:
         TapError: a tap is gone.
     """
     for name in names:
-        if not taps.exists(name):
+        if not taps.exists(name, network_of(pid)):
             raise TapError(Reason(codes.TAP_GONE, name))
 
 
-def remove_taps(names: Iterable[str]) -> bool:
+def remove_taps(names: Iterable[str], place: Place = HERE) -> bool:
     """Remove taps that nobody holds; say whether none of them is left."""
-    left = [one for one in names if not _is_removed(one)]
+    wanted = set(names)
+    left = [one for one in _taps_at(place) if one in wanted and not _is_removed(one, place)]
     return not left
 
 
-def _is_removed(name: str) -> bool:
+def _taps_at(place: Place) -> list[str]:
+    """Return the names there that an agent of ours may have given."""
     try:
-        return taps.remove(name)
+        return taps.names_with(_PREFIX, place)
+    except OSError as error:
+        # Who may not look there may not start a VM there either: there is none to make room for.
+        _LOG.warning("tap.not-seen", extra={"error": str(error)})
+        return []
+
+
+def _is_removed(name: str, place: Place) -> bool:
+    try:
+        return taps.remove(name, place)
     except OSError as error:
         _LOG.warning("tap.not-removed", extra={"tap": name, "error": str(error)})
         return False
 
 
-def remove_strays(settings: AgentSettings, known: Iterable[str]) -> None:
+def remove_strays(settings: AgentSettings, known: Iterable[str], place: Place = HERE) -> None:
     """Remove this agent's taps of which no placement is known and which no process holds."""
-    found = taps.names_with(_own_prefix(settings))
+    found = [one for one in _taps_at(place) if one.startswith(_own_prefix(settings))]
     if found:
         kept: Collection[str] = {name for uid in known for name in tap_names(settings, uid)}
         for name in found:
-            if name not in kept and _is_removed(name):
+            if name not in kept and _is_removed(name, place):
                 _LOG.info("tap.removed", extra={"tap": name})
 
 

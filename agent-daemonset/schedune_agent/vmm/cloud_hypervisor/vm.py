@@ -130,7 +130,8 @@ class CloudHypervisorVm:
 
     async def _demand(self, request: Request) -> None:
         if request.path == CREATE:
-            check_made(one.tap for one in _checked(request.body).net or ())
+            taps = [one.tap for one in _checked(request.body).net or ()]
+            check_made(taps, self.handle.identity.pid)
         answer = await self._ask(
             request.method, request.path, request.body, timeout_s=_BEGIN_SECONDS
         )

@@ -113,7 +113,7 @@ class FirecrackerVm:
             self._output.make()
         except OSError as error:
             raise VmmError(f"no place for what it writes: {error}") from error
-        check_made(taps_in(requests))
+        check_made(taps_in(requests), self.handle.identity.pid)
         for one in requests:
             answer = await self._answer(one, _CONFIGURE_SECONDS)
             if not answer.is_done:

@@ -24,6 +24,8 @@ def control_plane(tree: Tree, binaries: Path) -> tuple[Layout, Authority]:
         f"--kubelet-client-certificate={pki / 'to-kubelets.crt'}",
         f"--kubelet-client-key={pki / 'to-kubelets.key'}",
         "--kubelet-preferred-address-types=InternalIP,Hostname",
+        # Services of webhooks are called at their pods: there is no kube-proxy.
+        "--enable-aggregator-routing=true",
     ]
     reach = Reach(addresses.SERVER, addresses.SERVICES, tuple(flags), _ALL_CONTROLLERS)
     layout = Layout(

@@ -21,6 +21,7 @@ from schedune_testing.tiny_guests import STILL
 
 _ROOT: Final = Path(__file__).resolve().parents[4]
 LAUNCH: Final = _ROOT / "manifests" / "overlays" / "launch"
+COMPONENTS: Final = _ROOT / "manifests" / "components"
 AGENTS: Final = "schedune-agents"
 SYSTEM: Final = "schedune-system"
 LEASES: Final = "schedune-node-lease"
@@ -55,7 +56,9 @@ class Product:
     folder: Path
     """For the kustomizations of a test."""
 
-    def install(self, tag: str = TAG, **settings: object) -> None:
+    def install(
+        self, tag: str = TAG, *, components: Sequence[str] = (), **settings: object
+    ) -> None:
         """Install, upgrade or reconfigure as a user does: by a kustomization over the overlay."""
         folder = self.folder / f"{tag}-{len(list(self.folder.iterdir()))}"
         folder.mkdir()
@@ -72,6 +75,7 @@ class Product:
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "resources": [os.path.relpath(LAUNCH, folder)],
+            "components": [os.path.relpath(COMPONENTS / one, folder) for one in components],
             "images": images,
             "configMapGenerator": [generator],
         }
@@ -129,6 +133,10 @@ class Product:
     def apply(self, manifest: Object) -> None:
         """Apply a manifest as its user."""
         self.node.do("apply", "-f", "-", stdin=json.dumps(manifest))
+
+    def end(self, name: str) -> None:
+        """Delete a workload; returns when its VM is proved ended, as docs/install.md says."""
+        self.node.do("delete", "vmworkload", name, "--cascade=foreground", "--timeout=120s")
 
     def placement(self, name: str) -> Object:
         """Return a workload's placement; empty where there is none."""
