@@ -128,6 +128,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
             vm_users=vm_users.usable(settings),
             place=place,
             read_secret=secrets_of(client),
+            look_at_declared=lambda: publisher.look_at_declared(),  # noqa: PLW0108 - made below
             shutdown=HostShutdown(settings.run_directory, identity.boot_id),
         )
         runner = PlacementRunner(

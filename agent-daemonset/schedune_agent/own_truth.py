@@ -52,10 +52,18 @@ class OwnTruth:
             NodeReplacedError: what bears its name is not ours to write.
             ApiError: the API server did not tell.
         """
-        if self.held is not None and time.monotonic() < self._look_at:
-            return
+        if self.held is None or time.monotonic() >= self._look_at:
+            await self.look("0" if self.held is not None else None)
+
+    async def look(self, version: str | None = None) -> None:
+        """Look at the object, at that version or a later one; None: at the latest.
+
+        Raises:
+            NodeReplacedError: what bears its name is not ours to write.
+            ApiError: the API server did not tell.
+        """
         try:
-            await self._look()
+            await self._look(version)
         except NodeReplacedError as error:
             if not self.replaced:
                 _LOG.error("truth.node-replaced", extra={"error": str(error)})
@@ -63,11 +71,11 @@ class OwnTruth:
             raise
         self.replaced = False
 
-    async def _look(self) -> None:
+    async def _look(self, version: str | None) -> None:
         if self.node.raw is None or self.replaced or self._looks % _NODE_EVERY == 0:
             await self.node.look()
         self._looks += 1
-        held = await self._get_or_make("0" if self.held is not None else None)
+        held = await self._get_or_make(version)
         name, uid = self._identity.name, self._identity.uid
         if held.owner_uid not in (None, uid):
             # Garbage collection removes it with its Node; to write it would be to speak for that.

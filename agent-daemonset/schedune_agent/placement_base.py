@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -55,6 +55,10 @@ CONSOLE_LINES: Final = 20
 _LOG: Final = logging.getLogger(__name__)
 
 
+async def nothing_is_declared() -> None:
+    """See nothing: there is nobody who could declare anything."""
+
+
 @dataclass(frozen=True)
 class Node:
     """What a worker knows of where it works."""
@@ -75,6 +79,8 @@ class Node:
     """Where VMs run."""
     read_secret: ReadSecret = no_secrets
     """How the Secrets are read that a guest's data come from."""
+    look_at_declared: Callable[[], Awaitable[None]] = nothing_is_declared
+    """How what administrators leave to VMs is seen as it is now."""
     shutdown: HostShutdown | None = None
     """Whether the host goes down; None: this node is no host."""
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +24,7 @@ from schedune.lifecycle.transitions import TERMINAL
 from schedune_agent import vm_users
 from schedune_agent.guest_data import GuestDataError
 from schedune_agent.live_networks import objection_to_networks
+from schedune_agent.own_node import NodeReplacedError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
@@ -38,6 +40,7 @@ from schedune_agent.vmm.disk_files import (
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 from schedune_agent.vmm.seed import make_seed
+from schedune_kube.errors import ApiError
 
 _PREPARING: Final = Reason(codes.PREPARING)
 _MAKING_SECONDS: Final = 0.1
@@ -50,7 +53,7 @@ class PlacementLaunch(PlacementRecovery):
 
     # --- admission and preparation -------------------------------------------------
 
-    def _admit(self) -> float:
+    async def _admit(self) -> float:
         left = self.record.pause_left(self._node.clock())
         if left > 0:
             return left
@@ -60,6 +63,12 @@ class PlacementLaunch(PlacementRecovery):
             following = Reason(codes.RESTARTING, str(self.record.incarnation))
             moves.append((S.PENDING, _PREPARING if first else following))
         refused = self._refusal()
+        if refused is not None and refused.row is codes.LEDGER_FULL:
+            # The operator goes by what was declared at once, we look once per heartbeat. If it
+            # cannot be looked at, it is refused by what is known, and placed anew.
+            with suppress(ApiError, NodeReplacedError):
+                await self._node.look_at_declared()
+            refused = self._refusal()
         if refused is not None:
             self._refuse(*moves, (S.TERMINATED, refused))
             return 0.0

@@ -70,7 +70,7 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
             return await self._shut_down()
         match self.record.state:
             case None | S.PENDING | S.EXITED:
-                return self._admit()
+                return await self._admit()
             case S.PREPARING | S.VALIDATED | S.LAUNCHING:
                 return await self._launch()
             case S.FAILED | S.TERMINATED:

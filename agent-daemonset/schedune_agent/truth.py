@@ -116,6 +116,16 @@ class TruthPublisher:
         )
         return facts.model_copy(update={"capacity": capacity})
 
+    async def look_at_declared(self) -> None:
+        """See now what administrators leave to VMs.
+
+        Raises:
+            NodeReplacedError: our Node is another.
+            ApiError: the API server did not tell.
+        """
+        async with self._one_at_a_time:
+            await self._truth.look()
+
     def look_again(self) -> None:
         """Take the facts soon: something on the machine changed."""
         self._changed.set()
