@@ -250,6 +250,11 @@ async def _measure_ceiling(plane: ControlPlane, admin: KubeClient, token: str) -
          f"{statistics.median(sizes):.0f} / "
          f"{statistics.median(len(json.dumps(one)) for one in statuses.values()):.0f}")  # fmt: skip
     await in_parallel([_clear(admin, one["metadata"]["name"]) for one in workloads])
+    deadline = time.monotonic() + _PATIENCE_S
+    while (await admin.list(VMWORKLOADS, NAMESPACE))[0]:  # the garbage collector lets go of them
+        if time.monotonic() > deadline:
+            raise SystemExit("the workloads do not go")
+        await asyncio.sleep(0.5)
     again = [{"apiVersion": one["apiVersion"], "kind": one["kind"], "spec": one["spec"],
               "metadata": {"name": one["metadata"]["name"], "namespace": NAMESPACE}}
              for one in workloads]  # fmt: skip
