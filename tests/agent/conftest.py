@@ -72,6 +72,7 @@ def new_node(tmp_path: Path, clock: Clock) -> Callable[..., Node]:
                 "imageRoots": [str(tmp_path)],
                 "firstDelaySeconds": 0,
                 "writeGapSeconds": 0.1,
+                "listWithoutBellSeconds": 0.3,
             }
         )
         told = NodeTruthStatus.model_validate({"capacity": CAPACITY, **facts})
