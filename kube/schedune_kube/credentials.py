@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from schedune_kube.settings import SettingsError
+
 _TOKEN_LIFETIME_S: Final = 60.0
 """A token file is read again when it was read this long ago: its owner renews it."""
 
@@ -24,8 +26,16 @@ class Credentials:
     _read_at: float = field(default=float("-inf"), repr=False)
 
     def tls(self) -> ssl.SSLContext:
-        """Return the context that trusts the cluster's authority and shows our certificate."""
-        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        """Return the context that trusts the cluster's authority and shows our certificate.
+
+        Raises:
+            SettingsError: the authority's file cannot be used.
+        """
+        try:
+            context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        except OSError as error:
+            told = f"caFile {self.ca_file}: {error.strerror or error}"
+            raise SettingsError(f"{told}: give the certificates of the API server") from error
         if self.client_certificate:
             context.load_cert_chain(self.client_certificate, self.client_key)
         return context

@@ -1,0 +1,87 @@
+"""Two agents by mistake: the second one says so and waits, and goes on when the first is gone."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from schedune_lab.certificates import Authority
+
+WAITS = "agent.waits-for-another"
+WORKS = "agent.no-identity"
+"""What an agent that has the node to itself tells when its token is not there yet."""
+StartAgent = Callable[..., "tuple[subprocess.Popen[bytes], Path]"]
+
+
+@pytest.fixture
+def start_agent(tmp_path: Path) -> Iterator[StartAgent]:
+    """Start the program itself, as a DaemonSet's pod would."""
+    started = []
+
+    ca_file = Authority(tmp_path / "pki").certificate
+
+    def start(name: str, state: str = "state") -> "tuple[subprocess.Popen[bytes], Path]":
+        log, file = tmp_path / f"{name}.log", tmp_path / f"{name}.yaml"
+        kubernetes = {"server": "https://127.0.0.1:1", "caFile": str(ca_file)}
+        told = {
+            "kubernetes": {**kubernetes, "tokenFile": str(tmp_path / "no-token-yet")},
+            "stateDirectory": str(tmp_path / state),
+            "runDirectory": str(tmp_path / "run"),
+        }
+        file.write_text(yaml.safe_dump(told))
+        argv = [sys.executable, "-m", "schedune_agent", "run", "--settings", str(file)]
+        with log.open("wb") as out:
+            started.append(subprocess.Popen(argv, stdout=out, stderr=out))
+        return started[-1], log
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def until_told(log: Path, event: str) -> str:
+    deadline = time.monotonic() + 60
+    while event not in (text := log.read_text()):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+    return text
+
+
+def test_the_second_agent_of_a_node_says_so_and_goes_on_when_the_first_was_killed(
+    start_agent: StartAgent,
+) -> None:
+    first, log = start_agent("first")
+    until_told(log, WORKS)
+    second, log = start_agent("second")
+    told = until_told(log, WAITS)
+    time.sleep(3)
+    assert WORKS not in log.read_text()
+    assert "state" in told
+    assert log.read_text().count(WAITS) == 1
+    assert (first.poll(), second.poll()) == (None, None)
+    first.kill()
+    first.wait()
+    until_told(log, WORKS)
+
+
+def test_agents_of_different_nodes_do_not_wait_for_each_other(start_agent: StartAgent) -> None:
+    _, log = start_agent("one", "state-1")
+    until_told(log, WORKS)
+    _, log = start_agent("other", "state-2")
+    assert WAITS not in until_told(log, WORKS)
+
+
+def test_an_authority_that_is_not_there_is_told_by_its_field(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    kubernetes = {"server": "https://127.0.0.1:1", "tokenFile": "/t", "caFile": "/nowhere/ca.crt"}
+    file.write_text(yaml.safe_dump({"kubernetes": kubernetes}))
+    argv = [sys.executable, "-m", "schedune_agent", "run", "--settings", str(file)]
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 2
+    assert "caFile /nowhere/ca.crt: No such file or directory" in told.stderr
+    assert "Traceback" not in told.stderr
