@@ -212,9 +212,10 @@ class RecordStore:
         if record.is_of_newer_agent:
             raise RecordError(f"{folder / _FILE} is a newer agent's, and stays as it is")
         try:
-            if not folder.is_dir():
+            if not (folder / _FILE).exists():
+                # A folder without a record may be one whose name could not be synced before.
                 self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-                folder.mkdir(mode=0o700)
+                folder.mkdir(exist_ok=True, mode=0o700)
                 sync_folder(self._root)
             write_whole(folder / _FILE, record.model_dump_json(by_alias=True).encode())
         except OSError as error:

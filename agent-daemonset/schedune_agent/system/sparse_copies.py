@@ -24,12 +24,12 @@ def copy_whole(source: Path | None, target: Path, size: int) -> None:
             _copy(source, descriptor)
         os.ftruncate(descriptor, size)
         os.fsync(descriptor)
+        fresh.replace(target)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)
-    fresh.replace(target)
     sync_folder(target.parent)
 
 

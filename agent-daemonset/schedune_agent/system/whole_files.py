@@ -17,10 +17,10 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
+        fresh.replace(path)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
-    fresh.replace(path)
     sync_folder(path.parent)
 
 
