@@ -30,7 +30,7 @@ def start_agent(tmp_path: Path) -> Iterator[StartAgent]:
         told = {
             "kubernetes": {**kubernetes, "tokenFile": str(tmp_path / "no-token-yet")},
             "stateDirectory": str(tmp_path / state),
-            "runDirectory": str(tmp_path / "run"),
+            "runDirectory": str(tmp_path / f"run-{state}"),
         }
         file.write_text(yaml.safe_dump(told))
         argv = [sys.executable, "-m", "schedune_agent", "run", "--settings", str(file)]
