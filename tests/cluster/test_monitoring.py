@@ -117,7 +117,8 @@ def test_operator_and_agent_live_and_are_ready(lab: Lab) -> None:
 @pytest.mark.usefixtures("busy")
 def test_the_page_says_what_the_command_line_says(lab: Lab) -> None:
     """Word for word, but for the moment: both judge the same cluster by the same code."""
-    page = read(lab.ports.fleet_page, "/workloads/default/nowhere")[1]
+    status, page = read(lab.ports.fleet_page, "/workloads/default/nowhere")
+    assert status == 200, page
     told = plugin(lab, "explain", "nowhere", "-n", "default").partition("\n\nWorkloads with")[0]
     shown = "".join(page.partition("Judged now")[2].partition(">")[2].split())
     for line in told.splitlines():

@@ -12,9 +12,10 @@ from schedune_kube import client as client_module
 from schedune_kube.client import KubeClient
 from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
+from schedune_kube.doorbell import NAMESPACE as BELLS
 from schedune_kube.errors import ForbiddenError
 from schedune_kube.kubeconfig import from_kubeconfig
-from schedune_kube.resources import LEASES, VMPLACEMENTS
+from schedune_kube.resources import CONFIGMAPS, LEASES, VMPLACEMENTS
 from schedune_testing.accounts import Object, bearing, token_of
 from schedune_testing.control_plane import ControlPlane
 
@@ -73,8 +74,9 @@ async def test_a_watch_takes_no_turn_from_requests(credentials: dict[str, Creden
     mine = credentials[NODES[0]]
     async with Connections(mine, at_once=1) as shared:
         client = agent(mine, shared)
-        _, version = await client.list(VMPLACEMENTS)
-        async with aclosing(client.watch(VMPLACEMENTS, resource_version=version)) as events:
+        _, version = await client.list(CONFIGMAPS, BELLS)
+        bells = client.watch(CONFIGMAPS, BELLS, resource_version=version)
+        async with aclosing(bells) as events:
             watching = asyncio.ensure_future(anext(events))
             await asyncio.sleep(0.3)
             async with asyncio.timeout(5):
