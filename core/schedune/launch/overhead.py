@@ -12,6 +12,7 @@ TCG_BASE: Final = 96 * _MEBI
 """Under TCG 68 MiB were measured beyond guest memory, EMULATION_CACHE_MEBI of them translated
 code, after six boots (QEMU 7.2.22, q35, 1 and 4 vCPUs)."""
 TCG_PER_VCPU: Final = 8 * _MEBI
+"""For the thread of each virtual CPU: 1 to 2 MiB were measured, and room for what they ask."""
 EMULATION_CACHE_MEBI: Final = 32
 """How much translated code QEMU may keep. Its default is 1 GiB, of which every boot of a
 guest fills 58 MiB more: beyond the limit of the VM's control group after the first reboot. The
