@@ -54,15 +54,19 @@ class Orphans:
     def __init__(self, node: Node) -> None:
         self.records: dict[str, LaunchRecord] = {}
         """Records whose placement is not known, or no longer."""
-        self.found: list[Orphan] = []
-        """What the last sweep saw."""
         self.last = Sweep()
         self._node = node
         self._held: set[str] = set()
         """For whom a sweep put something into the ledger."""
         self._unmarked: frozenset[ProcessKey] = frozenset()
         self._told: frozenset[ProcessKey] = frozenset()
+        self._processes: list[Orphan] = []
         self._residue = Residue(node)
+
+    @property
+    def found(self) -> list[Orphan]:
+        """What the last sweep saw: what stays of files never takes the place of a process."""
+        return [*self._processes, *self._residue.standing][:_MOST_TOLD]
 
     def load(self) -> None:
         """Read the records of earlier agents, and count what they hold before any admission."""
@@ -178,7 +182,7 @@ class Orphans:
                            "uid": finding.placement_uid},
                 )  # fmt: skip
         self._told = frozenset(process.key for process, _ in orphans)
-        self.found = [_describe(*one) for one in orphans[:_MOST_TOLD]]
+        self._processes = [_describe(*one) for one in orphans[:_MOST_TOLD]]
 
 
 def _describe(process: FoundProcess, finding: OrphanFinding) -> Orphan:

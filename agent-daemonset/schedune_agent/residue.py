@@ -11,8 +11,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from schedune.api.nodetruth import Orphan
+from schedune.api.text import shorten
 from schedune.codes import recovery
-from schedune.codes.row import Reason
+from schedune.codes.row import Reason, Row
+from schedune.lifecycle.orphans import OrphanClass
 from schedune_agent.placement_base import Node
 from schedune_agent.record import record_file
 from schedune_agent.system import cgroup, processes
@@ -30,25 +33,32 @@ class Residue:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._before: frozenset[str] = frozenset()
-        self._told: dict[str, str] = {}
-        """What was last said of each that is used."""
+        self._standing: dict[str, Reason] = {}
+        """Why each that is still there could not be removed."""
+
+    @property
+    def standing(self) -> list[Orphan]:
+        """What the last sweep could not remove, and why, as a NodeTruth tells it."""
+        return [_describe(uid, reason) for uid, reason in sorted(self._standing.items())]
 
     def sweep(self, accounted: Collection[str]) -> None:
         """Remove what is left of placements that are not accounted for.
 
         Raises:
-            OSError: one of our folders, or a control group, may not be looked into.
+            OSError: one of our folders may not be looked into.
         """
         left = frozenset(uid for uid in self._names() if uid not in accounted)
         for uid in sorted(left & self._before):
             self._remove(uid)
         self._before = left
-        self._told = {uid: told for uid, told in self._told.items() if uid in left}
+        self._standing = {uid: told for uid, told in self._standing.items() if uid in left}
 
     def _names(self) -> set[str]:
         paths = paths_of(self._node.settings, "any")
         roots = [one.parent for one in (paths.run, paths.disks, paths.kept)]
         names = {entry.name for root in roots if root.is_dir() for entry in root.iterdir()}
+        # Of what could not be removed, perhaps only a control group is left.
+        names |= self._standing.keys()
         state = self._node.settings.state_directory
         return {
             name for name in names if _UID.fullmatch(name) and not record_file(state, name).exists()
@@ -59,15 +69,29 @@ class Residue:
         return [one for one in (paths.run, paths.disks, paths.kept) if one.is_dir()]
 
     def _remove(self, uid: str) -> None:
+        """Remove it, or say why it stays: one that does keeps no other from being removed."""
+        try:
+            reason = self._try_to_remove(uid)
+        except OSError as error:
+            reason = _reason(recovery.RESIDUE_NOT_REMOVED, uid, str(error))
+        told = self._standing.pop(uid, None)
+        if reason.row is not recovery.RESIDUE_REMOVED:
+            self._standing[uid] = reason
+        if reason != told:
+            extra = {"uid": uid, "code": reason.row.code, "what": reason.message}
+            _LOG.warning("residue.found", extra=extra)
+
+    def _try_to_remove(self, uid: str) -> Reason:
         folders = self._folders(uid)
         used = next(self._uses(uid, folders), None)
         if used is not None:
-            self._tell(uid, Reason(recovery.RESIDUE_IN_USE, used, subject=f"VM {uid}"))
-            return
-        clean(paths_of(self._node.settings, uid), uid)
+            return _reason(recovery.RESIDUE_IN_USE, uid, used)
+        told = ", ".join(map(str, folders)) or "no folder of it was there any more"
+        if not clean(paths_of(self._node.settings, uid), uid):
+            left = ", ".join(map(str, self._folders(uid))) or "its control group is busy"
+            return _reason(recovery.RESIDUE_NOT_REMOVED, uid, left)
         self._node.records.remove(uid)
-        told = ", ".join(map(str, folders))
-        self._tell(uid, Reason(recovery.RESIDUE_REMOVED, told, subject=f"VM {uid}"))
+        return _reason(recovery.RESIDUE_REMOVED, uid, told)
 
     def _uses(self, uid: str, folders: Collection[Path]) -> Iterator[str]:
         """Give who uses it, the cheapest to find out first."""
@@ -84,9 +108,15 @@ class Residue:
                 if stat.S_ISSOCK(mode) and is_listened_at(path):
                     yield f"somebody listens at {path}"
 
-    def _tell(self, uid: str, reason: Reason) -> None:
-        """Log it, but a standing state of things once."""
-        if self._told.get(uid) != reason.message:
-            self._told[uid] = reason.message
-            extra = {"uid": uid, "code": reason.row.code, "what": reason.message}
-            _LOG.warning("residue.found", extra=extra)
+
+def _reason(row: Row, uid: str, observed: str) -> Reason:
+    return Reason(row, observed, subject=f"VM {uid}")
+
+
+def _describe(uid: str, reason: Reason) -> Orphan:
+    return Orphan(
+        class_=OrphanClass.RESIDUE,
+        code=reason.row.code,
+        placement_uid=uid,
+        message=shorten(reason.message, 1024),
+    )

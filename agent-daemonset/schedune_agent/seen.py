@@ -89,7 +89,7 @@ class AgentMetrics(Collector):
         orphans = Counts(str(found.class_) for one in self._agents for found in one.orphans())
         family = GaugeMetricFamily(
             "schedune_orphans",
-            "VMM processes that no placement accounts for, by what they are",
+            "What no placement accounts for, by what it is",
             labels=("class",),
         )
         for kind in _ORPHANS:

@@ -70,6 +70,13 @@ def told(caplog: Logs) -> list[str]:
     return [str(vars(one)["code"]) for one in caplog.records if one.message == "residue.found"]
 
 
+def standing(orphans: Orphans, uid: str) -> list[str | None]:
+    """Codes that a NodeTruth tells of what is left of a VM; no process is ordered of by them."""
+    found = [one for one in orphans.found if one.placement_uid == uid]
+    assert all((one.class_, one.pid) == ("residue", None) for one in found)
+    return [one.code for one in found]
+
+
 def test_what_nobody_uses_is_removed_by_the_second_sweep_that_sees_it_and_told(
     node: Node, left: list[Path], caplog: Logs
 ) -> None:
@@ -104,7 +111,7 @@ def test_what_a_living_process_names_stays_whosever_process_it_is(
 
 
 def test_what_is_locked_stays_until_the_lock_is_gone_and_is_told_once(
-    node: Node, left: list[Path], caplog: Logs
+    node: Node, left: list[Path], uid: str, caplog: Logs
 ) -> None:
     """A VMM locks what it writes: whoever it is, and wherever it runs."""
     orphans = Orphans(node)
@@ -114,8 +121,9 @@ def test_what_is_locked_stays_until_the_lock_is_gone_and_is_told_once(
         for _ in range(2):
             sweep(orphans)
         assert (there(left), told(caplog)) == (left, ["ERR_ORPHAN_RESIDUE_IN_USE"])
+        assert standing(orphans, uid) == ["ERR_ORPHAN_RESIDUE_IN_USE"]
     orphans.sweep({})
-    assert there(left) == []
+    assert (there(left), standing(orphans, uid)) == ([], [])
 
 
 def test_what_somebody_listens_at_stays(node: Node, left: list[Path], caplog: Logs) -> None:
@@ -149,6 +157,42 @@ def test_nothing_is_removed_through_a_link(node: Node, tmp_path: Path) -> None:
     (run / str(uuid.uuid4())).symlink_to(elsewhere)
     sweep(Orphans(node))
     assert (elsewhere / "kept").exists()
+
+
+def test_what_cannot_be_removed_is_told_and_keeps_no_other_from_being_removed(
+    node: Node, left: list[Path], uid: str, tmp_path: Path, caplog: Logs
+) -> None:
+    """A link is no folder of ours. Its name comes first, and the other goes all the same."""
+    link = node.settings.run_directory / "00000000-0000-4000-8000-000000000000"
+    (tmp_path / "elsewhere").mkdir()
+    link.symlink_to(tmp_path / "elsewhere")
+    orphans = Orphans(node)
+    sweep(orphans)
+    assert (there(left), standing(orphans, uid)) == ([], [])
+    assert standing(orphans, link.name) == ["ERR_ORPHAN_RESIDUE_NOT_REMOVED"]
+    link.unlink()
+    orphans.sweep({})
+    assert standing(orphans, link.name) == []
+    removed = "ORPHAN_RESIDUE_REMOVED"
+    assert told(caplog) == ["ERR_ORPHAN_RESIDUE_NOT_REMOVED", removed, removed]
+
+
+def test_a_control_group_that_stays_busy_is_told_until_it_can_be_removed(
+    node: Node, left: list[Path], uid: str
+) -> None:
+    """Its folders may be gone by then: it is not forgotten with them."""
+    inner = [folder / "of-its-own" for folder in left[3:]]
+    for one in inner:
+        one.mkdir()
+    orphans = Orphans(node)
+    for _ in range(2):
+        sweep(orphans)
+        assert there(left[3:]) == left[3:]
+        assert standing(orphans, uid) == ["ERR_ORPHAN_RESIDUE_NOT_REMOVED"]
+    for one in inner:
+        one.rmdir()
+    orphans.sweep({})
+    assert (there(left), standing(orphans, uid)) == ([], [])
 
 
 def enter(uid: str, process: "subprocess.Popen[bytes]") -> None:

@@ -45,6 +45,20 @@ def test_an_orphan_that_is_ordered_for_already_is_told_with_what_came_of_it(file
     assert "it lives on" in run("orphans", *FLEET).stdout
 
 
+def test_what_ended_vms_left_is_told_with_what_to_do_and_no_order(files: Files) -> None:
+    left = {
+        "class": "residue", "code": "ERR_ORPHAN_RESIDUE_IN_USE", "placementUID": "u",
+        "message": "what was left of VM u stays: pid 9 names it",
+    }  # fmt: skip
+    files.write("fleet.yaml", snapshot(node("a"), truth("a", orphans=[left])))
+    (told,) = document("orphans", *FLEET)["orphans"]
+    assert (told["command"], "pid" in told["orphan"]) == ("", False)
+    text = run("orphans", *FLEET).stdout
+    assert "pid 9 names it" in text
+    assert f"left of VM u on a: {told['remedy']}" in text
+    assert "kubectl" not in text
+
+
 def test_a_fleet_without_orphans_says_so(files: Files) -> None:
     files.write("fleet.yaml", snapshot(*whole("a")))
     told = run("orphans", *FLEET)

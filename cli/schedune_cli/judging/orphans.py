@@ -1,4 +1,4 @@
-"""VMM processes that no placement accounts for, with the order that an administrator would give."""
+"""What no placement accounts for, with the order that an administrator would give."""
 
 import json
 import shlex
@@ -16,7 +16,7 @@ _TO_BE_ENDED: Final = (OrphanClass.SPLIT, OrphanClass.SUPERSEDED, OrphanClass.LE
 
 
 class OrphanListing(ApiModel):
-    """One process on one node."""
+    """One process on one node, or what is left of one."""
 
     node_name: str
     """The node."""
@@ -25,7 +25,7 @@ class OrphanListing(ApiModel):
     remedy: str = ""
     """What to do before anything is ordered."""
     command: str = ""
-    """The order, for a shell; empty: there is one already."""
+    """The order, for a shell; empty: there is one already, or there is no process to order of."""
 
 
 class OrderListing(ApiModel):
@@ -65,12 +65,14 @@ def _listings(truth: NodeTruth) -> Iterator[OrphanListing]:
     standing = [(one.pid, one.start_time, one.boot_id) for one in truth.spec.orphan_actions]
     for orphan in truth.status.orphans:
         row = TABLE.get(orphan.code or "")
-        is_ordered = (orphan.pid, orphan.start_time, orphan.boot_id) in standing
+        needs_none = (
+            orphan.pid is None or (orphan.pid, orphan.start_time, orphan.boot_id) in standing
+        )
         yield OrphanListing(
             node_name=truth.metadata.name,
             orphan=orphan,
             remedy=row.remedy if row else "",
-            command="" if is_ordered else order_command(truth, orphan),
+            command="" if needs_none else order_command(truth, orphan),
         )
 
 

@@ -167,7 +167,9 @@ def _on(record: NodeRecord, known: Set[str]) -> Iterator[Finding]:
         if vm.placement_uid not in known:
             yield Finding(what=f"VM {vm.namespace}/{vm.name} on {record.name}", told="it runs")
     for orphan in record.truth.status.orphans:
-        yield Finding(what=f"process {orphan.pid} on {record.name}", told=orphan.message)
+        is_process = orphan.pid is not None
+        what = f"process {orphan.pid}" if is_process else f"what is left of {orphan.placement_uid}"
+        yield Finding(what=f"{what} on {record.name}", told=orphan.message)
 
 
 def _disks(records: Sequence[NodeRecord]) -> Iterator[Finding]:

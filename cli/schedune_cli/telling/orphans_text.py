@@ -18,14 +18,19 @@ def render_orphans(told: OrphanReport, page: Page) -> str:
         for found in told.orphans:
             orphan = found.orphan
             backend = orphan.backend.value if orphan.backend else "-"
-            what = (found.node_name, orphan.class_, str(orphan.pid), backend, orphan.claim or "-")
+            pid = "-" if orphan.pid is None else str(orphan.pid)
+            what = (found.node_name, orphan.class_, pid, backend, orphan.claim or "-")
             rows.append((*what, orphan.message))
         lines = [*page.table(rows, [Tone.BAD] * len(told.orphans))]
-        lines += ["", f"{counted(len(told.orphans), 'orphan')}; none is acted on without an order."]
+        many = counted(len(told.orphans), "orphan")
+        lines += ["", f"{many}; no process is acted on without an order."]
     for listing in told.orphans:
+        orphan, node = listing.orphan, listing.node_name
+        if listing.command or orphan.pid is None:
+            is_left = orphan.pid is None
+            about = f"left of VM {orphan.placement_uid}" if is_left else f"pid {orphan.pid}"
+            lines += ["", page.paint(f"{about} on {node}: {listing.remedy}", Tone.TITLE)]
         if listing.command:
-            where = f"pid {listing.orphan.pid} on {listing.node_name}"
-            lines += ["", page.paint(f"{where}: {listing.remedy}", Tone.TITLE)]
             lines.append(f"  {listing.command}")
     if told.orders:
         outcomes: list[Sequence[str]] = [_ORDERS]

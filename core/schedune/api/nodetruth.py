@@ -209,7 +209,7 @@ class OrphanOrder(StatusModel):
 
 
 class Orphan(StatusModel):
-    """A VMM process that no placement accounts for."""
+    """A VMM process that no placement accounts for, or what such a one left and still stands."""
 
     class_: Annotated[str, Field(alias="class", max_length=32)]
     """Which kind it is.
@@ -219,19 +219,21 @@ class Orphan(StatusModel):
     neither a record nor a VMPlacement. contested: several placements could account for
     it. unmanaged: a VMM that Schedune did not start. The first three are counted as
     reserved, as far as their size is known; none is acted on without an order.
+    residue: no process, but files or control groups of a VM of which nothing is known any
+    more, and which could not be removed; it is tried again at every sweep.
     """
     code: Code | None = None
     """Code of the table of reasons; unset by an agent from before it was there."""
-    pid: Annotated[int, Field(ge=1)]
-    """Process id."""
-    start_time: Annotated[int, Field(ge=0)]
+    pid: Annotated[int, Field(ge=1)] | None = None
+    """Process id; unset for residue, as are start time and boot id."""
+    start_time: Annotated[int, Field(ge=0)] | None = None
     """Start time in clock ticks since boot."""
-    boot_id: Annotated[str, Field(max_length=64)]
+    boot_id: Annotated[str, Field(max_length=64)] | None = None
     """Boot id of the node."""
     backend: Backend | None = None
     """Which VMM."""
     placement_uid: UID | None = None
-    """UID that its marker carries."""
+    """UID that its marker carries, or by which what is left is named."""
     claim: ShortText = ""
     """What it holds."""
     message: Message = ""
@@ -327,7 +329,7 @@ class NodeTruthStatus(StatusModel):
     orphan_orders: Annotated[list[OrphanOrder], Field(max_length=64)] = Field(default_factory=list)
     """What became of the orders in ``spec.orphanActions``; outside the digest."""
     orphans: Annotated[list[Orphan], Field(max_length=64)] = Field(default_factory=list)
-    """VMM processes that no placement accounts for, the most urgent first; outside the digest."""
+    """What no placement accounts for, the most urgent first; outside the digest."""
     os: OSFacts | None = None
     """The operating system."""
     persistent_disks: Annotated[list[PersistentDiskFact], Field(max_length=256)] = Field(

@@ -105,8 +105,13 @@ RESIDUE_REMOVED: Final = _row(
 )  # fmt: skip
 RESIDUE_IN_USE: Final = _row(
     "ERR_ORPHAN_RESIDUE_IN_USE", "ResidueInUse", "what was left of {subject} stays: {observed}",
-    "Orphan class residue that somebody uses: a process names it, is in its groups, holds a lock on one of its files, or listens at one of its sockets. Told in the agent's log; it is looked at again at every sweep.",
-    "find out on the node who uses it", Actor.ADMINISTRATOR,
+    "Orphan class residue that somebody uses: a process names it, is in its groups, holds a lock on one of its files, or listens at one of its sockets. Told in status.orphans of the NodeTruth; it is looked at again at every sweep.",
+    "find out on the node who uses it; it is removed once nobody does", Actor.ADMINISTRATOR,
+)  # fmt: skip
+RESIDUE_NOT_REMOVED: Final = _row(
+    "ERR_ORPHAN_RESIDUE_NOT_REMOVED", "ResidueNotRemoved", "what was left of {subject} could not be removed: {observed}",
+    "Orphan class residue that nobody is seen to use, and that could not be looked at or removed: a link in place of a folder, a busy control group, a file system that is read-only. Told in status.orphans of the NodeTruth; it is tried again at every sweep.",
+    "remove on the node what the message names", Actor.ADMINISTRATOR,
 )  # fmt: skip
 ORPHAN_POSSIBLY_OURS: Final = _row(
     "ERR_ORPHAN_POSSIBLE_SCHEDUNE_PROCESS", "OrphanPossiblyOurs", "{subject} may be ours, but does not fit alone: {observed}",

@@ -20,7 +20,7 @@ from schedune.codes.row import Reason, Row
 
 
 class OrphanClass(StrEnum):
-    """What kind of orphan a process is; the most urgent first."""
+    """What kind of orphan a process is, or what is left of one; the most urgent first."""
 
     SPLIT = "split"
     """It is one of several live processes that carry one placement's marker."""
@@ -33,6 +33,8 @@ class OrphanClass(StrEnum):
     """Several placements could account for it: it carries no marker that tells which."""
     UNMANAGED = "unmanaged"
     """A VMM that Schedune did not start."""
+    RESIDUE = "residue"
+    """No process: files and control groups of a VM of which nothing is known any more."""
 
     @property
     def takes_more(self) -> bool:
@@ -41,7 +43,7 @@ class OrphanClass(StrEnum):
         A contested one is held by its placements. What was started beside Schedune is no
         claim on what VMs of Schedune may use: a pod has its requests, a host its reserve.
         """
-        return self not in (OrphanClass.CONTESTED, OrphanClass.UNMANAGED)
+        return self in (OrphanClass.SPLIT, OrphanClass.SUPERSEDED, OrphanClass.LEAKED)
 
 
 @dataclass(frozen=True, slots=True, order=True)
