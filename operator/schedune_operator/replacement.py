@@ -91,11 +91,5 @@ def as_if_gone(
     tell: Callable[[Decision], T],
 ) -> T:
     """Decide as if a VM had ended, and tell of it: its claim freed, its life in nobody's way."""
-    uid = placement.metadata.uid
-    claim = fleet.claims.held.get(uid)
-    fleet.release(uid)
-    try:
+    with fleet.without(placement.metadata.uid):
         return tell(decide(fleet, replace(intent, uid=""), now=now, policy=policy))
-    finally:
-        if claim is not None:
-            fleet.reserve(claim)

@@ -34,13 +34,8 @@ class Judge:
         What is told is made at once: the decision's evidence is read from the fleet.
         """
         placement = self._world.placements.get(given.key)
-        own = self._fleet.claims.held.get(claim_uid(placement)) if placement else None
-        if own:
-            self._fleet.release(own.placement_uid)
-        told = tell(Explanation(self._decide(given)))
-        if own:
-            self._fleet.reserve(own)
-        return told
+        with self._fleet.without(claim_uid(placement) if placement else ""):
+            return tell(Explanation(self._decide(given)))
 
     def _decide(self, given: Given) -> Decision:
         return decide(self._fleet, given.intent, now=self._now, policy=self._policy)

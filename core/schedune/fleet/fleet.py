@@ -7,7 +7,8 @@ answers about the fleet brings them up to date row by row.
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -219,6 +220,19 @@ class Fleet:
     def release(self, placement_uid: str) -> None:
         """Give a claim back; idempotent."""
         self._note(self.claims.drop(placement_uid))
+
+    @contextmanager
+    def without(self, placement_uid: str) -> Iterator[None]:
+        """Be as if a VM had ended, for one judgement: its own claim is not in its way."""
+        held = self.claims.held.get(placement_uid)
+        if held is None:
+            yield
+            return
+        self.release(placement_uid)
+        try:
+            yield
+        finally:
+            self.reserve(held)
 
     def _note(self, row: int | None) -> None:
         if row is None:

@@ -48,21 +48,11 @@ def explained(reading: Reading, key: Key, raw: Raw) -> list[str]:
     if placement is not None:
         # That this very VM lives must not stand in its own way.
         given = replace(given, intent=replace(intent, uid="/".join(key)))
-    fleet = reading.fleet()
-    own = fleet.claims.held.get(placement.metadata.uid) if placement is not None else None
-    if own is not None:
-        fleet.release(own.placement_uid)
-    try:
+    fleet, uid = reading.fleet(), placement.metadata.uid if placement is not None else ""
+    with fleet.without(uid):
         decision = decide(fleet, given.intent, now=reading.clock(), policy=reading.policy)
-        told = explain(
-            given,
-            Explanation(decision),
-            placement.spec.node_name if placement is not None else "",
-            most_nodes=MOST_NODES,
-        )
-    finally:
-        if own is not None:
-            fleet.reserve(own)
+        node = placement.spec.node_name if placement is not None else ""
+        told = explain(given, Explanation(decision), node, most_nodes=MOST_NODES)
     return render_workload(told, Page(READABLE))
 
 
