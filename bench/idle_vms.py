@@ -32,10 +32,11 @@ def tell_idle(plane: ControlPlane, machine: Machine, folder: Path) -> None:
     # VMs outlive their agent, and an interrupted run does not come to their removal.
     with leaving_no_vm(CLUSTER, folder / "run"), agent_of_many as agent:
         time.sleep(_SETTLE_S)
-        _, without = _measure(agent)
+        alone, without = _measure(agent)
         asyncio.run(_place(plane, machine))
         time.sleep(_SETTLE_S)
         cpu, rss = _measure(agent)
+        tell("steady agent, no VM: CPU of a core", share(alone, _SECONDS))
         tell(f"steady agent, {_VMS} idle VMs: CPU of a core", share(cpu, _SECONDS), "<= 2 %")
         tell(f"steady agent, {_VMS} idle VMs: RSS", mebi(rss), "<= 120 MiB")
         each = (rss - without) / _VMS

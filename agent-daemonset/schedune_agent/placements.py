@@ -16,6 +16,7 @@ from schedune_agent.orphans import Orphans, Sweep
 from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
 from schedune_agent.record import RecordedProcess
+from schedune_agent.system.first import first_of
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.doorbell import CalledMirror
 from schedune_kube.errors import ApiError, ConflictError, InvalidError, NotFoundError
@@ -209,12 +210,16 @@ class PlacementRunner:
             if worker.is_live != was_live:
                 self._on_live_change()
             if pause > 0:
-                try:
-                    async with asyncio.timeout(pause):
-                        await self._wakes[uid].wait()
-                except TimeoutError:
-                    continue
+                await self._rest(uid, worker, pause)
         self._leave(uid, worker)
+
+    async def _rest(self, uid: str, worker: PlacementWorker, pause: float) -> None:
+        """Wait for so long, or until the object is another, or the VM ended meanwhile."""
+        try:
+            await first_of(self._wakes[uid].wait(), worker.stirs(), limit_s=pause)
+        except Exception:  # noqa: BLE001 - the top of a loop
+            _LOG.exception("placement.rest-failed", extra={"uid": uid})
+            await asyncio.sleep(AFTER_ERROR_SECONDS)
 
     def _leave(self, uid: str, worker: PlacementWorker) -> None:
         """The object is gone for good; whether its VM is too, is looked for, never assumed."""

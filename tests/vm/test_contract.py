@@ -134,6 +134,17 @@ async def test_what_an_ended_one_left_is_not_in_the_next_ones_way(bare: BareVm) 
     assert await (await bare.run()).is_running()
 
 
+async def test_the_end_of_one_that_is_left_alone_is_noticed_at_once(bare: BareVm) -> None:
+    vm = await bare.run()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(vm.stirs(), 1)
+    assert await vm.is_running()
+    stirs = asyncio.create_task(vm.stirs())
+    await asyncio.sleep(0.1)
+    vm.handle.send(signal.SIGKILL)
+    await asyncio.wait_for(stirs, 5)
+
+
 async def test_one_that_was_killed_is_told_as_killed(bare: BareVm) -> None:
     vm = await bare.run()
     vm.handle.send(signal.SIGKILL)

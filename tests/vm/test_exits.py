@@ -72,6 +72,19 @@ async def test_a_panic_while_no_agent_runs_is_told_by_the_next_one(new_world: Ne
     assert_told(world, "GuestPanicked", "Kernel panic - not syncing")
 
 
+async def test_a_guest_that_powers_off_is_heard_of_without_being_asked(
+    new_world: NewWorld,
+) -> None:
+    """Its VMM lives on and waits: only what it says tells."""
+    world = new_world(**asked("poweroff") | {"readiness": {"level": "Backend"}})
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: record.state is S.RUNNING)
+    await asyncio.wait_for(worker.stirs(), 60)
+    await world.carry_on(worker, is_ended)
+    worker.let_go()
+    assert_told(world, "GuestPoweredOff", "Power down")
+
+
 async def test_a_guest_that_powers_off_is_told_as_just_that(new_world: NewWorld) -> None:
     world = new_world(**asked("poweroff"))
     await world.agent(is_ended)

@@ -78,8 +78,8 @@ class ProcessHandle:
         """Say whether it still runs; positive evidence both ways."""
         return not select.select([self._descriptor], [], [], 0)[0]
 
-    async def wait_gone(self, limit_s: float) -> bool:
-        """Wait until it ended; say whether it did."""
+    async def wait_gone(self, limit_s: float | None) -> bool:
+        """Wait until it ended, for ever with no limit; say whether it did."""
         loop = asyncio.get_running_loop()
         gone: asyncio.Future[None] = loop.create_future()
         loop.add_reader(self._descriptor, _resolve, gone)

@@ -235,6 +235,12 @@ class Vm(Protocol):
     def exit_seen(self, code: int | None) -> GuestEnd:
         """Say what it means that the process is gone by itself, with this exit code if known."""
 
+    async def stirs(self) -> None:
+        """Return once the process has ended, or the VMM says by itself that its guest has.
+
+        What it may cost is bounded, whatever the VMM says. Cancelled, it has lost nothing.
+        """
+
     async def keep_console(self) -> None:
         """Put what the guest wrote on its console since the last time into ``ConsoleLog``.
 

@@ -16,7 +16,7 @@ import pytest
 
 from schedune_agent.system import processes
 from schedune_agent.vmm.port import VmmError, VmPaths
-from schedune_agent.vmm.qemu.qmp import LINE_LIMIT, MOST_EVENTS, QmpClient, QmpError
+from schedune_agent.vmm.qemu.qmp import LINE_LIMIT, QmpClient, QmpError
 from schedune_agent.vmm.qemu.vm import QemuVm
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -111,7 +111,6 @@ async def ask(path: Path) -> None:
     try:
         await client.execute("query-status", timeout_s=SOON_S)
     finally:
-        assert len(client.events) <= MOST_EVENTS
         client.close()
         await asyncio.sleep(0)
 
@@ -142,12 +141,12 @@ async def test_a_question_to_a_hostile_monitor_ends_in_time_and_within_its_bound
     assert grown < 8 * LINE_LIMIT
 
 
-async def test_of_a_flood_of_events_only_the_latest_are_kept(tmp_path: Path) -> None:
+async def test_whoever_floods_us_with_events_is_listened_to_no_longer(tmp_path: Path) -> None:
     async with peer(tmp_path / "q.sock", _floods_events) as path:
         client = await QmpClient.connect(path, timeout_s=SOON_S)
         with pytest.raises(QmpError, match="no answer within"):
             await client.execute("query-status", timeout_s=SOON_S)
-        assert len(client.events) == MOST_EVENTS
+        assert not await client.hear_stop()
         client.close()
 
 

@@ -171,6 +171,10 @@ class CloudHypervisorVm:
             row = codes.STOPPED_BY_GUEST
         return GuestEnd(row or codes.VMM_KILLED)
 
+    async def stirs(self) -> None:
+        """Return once the process has ended: nothing else is said without being asked."""
+        await self.handle.wait_gone(None)
+
     async def keep_console(self) -> None:
         """Move what the VMM holds of the console to disk."""
         self._kept.append(await self._console.look())

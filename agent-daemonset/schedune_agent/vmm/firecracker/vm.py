@@ -139,6 +139,10 @@ class FirecrackerVm:
         """Say what it means that the process is gone by itself."""
         return GuestEnd(judge_exit(code, panicked=self._output.holds(_PANIC)))
 
+    async def stirs(self) -> None:
+        """Return once the process has ended: nothing else is said without being asked."""
+        await self.handle.wait_gone(None)
+
     async def keep_console(self) -> None:
         """Move what the pipe of the console holds to disk."""
         self._output.drain()

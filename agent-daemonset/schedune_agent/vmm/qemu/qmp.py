@@ -1,9 +1,7 @@
 """A QMP client that keeps deadlines and bounds, whatever sits at the other end."""
 
 import asyncio
-import contextlib
 import json
-from collections import deque
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -11,6 +9,9 @@ from schedune_agent.system import sockets
 
 LINE_LIMIT: Final = 8 * 2**20
 MOST_EVENTS: Final = 256
+"""Read in one wait: a monitor that floods us with events is no work for ever."""
+_STOP: Final = "STOP"
+"""The guest runs no longer: it powered off, panicked, or a disk had no room."""
 
 
 class QmpError(Exception):
@@ -28,11 +29,12 @@ class QmpClient:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer_pid: int
     ) -> None:
         self.peer_pid = peer_pid
-        self.events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
         self.version = ""
         self._reader = reader
         self._writer = writer
         self._number = 0
+        self._has_stopped = False
+        """Whether it was told so since it was last listened for."""
 
     @classmethod
     async def connect(cls, path: Path, *, timeout_s: float = 5.0) -> Self:
@@ -62,7 +64,7 @@ class QmpClient:
     async def execute(
         self, command: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = 5.0
     ) -> Any:
-        """Run a command and return its answer; events on the way are kept.
+        """Run a command and return its answer.
 
         Raises:
             QmpRefusalError: an error answer.
@@ -85,21 +87,23 @@ class QmpClient:
     async def _answer(self, number: int) -> Any:
         while True:
             message = await self._receive()
-            if "event" in message:
-                self.events.append(message)
-            elif message.get("id") == number:
+            if message.get("id") == number:
                 if "error" in message:
                     raise QmpRefusalError(str(message["error"])[:500])
                 return message.get("return")
 
-    async def collect_events(self, wait_s: float) -> None:
-        """Read events for a while."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                while True:
-                    message = await self._receive()
-                    if "event" in message:
-                        self.events.append(message)
+    async def hear_stop(self) -> bool:
+        """Listen until the guest has stopped; False: so much else was said that none listens on.
+
+        Raises:
+            QmpError: nonsense, or the end of the connection.
+        """
+        for _ in range(MOST_EVENTS):
+            if self._has_stopped:
+                break
+            await self._receive()
+        found, self._has_stopped = self._has_stopped, False
+        return found
 
     async def _receive(self) -> dict[str, Any]:
         try:
@@ -111,6 +115,7 @@ class QmpClient:
             raise QmpError(f"the connection broke: {error!r}") from error
         if not isinstance(message, dict):
             raise QmpError("the connection ended")
+        self._has_stopped = self._has_stopped or message.get("event") == _STOP
         return message
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import signal
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Final
 
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
+from schedune_agent.system.first import first_of
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmPaths
@@ -137,6 +139,17 @@ class QemuVm:
     def exit_seen(self, code: int | None) -> GuestEnd:  # noqa: ARG002 - it says nothing
         """A QEMU that ends by itself was killed or failed: guests' ends leave it waiting."""
         return GuestEnd(codes.VMM_KILLED)
+
+    async def stirs(self) -> None:
+        """Return once the process has ended, or QEMU says that the guest has stopped."""
+        await first_of(self.handle.wait_gone(None), self._hear_stop())
+
+    async def _hear_stop(self) -> None:
+        """Listen for it; nobody is asked, and a monitor that says nothing of use is left alone."""
+        with contextlib.suppress(QmpError):
+            if self._monitor is not None and await self._monitor.hear_stop():
+                return
+        await asyncio.Event().wait()
 
     async def keep_console(self) -> None:
         """Move what QEMU's ring holds to disk; reading it empties it."""
