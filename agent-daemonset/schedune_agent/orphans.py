@@ -109,9 +109,10 @@ class Orphans:
         """
         node = self._node
         boot_id = node.identity.boot_id
-        unmarked = list(find_in_groups(boot_id)) if node.launches else []
+        lines = dict(processes.list_command_lines())
+        unmarked = list(find_in_groups(lines, boot_id)) if node.launches else []
         grouped = {one.key for one in unmarked}
-        vmms = find_vmms(node.settings, boot_id, with_unmarked=node.launches)
+        vmms = find_vmms(lines, node.settings, boot_id, with_unmarked=node.launches)
         found = [*unmarked, *(one for one in vmms if one.key not in grouped)]
         before = self._unmarked
         self._unmarked = frozenset(one.key for one in found if not one.placement_uid)

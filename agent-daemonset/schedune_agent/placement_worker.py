@@ -27,6 +27,7 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
 
     async def step(self) -> float:
         """Do the next thing; return after how many seconds to look again."""
+        self._is_at_rest = False
         if self.record.is_of_newer_agent:
             return HEARTBEAT_SECONDS
         try:

@@ -5,6 +5,7 @@ one forgotten is enough for the container runtime to find and kill it.
 """
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -91,12 +92,20 @@ def processes_in(name: str, root: Path = ROOT) -> set[int]:
     Raises:
         OSError: a group is there and may not be looked into.
     """
-    found = set[int]()
-    for hierarchy in hierarchies(root):
+    return set[int]().union(*members(name, hierarchies(root)))
+
+
+def members(name: str, roots: Iterable[Path]) -> Iterator[set[int]]:
+    """Give the processes in the groups of this name, hierarchy by hierarchy.
+
+    Raises:
+        OSError: a group is there and may not be looked into.
+    """
+    for root in roots:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found.update(map(int, (hierarchy / PARENT / name / "cgroup.procs").read_text().split()))
-    # A process outside of our pid namespace is told as 0.
-    return found - {0}
+            told = (root / PARENT / name / "cgroup.procs").read_text()
+            # A process outside of our pid namespace is told as 0.
+            yield set(map(int, told.split())) - {0}
 
 
 def names(root: Path = ROOT) -> set[str]:

@@ -1,7 +1,7 @@
 """Which VMMs run on this machine: what /proc shows, with no judgement of whose they are."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,10 @@ _NAMES: Final = {
 }
 
 
+Lines = Mapping[int, Sequence[str]]
+"""Command lines of processes by pid."""
+
+
 def backend_of(executable: str) -> Backend | None:
     """Return which VMM a program is by its file's name; None: it is none that we know."""
     name = Path(executable).name
@@ -28,9 +32,9 @@ def backend_of(executable: str) -> Backend | None:
 
 
 def find_vmms(
-    settings: AgentSettings, boot_id: str, *, with_unmarked: bool
+    lines: Lines, settings: AgentSettings, boot_id: str, *, with_unmarked: bool
 ) -> Iterator[FoundProcess]:
-    """Return the VMMs that run: those with our marker, and, if asked for, those with none.
+    """Return the VMMs among processes: those with our marker, and, if asked for, those with none.
 
     One of another cluster, or with its socket where another agent puts it, is for that
     agent to tell of.
@@ -38,7 +42,7 @@ def find_vmms(
     Raises:
         PermissionError: one with our marker may not be looked at; it is not gone.
     """
-    for pid, argv in processes.list_command_lines():
+    for pid, argv in lines.items():
         uid = _marked_here(argv, settings)
         if uid:
             marked = markers.backend_of(argv) or Backend.QEMU
@@ -50,7 +54,7 @@ def find_vmms(
                     yield from _found(pid, boot_id, backend, "", argv)
 
 
-def find_in_groups(boot_id: str) -> Iterator[FoundProcess]:
+def find_in_groups(lines: Lines, boot_id: str) -> Iterator[FoundProcess]:
     """Return the processes in VMs' control groups in which nothing carries a marker.
 
     What runs beside a marked VM in its group belongs to that VM, whosever it is.
@@ -58,12 +62,15 @@ def find_in_groups(boot_id: str) -> Iterator[FoundProcess]:
     Raises:
         OSError: a group, or a process in one, may not be looked at; it is not empty.
     """
-    lines = dict(processes.list_command_lines())
+    marked = {pid for pid, argv in lines.items() if markers.carries_a_marker(argv)}
+    roots = cgroup.hierarchies()
     for name in sorted(cgroup.names()):
-        pids = cgroup.processes_in(name)
-        if any(markers.carries_a_marker(lines.get(pid, ())) for pid in pids):
-            continue
-        for pid in sorted(pids):
+        pids = set[int]()
+        for some in cgroup.members(name, roots):
+            pids |= some
+            if some & marked:
+                break
+        for pid in () if pids & marked else sorted(pids):
             found = processes.read_identity(pid, boot_id)
             if found is not None:
                 key, argv = ProcessKey(pid, found.start_time, boot_id), lines.get(pid, ())

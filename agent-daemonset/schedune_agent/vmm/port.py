@@ -241,8 +241,10 @@ class Vm(Protocol):
         What it may cost is bounded, whatever the VMM says. Cancelled, it has lost nothing.
         """
 
-    async def keep_console(self) -> None:
+    async def keep_console(self) -> bool:
         """Put what the guest wrote on its console since the last time into ``ConsoleLog``.
+
+        Say whether that was anything.
 
         Asked at every look, so that it stays bounded and is on disk when the VMM dies. A
         VMM that does not answer has nothing to tell: that is no error here.

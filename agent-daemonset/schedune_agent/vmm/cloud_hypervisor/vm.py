@@ -175,9 +175,11 @@ class CloudHypervisorVm:
         """Return once the process has ended: nothing else is said without being asked."""
         await self.handle.wait_gone(None)
 
-    async def keep_console(self) -> None:
-        """Move what the VMM holds of the console to disk."""
-        self._kept.append(await self._console.look())
+    async def keep_console(self) -> bool:
+        """Move what the VMM holds of the console to disk; say whether it held any."""
+        told = await self._console.look()
+        self._kept.append(told)
+        return bool(told)
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce over vsock; return its boot id if it answered."""

@@ -32,14 +32,20 @@ class Output:
         for pipe in self._pipes:
             pipe.make()
 
-    def drain(self) -> None:
-        """Take what is in the pipes; without them there is nothing to take."""
+    def drain(self) -> bool:
+        """Take what is in the pipes; say whether there was any of the console.
+
+        Without pipes there is nothing to take.
+        """
         console, log = self._pipes
+        told = b""
         with contextlib.suppress(OSError):
             console.open()
-            self._console.append(console.drain())
+            told = console.drain()
+            self._console.append(told)
             log.open()
             self._keep_log(log.drain())
+        return bool(told)
 
     def _keep_log(self, told: bytes) -> None:
         """Write what it complains of to where its last words are read, as far as there is room."""

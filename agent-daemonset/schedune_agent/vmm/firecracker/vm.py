@@ -143,9 +143,9 @@ class FirecrackerVm:
         """Return once the process has ended: nothing else is said without being asked."""
         await self.handle.wait_gone(None)
 
-    async def keep_console(self) -> None:
-        """Move what the pipe of the console holds to disk."""
-        self._output.drain()
+    async def keep_console(self) -> bool:
+        """Move what the pipe of the console holds to disk; say whether it held any."""
+        return self._output.drain()
 
     async def ask_guest(self, timeout_s: float) -> str | None:
         """Ask the guest for a nonce over vsock; return its boot id if it answered."""

@@ -28,7 +28,7 @@ from schedune_agent.vmm.qemu.networks import render_networks
 
 READY_PORT: Final = "io.schedune.ready.0"
 CONSOLE: Final = "console0"
-RING_BYTES: Final = 65536
+RING_BYTES: Final = 256 * 1024
 """Of the console that QEMU holds until it is read: the last, also while no agent runs."""
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 

@@ -151,17 +151,21 @@ class QemuVm:
                 return
         await asyncio.Event().wait()
 
-    async def keep_console(self) -> None:
-        """Move what QEMU's ring holds to disk; reading it empties it."""
+    async def keep_console(self) -> bool:
+        """Move what QEMU's ring holds to disk, which empties it; say whether it held any."""
         arguments = {"device": CONSOLE, "size": RING_BYTES, "format": "base64"}
         try:
             monitor = await self._connected()
             told = await monitor.execute("ringbuf-read", arguments)
-            self._console.append(base64.b64decode(str(told), validate=True))
+            written = base64.b64decode(str(told), validate=True)
         except QmpRefusalError:
             await self._take_line_back()
         except (QmpError, ValueError):
             self.forget_monitor()
+        else:
+            self._console.append(written)
+            return bool(written)
+        return False
 
     async def _take_line_back(self) -> None:
         """Somebody sits at the console, who keeps what comes; or did, and was killed."""
