@@ -76,7 +76,9 @@ async def test_a_guest_that_powers_off_is_heard_of_without_being_asked(
     new_world: NewWorld,
 ) -> None:
     """Its VMM lives on and waits: only what it says tells."""
-    world = new_world(**asked("poweroff") | {"readiness": {"level": "Backend"}})
+    world = new_world(
+        **asked("poweroff") | {"readiness": {"level": "Backend", "timeoutSeconds": 300}}
+    )
     worker = world.new_agent()
     await world.carry_on(worker, lambda record: record.state is S.RUNNING)
     await asyncio.wait_for(worker.stirs(), 60)
