@@ -81,6 +81,7 @@ async def test_a_guest_that_powers_off_is_heard_of_without_being_asked(
     )
     worker = world.new_agent()
     await world.carry_on(worker, lambda record: record.state is S.RUNNING)
+    assert await worker.step() > 1, "it is well, and nobody looks soon"
     await asyncio.wait_for(worker.stirs(), 60)
     await world.carry_on(worker, is_ended)
     worker.let_go()
