@@ -34,7 +34,6 @@ from schedune_agent.vmm.process import clean, paths_of
 from schedune_agent.vmm.taps import remove_strays, tap_names
 
 _LOG: Final = logging.getLogger(__name__)
-_MOST_TOLD: Final = 64
 """As many orphans as a NodeTruth names."""
 
 
@@ -66,7 +65,7 @@ class Orphans:
     @property
     def found(self) -> list[Orphan]:
         """What the last sweep saw: what stays of files never takes the place of a process."""
-        return [*self._processes, *self._residue.standing][:_MOST_TOLD]
+        return [*self._processes, *self._residue.standing]
 
     def load(self) -> None:
         """Read the records of earlier agents, and count what they hold before any admission."""
@@ -183,7 +182,7 @@ class Orphans:
                            "uid": finding.placement_uid},
                 )  # fmt: skip
         self._told = frozenset(process.key for process, _ in orphans)
-        self._processes = [_describe(*one) for one in orphans[:_MOST_TOLD]]
+        self._processes = [_describe(*one) for one in orphans]
 
 
 def _describe(process: FoundProcess, finding: OrphanFinding) -> Orphan:

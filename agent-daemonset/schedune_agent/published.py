@@ -49,14 +49,16 @@ def _brief_answer(one: dict[str, Any], when: object) -> dict[str, Any]:
 def _shorter(facts: NodeTruthStatus) -> "list[NodeTruthStatus]":
     """Return ever shorter forms: without evidence, with fewer orphans, with fewer artefacts.
 
-    Artefacts that are left out are counted as not listed, so that they are Unknown.
+    What is left out is counted as not listed: such an artefact is Unknown.
     """
     plain = [one.model_copy(update={"evidence": ""}) for one in facts.artifacts]
     hidden = facts.artifacts_truncated or 0
     forms = [facts.model_copy(update={"artifacts": plain})]
-    orphans = facts.orphans[:_FEWEST_ORPHANS]
+    changes: dict[str, object] = {"orphans": facts.orphans[:_FEWEST_ORPHANS]}
+    if left_out := len(facts.orphans[_FEWEST_ORPHANS:]):
+        changes["orphans_truncated"] = (facts.orphans_truncated or 0) + left_out
     for count in (len(plain), len(plain) // 2, len(plain) // 4, 0):
-        changes: dict[str, object] = {"artifacts": plain[:count], "orphans": orphans}
+        changes["artifacts"] = plain[:count]
         if left_out := len(plain) - count:
             changes["artifacts_truncated"] = hidden + left_out
         forms.append(facts.model_copy(update=changes))

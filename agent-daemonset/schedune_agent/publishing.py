@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from schedune.api.base import API_VERSION, Condition
 from schedune.api.nodetruth import (
+    MOST_LIVE_VMS,
+    MOST_ORPHANS,
     DeclaredCapacity,
     LiveVM,
     NodeTruthStatus,
@@ -109,9 +111,10 @@ def status_body(
         update={
             "conditions": [_keep_transition(one, known.get(one.type)) for one in fresh],
             "digest": digest,
-            "live_vms": list(live),
+            "live_vms": list(live)[:MOST_LIVE_VMS],
             "orphan_orders": list(orders),
-            "orphans": list(orphans),
+            "orphans": list(orphans)[:MOST_ORPHANS],
+            "orphans_truncated": max(0, len(orphans) - MOST_ORPHANS) or None,
             "why": why_lines(facts, live),
         }
     )

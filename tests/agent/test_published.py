@@ -116,6 +116,7 @@ def test_of_many_orphans_the_most_urgent_are_kept_and_live_vms_all_of_them() -> 
     assert isinstance(orphans, list)
     assert isinstance(vms, list)
     assert [one["pid"] for one in orphans] == list(range(1, 9))
+    assert body["orphansTruncated"] == 56
     assert len(vms) == 90
     assert size({**body, "liveVMs": []}) <= MOST_BYTES
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.nodetruth import (
+    MOST_LIVE_VMS,
+    MOST_ORPHANS,
+    LiveVM,
+    NodeTruthStatus,
+    Orphan,
+)
 from schedune_agent.publishing import (
     Pace,
     new_truth,
@@ -34,6 +40,19 @@ def body(now: datetime = NOON, known: Any = None, **status: Any) -> dict[str, An
 
 def test_what_is_written_is_bound_to_the_object_as_it_was_looked_at() -> None:
     assert body()["metadata"] == {"name": "n", "resourceVersion": "7"}
+
+
+def test_what_a_truth_cannot_list_keeps_it_from_being_written_no_more_than_it_is_hidden() -> None:
+    """The API server would refuse it whole: the node's facts would grow old."""
+    vm = LiveVM(placement_uid="p", workload_uid="w", namespace="d", name="n")
+    orphan = Orphan(class_="unmanaged", pid=1, start_time=1, boot_id="b")
+    told = status_body(
+        "n", NodeTruthStatus.model_validate(facts("n")), "sha256:d", held(), NOON,
+        live=[vm] * (MOST_LIVE_VMS + 1), orphans=[orphan] * (MOST_ORPHANS + 3), orders=[],
+    )["status"]  # fmt: skip
+    status = NodeTruthStatus.model_validate(told)
+    assert len(status.orphans) + (status.orphans_truncated or 0) == MOST_ORPHANS + 3
+    assert len(told["liveVMs"]) == MOST_LIVE_VMS
 
 
 def test_a_truth_of_another_node_is_told_by_its_owner() -> None:

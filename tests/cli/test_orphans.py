@@ -59,6 +59,12 @@ def test_what_ended_vms_left_is_told_with_what_to_do_and_no_order(files: Files) 
     assert "kubectl" not in text
 
 
+def test_orphans_that_a_truth_has_no_room_for_are_counted(files: Files) -> None:
+    files.write("fleet.yaml", snapshot(node("a"), truth("a", orphans=[LEAKED], orphansTruncated=3)))
+    assert document("orphans", *FLEET)["unlisted"] == [{"nodeName": "a", "count": 3}]
+    assert "3 more on a" in run("orphans", *FLEET).stdout
+
+
 def test_a_fleet_without_orphans_says_so(files: Files) -> None:
     files.write("fleet.yaml", snapshot(*whole("a")))
     told = run("orphans", *FLEET)

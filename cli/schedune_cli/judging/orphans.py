@@ -37,6 +37,15 @@ class OrderListing(ApiModel):
     """What its agent tells of it."""
 
 
+class UnlistedOrphans(ApiModel):
+    """Orphans that a node's truth has no room for."""
+
+    node_name: str
+    """The node."""
+    count: int
+    """How many."""
+
+
 class OrphanReport(ApiModel):
     """All orphans of the fleet."""
 
@@ -44,6 +53,8 @@ class OrphanReport(ApiModel):
     kind: Literal["OrphanReport"] = "OrphanReport"
     orphans: list[OrphanListing] = Field(default_factory=list)
     """By node, the most urgent of each first."""
+    unlisted: list[UnlistedOrphans] = Field(default_factory=list)
+    """Less urgent ones, by node: they are told of as soon as the listed ones are fewer."""
     orders: list[OrderListing] = Field(default_factory=list)
     """Orders that stand, by node."""
 
@@ -53,6 +64,11 @@ def report_orphans(truths: Iterable[NodeTruth]) -> OrphanReport:
     held = sorted(truths, key=lambda one: one.metadata.name)
     return OrphanReport(
         orphans=[listing for truth in held for listing in _listings(truth)],
+        unlisted=[
+            UnlistedOrphans(node_name=truth.metadata.name, count=truth.status.orphans_truncated)
+            for truth in held
+            if truth.status.orphans_truncated
+        ],
         orders=[
             OrderListing(node_name=truth.metadata.name, order=one)
             for truth in held

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from schedune.telling.page import Page, Tone, counted
-from schedune_cli.judging.orphans import OrphanReport
+from schedune_cli.judging.orphans import OrphanListing, OrphanReport
 
 _TITLE = ("NODE", "CLASS", "PID", "BACKEND", "HOLDS", "WHAT IT IS")
 _ORDERS = ("NODE", "ACTION", "PID", "CODE", "WHAT CAME OF IT")
@@ -24,14 +24,12 @@ def render_orphans(told: OrphanReport, page: Page) -> str:
         lines = [*page.table(rows, [Tone.BAD] * len(told.orphans))]
         many = counted(len(told.orphans), "orphan")
         lines += ["", f"{many}; no process is acted on without an order."]
+    lines += [
+        f"{more.count} more on {more.node_name}: its NodeTruth has no room for them."
+        for more in told.unlisted
+    ]
     for listing in told.orphans:
-        orphan, node = listing.orphan, listing.node_name
-        if listing.command or orphan.pid is None:
-            is_left = orphan.pid is None
-            about = f"left of VM {orphan.placement_uid}" if is_left else f"pid {orphan.pid}"
-            lines += ["", page.paint(f"{about} on {node}: {listing.remedy}", Tone.TITLE)]
-        if listing.command:
-            lines.append(f"  {listing.command}")
+        lines += _what_to_do(listing, page)
     if told.orders:
         outcomes: list[Sequence[str]] = [_ORDERS]
         for given in told.orders:
@@ -39,3 +37,16 @@ def render_orphans(told: OrphanReport, page: Page) -> str:
             outcomes.append((name, one.action, str(one.pid), one.code, one.message))
         lines += ["", page.paint("Orders that stand", Tone.TITLE), *page.table(outcomes)]
     return "\n".join(lines) + "\n"
+
+
+def _what_to_do(listing: OrphanListing, page: Page) -> list[str]:
+    """Return the remedy and the order; one that is ordered for already needs neither."""
+    orphan, lines = listing.orphan, list[str]()
+    if listing.command or orphan.pid is None:
+        is_left = orphan.pid is None
+        about = f"left of VM {orphan.placement_uid}" if is_left else f"pid {orphan.pid}"
+        where = f"{about} on {listing.node_name}"
+        lines += ["", page.paint(f"{where}: {listing.remedy}", Tone.TITLE)]
+    if listing.command:
+        lines.append(f"  {listing.command}")
+    return lines

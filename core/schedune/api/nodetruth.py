@@ -1,7 +1,7 @@
 """NodeTruth: what is known of a node, by whom, since when."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -76,6 +76,10 @@ __all__ = [
     "Scheduling",
     "VulnerabilityFacts",
 ]
+
+MOST_LIVE_VMS: Final = 512
+"""A node has no more VMs than its truth can list: an unlisted one could run twice."""
+MOST_ORPHANS: Final = 64
 
 
 class Scheduling(StrEnum):
@@ -318,7 +322,7 @@ class NodeTruthStatus(StatusModel):
     """How the node is."""
     identity: Identity | None = None
     """Who the node is."""
-    live_vms: Annotated[list[LiveVM], Field(max_length=512)] = Field(default_factory=list)
+    live_vms: Annotated[list[LiveVM], Field(max_length=MOST_LIVE_VMS)] = Field(default_factory=list)
     """VMs that run here; outside the digest."""
     memory: MemoryFacts | None = None
     """The memory."""
@@ -328,8 +332,10 @@ class NodeTruthStatus(StatusModel):
     """When these facts were last put together."""
     orphan_orders: Annotated[list[OrphanOrder], Field(max_length=64)] = Field(default_factory=list)
     """What became of the orders in ``spec.orphanActions``; outside the digest."""
-    orphans: Annotated[list[Orphan], Field(max_length=64)] = Field(default_factory=list)
+    orphans: Annotated[list[Orphan], Field(max_length=MOST_ORPHANS)] = Field(default_factory=list)
     """What no placement accounts for, the most urgent first; outside the digest."""
+    orphans_truncated: Annotated[int, Field(ge=0)] | None = None
+    """How many more there are; they are counted as reserved like those that are listed."""
     os: OSFacts | None = None
     """The operating system."""
     persistent_disks: Annotated[list[PersistentDiskFact], Field(max_length=256)] = Field(

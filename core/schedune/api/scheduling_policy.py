@@ -7,6 +7,7 @@ from pydantic import Field
 
 from schedune.api.base import ApiModel
 from schedune.api.choices import Backend, DiskFormat
+from schedune.api.nodetruth import MOST_LIVE_VMS
 
 Weight = Annotated[int, Field(ge=0, le=100)]
 Version = Annotated[str, Field(max_length=32, pattern=r"^\d+\.\d+(\.\d+)?$")]
@@ -74,8 +75,8 @@ class SchedulingPolicy(ApiModel):
     """By how much each score counts."""
     vcpu_overcommit_percent: Annotated[int, Field(ge=100, le=3200)] = 100
     """How many vCPUs may be placed for each 100 that are declared."""
-    max_vms_per_node: Annotated[int, Field(ge=1, le=10000)] | None = None
-    """How many VMs a node takes at most; unset: as many as fit."""
+    max_vms_per_node: Annotated[int, Field(ge=1, le=MOST_LIVE_VMS)] = MOST_LIVE_VMS
+    """How many VMs a node takes at most; its truth can list no more."""
     clock_skew_seconds: Annotated[int, Field(ge=0, le=3600)] = 5
     """How far in the future a proof of facts may lie before it is not believed."""
     failure_back_off_seconds: Annotated[int, Field(ge=1, le=86400)] = 15

@@ -141,7 +141,7 @@ INSUFFICIENT_HUGEPAGES: Final = _row(
 TOO_MANY_VMS: Final = _row(
     "REJECT_TOO_MANY_VMS", "TooManyVMs", Actor.ADMINISTRATOR, Precedence.NOT_NOW,
     "{observed} VMs are placed on the node (limit {required})",
-    "end other VMs, or raise maxVMsPerNode of the scheduling policy",
+    "end other VMs, or raise maxVMsPerNode of the scheduling policy (512 at most)",
     "The scheduling policy limits how many VMs a node takes.",
 )  # fmt: skip
 CAPACITY_UNDECLARED: Final = _row(

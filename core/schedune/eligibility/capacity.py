@@ -167,8 +167,6 @@ def check_disk(question: Question) -> Iterable[Finding]:
 def check_count(question: Question) -> Iterable[Finding]:
     """Object where the node holds as many VMs as the policy allows."""
     view, limit = question.view, question.policy.max_vms_per_node
-    if limit is None:
-        return
     held = view.claimed("vms")
     yield Finding(
         "vmsPerNode",
