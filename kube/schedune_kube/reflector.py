@@ -88,7 +88,7 @@ class Reflector:
         """Hold an object that we just wrote, before the watch brings it, or a later one."""
         held = self.store.get(_key(item))
         if held is None or _number(held) < _number(item):
-            self.store[_key(item)] = item
+            self.store[_key(item)] = self._remember(item) if self._remember else item
 
     async def _relist(self) -> str:
         """Take in a whole list: what is not in it, and not newer than it, is gone."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from schedune_kube.client import Raw
+from schedune_kube.lean import lean
 from schedune_kube.reflector import Key
 
 
@@ -24,14 +25,14 @@ class WorkloadCache:
 
     def note(self, kind: str | None, raw: Raw) -> None:
         """Take in one event; an older version than the one held is passed over."""
-        key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+        key = _key(raw)
         if kind == "DELETED":
             held = self.workloads.get(key)
             if held is not None and held["metadata"]["uid"] == raw["metadata"]["uid"]:
                 del self.workloads[key]
                 self.ours.pop(key, None)
         elif not self._is_older(key, raw):
-            self.workloads[key] = raw
+            self.workloads[key] = lean(raw)
         self.on_note(key)
         self.changed.set()
 
@@ -44,16 +45,16 @@ class WorkloadCache:
 
     def absorb(self, raw: Raw) -> None:
         """Hold what we just wrote, before its event comes; that is no news to look at."""
-        key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+        key = _key(raw)
         self.ours[key] = raw["metadata"]["resourceVersion"]
         if not self._is_older(key, raw):
-            self.workloads[key] = raw
+            self.workloads[key] = lean(raw)
 
     def replace_all(self, items: list[Raw], version: str) -> None:
         """Take in a whole list: what is not in it, and not newer than it, is gone."""
         before = self.workloads
         newer = {key: raw for key, raw in before.items() if _version(raw) > int(version)}
-        listed = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items}
+        listed = {_key(one): lean(one) for one in items}
         self.workloads = listed | newer
         self.ours = {key: one for key, one in self.ours.items() if key in self.workloads}
         for key in {*before, *self.workloads}:
@@ -65,6 +66,10 @@ class WorkloadCache:
         """Compare versions, also with an earlier object of the name: they are of one count."""
         held = self.workloads.get(key)
         return held is not None and _version(raw) < _version(held)
+
+
+def _key(raw: Raw) -> Key:
+    return raw["metadata"]["namespace"], raw["metadata"]["name"]
 
 
 def _version(raw: Raw) -> int:

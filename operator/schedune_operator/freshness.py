@@ -16,12 +16,12 @@ from typing import Final
 
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError
+from schedune_kube.lean import stamps_of
 from schedune_kube.resources import LEASES
 from schedune_kube.times import parse_time
 
 LEASE_NAMESPACE: Final = "schedune-node-lease"
 DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
-AGENT: Final = "schedune-agent"
 DEFAULT_LEASE_SECONDS: Final = 180
 MOST_LEASE_SECONDS: Final = 900
 """However long a node says that its heartbeat counts: it may not vouch for itself for ever."""
@@ -132,11 +132,7 @@ def _ahead_s(renewed: datetime | None, written: datetime | None) -> int:
 
 def agent_wrote(obj: Raw) -> datetime | None:
     """Return the server's own stamp of the agent's last write."""
-    stamps = [
-        parse_time(entry.get("time"))
-        for entry in obj["metadata"].get("managedFields") or []
-        if entry.get("manager") == AGENT
-    ]
+    stamps = [parse_time(stamp["time"]) for stamp in stamps_of(obj)]
     return max((stamp for stamp in stamps if stamp is not None), default=None)
 
 

@@ -23,6 +23,7 @@ from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord, Taint
 from schedune.fleet.profile import Interner, facts_of
 from schedune_kube.client import KubeClient, Raw
+from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
 from schedune_operator.claims import claim_of
@@ -57,9 +58,11 @@ class World:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.nodes = Reflector(client, NODES, on_change=self._note_node)
-        self.truths = Reflector(client, NODETRUTHS, on_change=self._note_node)
-        self.placements = Reflector(client, VMPLACEMENTS, on_change=self._note_placement)
+        self.nodes = Reflector(client, NODES, on_change=self._note_node, remember=lean)
+        self.truths = Reflector(client, NODETRUTHS, on_change=self._note_node, remember=lean)
+        self.placements = Reflector(
+            client, VMPLACEMENTS, on_change=self._note_placement, remember=lean
+        )
         self.namespaces = Namespaces(client, on_change)
         self.heartbeats = Heartbeats(client, monotonic)
         self.tenants = Tenants()

@@ -8,11 +8,10 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from schedune.api.base import field_name
 from schedune.fleet.quota import ANNOTATIONS
+from schedune_kube.lean import AGENT
 
 LEASE_NAMESPACE: Final = "schedune-node-lease"
 DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
-AGENT: Final = "schedune-agent"
-"""Field manager of the agents: the API server stamps when it wrote."""
 DEFAULT_LEASE_SECONDS: Final = 180
 _MOST_SECONDS: Final = 10 * 366 * 86_400
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 from schedune_cli.reading.objects import Raw
 from schedune_cli.recording.kubernetes import DIGEST_ANNOTATION
 from schedune_cli.recording.pseudonyms import REDACTED, Pseudonyms
-from schedune_cli.recording.snapshot import namespace_of_quota, stamps_of
+from schedune_cli.recording.snapshot import namespace_of_quota
+from schedune_kube.lean import stamps_of
 
 _HEAD: Final = ("apiVersion", "kind")
 

@@ -3,18 +3,16 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
 from schedune.api.base import API_VERSION
 from schedune_cli.reading.kinds import SNAPSHOT
 from schedune_cli.reading.objects import Item, Raw
-from schedune_cli.recording.kubernetes import AGENT, quota_annotations
+from schedune_cli.recording.kubernetes import quota_annotations
 from schedune_cli.recording.recording import Recording
-
-_NOISE: Final = frozenset({"images", "volumesInUse", "volumesAttached"})
-"""Parts of a Node's status that are long and say nothing of VMs."""
+from schedune_kube.lean import lean
 
 
 def objects_of(recording: Recording) -> Iterator[Raw]:
@@ -46,27 +44,10 @@ def render_snapshot(snapshot: Raw, *, as_json: bool) -> str:
 
 
 def _trimmed(raw: Raw) -> Raw:
-    """Leave out who wrote which field, but not when the agent last wrote: that is a proof."""
-    if raw["kind"] == "Namespace":
-        return namespace_of_quota(raw)
-    metadata = {key: one for key, one in raw["metadata"].items() if key != "managedFields"}
-    stamps = stamps_of(raw)
-    trimmed = {**raw, "metadata": {**metadata, **({"managedFields": stamps} if stamps else {})}}
-    if raw["kind"] == "Node" and isinstance(raw.get("status"), dict):
-        trimmed["status"] = {k: v for k, v in raw["status"].items() if k not in _NOISE}
-    return trimmed
+    return namespace_of_quota(raw) if raw["kind"] == "Namespace" else lean(raw)
 
 
 def namespace_of_quota(raw: Raw) -> Raw:
     """Return of a Namespace what limits its VMs."""
     metadata = {"name": raw["metadata"]["name"], "annotations": quota_annotations(raw)}
     return {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": metadata}
-
-
-def stamps_of(raw: Raw) -> list[Raw]:
-    """Return the server's stamps of the agent's writes."""
-    return [
-        {"manager": AGENT, "time": one["time"]}
-        for one in raw["metadata"].get("managedFields") or ()
-        if one.get("manager") == AGENT and one.get("time")
-    ]

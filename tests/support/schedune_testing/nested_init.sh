@@ -22,6 +22,7 @@ ip link set lo up
 mount -t ext4 /dev/vdb /payload
 chown 0:36 /dev/kvm  # as udev does: VMs run as users of their own, in this group
 chmod 0660 /dev/kvm
+chmod 0666 /dev/net/tun  # likewise: Firecracker opens its tap itself
 echo "nested: kvm $(ls /dev/kvm), kernel $(uname -r), up $(cut -d ' ' -f 1 /proc/uptime) s"
 sh /payload/run.sh >/run/out 2>&1
 cat /run/out

@@ -97,6 +97,7 @@ def decided(reading: Reading, raw: Object, *, stalled: bool = False) -> None:
     situation = Situation(ready=claim, scheduled=claim, stalled=stalled, why=told)
     answer = Answer(situation, evaluation_of(explanation))
     raw["status"] = render_status(answer, VMWorkloadStatus(), 1, reading.clock())
+    reading.cache.note("MODIFIED", raw)
 
 
 @cache

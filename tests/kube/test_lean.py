@@ -1,0 +1,23 @@
+"""What is kept of an object in memory."""
+
+from schedune_kube.lean import lean
+
+WRITES = [
+    {"manager": "schedune-agent", "time": "2026-11-24T12:00:00Z", "fieldsV1": {"f:status": {}}},
+    {"manager": "kubectl", "time": "2026-11-24T11:00:00Z", "fieldsV1": {"f:spec": {}}},
+]
+
+
+def test_who_wrote_which_field_is_left_out_but_not_when_the_agent_last_wrote() -> None:
+    raw = {"kind": "NodeTruth", "metadata": {"name": "n", "managedFields": WRITES}, "status": {}}
+    stamp = {"manager": "schedune-agent", "time": "2026-11-24T12:00:00Z"}
+    assert lean(raw)["metadata"] == {"name": "n", "managedFields": [stamp]}
+    assert raw["metadata"] == {"name": "n", "managedFields": WRITES}, "the given one is another's"
+
+
+def test_of_a_node_only_what_is_long_and_says_nothing_of_vms_is_left_out() -> None:
+    conditions = [{"type": "Ready", "status": "True"}]
+    raw = {"kind": "Node", "metadata": {"name": "n"},
+           "status": {"conditions": conditions, "images": [{"names": ["a"]}]}}  # fmt: skip
+    assert lean(raw) == {"kind": "Node", "metadata": {"name": "n"},
+                         "status": {"conditions": conditions}}  # fmt: skip
