@@ -43,20 +43,36 @@ class Player:
 
     async def publish(self) -> None:
         """Write the truth once, then renew the Lease for ever."""
+        await self.say(self.status)
+        while True:
+            await self._beat()
+            await asyncio.sleep(_HEARTBEAT_S)
+
+    async def say(self, status: Object) -> None:
+        """Publish other facts, and vouch for them by the next heartbeat.
+
+        Raises:
+            ApiError: they are not stored; the heartbeat vouches for them all the same.
+        """
+        self.status = status
         truth = {"apiVersion": "schedune.io/v1alpha1", "kind": "NodeTruth"}
         body = {**truth, "metadata": {"name": self.name}, "status": self.status}
         await self.client.apply(NODETRUTHS, self.name, body, subresource="status")
+        await self._beat()
+
+    async def _beat(self) -> None:
         lease: Object = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": self.name, "annotations": {DIGEST: self.status["digest"]}},
-            "spec": {"holderIdentity": "m", "leaseDurationSeconds": _LEASE_S},
+            "spec": {
+                "holderIdentity": "m",
+                "leaseDurationSeconds": _LEASE_S,
+                "renewTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+            },
         }
-        while True:
-            lease["spec"]["renewTime"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-            with suppress(ApiError):
-                await self.client.apply(LEASES, self.name, lease, LEASES_OF_NODES)
-            await asyncio.sleep(_HEARTBEAT_S)
+        with suppress(ApiError):
+            await self.client.apply(LEASES, self.name, lease, LEASES_OF_NODES)
 
     def fits(self, raw: Object) -> bool:
         """Ask the ledger."""
@@ -72,6 +88,7 @@ class Players:
         self.refused = 0
         self.launched = 0
         self._chance = chance
+        self._kernel = {**facts("n")["artifacts"][0], "name": "linux"}
         self._acting: dict[Key, asyncio.Task[None]] = {}
         self.violations: list[str] = []
         self.mirror = Reflector(admin, VMPLACEMENTS, on_change=self._on_change)
@@ -90,10 +107,9 @@ class Players:
                 KubeClient(credentials, field_manager="schedune-agent", shared=shared)
             )
             uid = node["metadata"]["uid"]
-            kernel = {**facts(name)["artifacts"][0], "name": "linux"}
             identity = {**facts(name)["identity"], "nodeUID": uid}
             capacity = {"vcpus": VCPUS, "memory": MEMORY, "basis": "Declared"}
-            status = facts(name, artifacts=[kernel], identity=identity, capacity=capacity)
+            status = facts(name, artifacts=[self._kernel], identity=identity, capacity=capacity)
             await ensure(client, NODETRUTHS, owned_truth(name, uid))
             self.by_name[name] = Player(name, client, status)
 
@@ -104,6 +120,22 @@ class Players:
             group.create_task(self._look_again())
             for player in self.by_name.values():
                 group.create_task(player.publish())
+
+    async def publish_kernel(self, *, is_there: bool) -> None:
+        """Let all nodes say that they have the kernel, or that they have none; until stored."""
+
+        async def say(player: Player) -> None:
+            status = {**player.status, "artifacts": [self._kernel] if is_there else []}
+            status["digest"] = f"sha256:{'with' if is_there else 'without'}-kernel"
+            while True:
+                try:
+                    await player.say(status)
+                except ApiError:
+                    await asyncio.sleep(_SLOWEST_S)
+                else:
+                    return
+
+        await asyncio.gather(*(say(one) for one in self.by_name.values()))
 
     async def _look_again(self) -> None:
         """Go on with what an outage interrupted."""

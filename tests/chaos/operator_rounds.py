@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from lives import ViolationError
 from node_players import VCPUS, Players
 from operator_pair import Line, OperatorProcess
+from server_faults import forget_history, restart_server, restart_store
 from settled import IMPOSSIBLE, NAMESPACE, held_on, problems
 
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.resources import VMWORKLOADS, Resource
-from schedune_lab import controlplane as parts
 from schedune_testing.accounts import Object
 from schedune_testing.control_plane import ControlPlane
 from schedune_testing.manifests import minimal_workload
 
 _AT_ONCE = 24
 _SETTLES_S = 120.0
+_FLAPS = 3
 _FLOWCONTROL = "flowcontrol.apiserver.k8s.io"
 _FLOWS = Resource(_FLOWCONTROL, "v1", "flowschemas", "FlowSchema", namespaced=False)
 _LEVEL = "PriorityLevelConfiguration"
@@ -128,8 +129,11 @@ class Play:
             (4, "SIGSTOP and SIGCONT", self._freeze),
             (1, "SIGTERM", self._leave),
             (3, "connections cut", self._cut),
-            (1, "API server restarted", self._restart_server),
+            (1, "API server restarted", self._to_server(restart_server)),
+            (1, "etcd restarted", self._to_server(restart_store)),
+            (1, "history forgotten (410)", self._to_server(forget_history)),
             (1, "429 for a while", self._refuse),
+            (1, "a fact of all nodes flaps", self._flap),
         ]
         weights = [one[0] for one in options]
         _, name, act = self.chance.choices(options, weights)[0]
@@ -161,10 +165,14 @@ class Play:
     async def _cut(self) -> None:
         self.tell(f"{self.line.cut()} connections were cut")
 
-    async def _restart_server(self) -> None:
-        await asyncio.to_thread(self.plane.api_server.end)
-        self.plane.api_server.start()
-        await asyncio.to_thread(parts.wait_until_ready, self.plane.layout)
+    def _to_server(self, act: Callable[[ControlPlane], None]) -> Callable[[], Awaitable[None]]:
+        return lambda: asyncio.to_thread(act, self.plane)
+
+    async def _flap(self) -> None:
+        """Let the kernel that all ask for be gone from every node, and be back, again and again."""
+        for is_there in (False, True) * _FLAPS:
+            await self.players.publish_kernel(is_there=is_there)
+            await asyncio.sleep(self.chance.uniform(0.1, 1.0))
 
     async def _refuse(self) -> None:
         """Let the server answer 429 to the operators, but for their Lease."""

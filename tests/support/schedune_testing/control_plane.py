@@ -67,6 +67,7 @@ class ControlPlane:
 
     layout: parts.Layout
     api_server: Part
+    etcd: Part
     _connections: list[http.client.HTTPSConnection] = field(default_factory=list)
 
     @property
@@ -172,7 +173,7 @@ def running_control_plane(
         controllers.start()
         if installed:
             cluster.install(cluster.Setup(layout.kubectl, layout.admin_kubeconfig))
-        found = ControlPlane(layout, api_server)
+        found = ControlPlane(layout, api_server, etcd)
         stack.callback(found.close)
         yield found
 
