@@ -111,6 +111,7 @@ def _payload(folder: Path, kernel: KernelFiles, tests: Sequence[str]) -> Path:
     (folder / "run.sh").write_text(
         f"cp -a /payload/root/. /\n{variables}"
         "export XDG_CACHE_HOME=/payload/cache HOME=/tmp PYTHONDONTWRITEBYTECODE=1\n"
+        f"cd /payload/repo && {python} tests/support/schedune_testing/hold_kvm.py &\nsleep 3\n"
         f"cd /payload/repo && {python} -m pytest -q -p no:cacheprovider"
         f" --junitxml=/run/results {' '.join(tests)}\n"
     )
