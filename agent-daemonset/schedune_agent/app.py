@@ -99,7 +99,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
     vitals = Vitals(settings.lease_duration_seconds)
     meter = metrics.follow(vitals, settings.kubernetes.server)
     async with AsyncExitStack() as stack:
-        await _hold_lock(settings, stack)
+        await _hold_locks(settings, stack)
         identity = await _await_identity(settings)
         kubernetes = settings.kubernetes
         credentials = Credentials(
@@ -190,20 +190,25 @@ def _source(
     )
 
 
-async def _hold_lock(settings: AgentSettings, stack: AsyncExitStack) -> None:
-    """Let one agent at a time work on a state directory; a second one says so and waits."""
-    state_directory, told = settings.state_directory, False
+async def _hold_locks(settings: AgentSettings, stack: AsyncExitStack) -> None:
+    """Let one agent at a time work on a directory; a second one says so and waits."""
+    await _hold_lock("stateDirectory", agent_lock(settings), 0o700, stack)
+    if settings.facts_file is None:
+        # VMs of a recorded node run nowhere.
+        await _hold_lock("runDirectory", settings.run_directory / "agent.lock", 0o711, stack)
+
+
+async def _hold_lock(field: str, lock: Path, mode: int, stack: AsyncExitStack) -> None:
+    told = False
     try:
-        state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        while not hold_lock(agent_lock(settings), stack):
+        lock.parent.mkdir(parents=True, exist_ok=True, mode=mode)
+        while not hold_lock(lock, stack):
             if not told:
-                _LOG.warning(
-                    "agent.waits-for-another", extra={"stateDirectory": str(state_directory)}
-                )
+                _LOG.warning("agent.waits-for-another", extra={field: str(lock.parent)})
             told = True
             await asyncio.sleep(_IDENTITY_SECONDS)
     except OSError as error:
-        raise SettingsError(f"stateDirectory {state_directory}: {error.strerror}") from error
+        raise SettingsError(f"{field} {lock.parent}: {error.strerror}") from error
 
 
 async def _watch_identity(settings: AgentSettings, identity: NodeIdentity) -> None:

@@ -24,13 +24,15 @@ def start_agent(tmp_path: Path) -> Iterator[StartAgent]:
 
     ca_file = Authority(tmp_path / "pki").certificate
 
-    def start(name: str, state: str = "state") -> "tuple[subprocess.Popen[bytes], Path]":
+    def start(
+        name: str, state: str = "state", run: str = "run"
+    ) -> "tuple[subprocess.Popen[bytes], Path]":
         log, file = tmp_path / f"{name}.log", tmp_path / f"{name}.yaml"
         kubernetes = {"server": "https://127.0.0.1:1", "caFile": str(ca_file)}
         told = {
             "kubernetes": {**kubernetes, "tokenFile": str(tmp_path / "no-token-yet")},
             "stateDirectory": str(tmp_path / state),
-            "runDirectory": str(tmp_path / f"run-{state}"),
+            "runDirectory": str(tmp_path / run),
         }
         file.write_text(yaml.safe_dump(told))
         argv = [sys.executable, "-m", "schedune_agent", "run", "--settings", str(file)]
@@ -52,16 +54,22 @@ def until_told(log: Path, event: str) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    ("others", "shared"),
+    [({}, "stateDirectory"), ({"state": "another"}, "runDirectory")],
+    ids=["all", "run-directory"],
+)
 def test_the_second_agent_of_a_node_says_so_and_goes_on_when_the_first_was_killed(
-    start_agent: StartAgent,
+    start_agent: StartAgent, others: dict[str, str], shared: str
 ) -> None:
+    """What is in either directory has one agent, whatever the other directory is."""
     first, log = start_agent("first")
     until_told(log, WORKS)
-    second, log = start_agent("second")
+    second, log = start_agent("second", **others)
     told = until_told(log, WAITS)
     time.sleep(3)
     assert WORKS not in log.read_text()
-    assert "state" in told
+    assert shared in told
     assert log.read_text().count(WAITS) == 1
     assert (first.poll(), second.poll()) == (None, None)
     first.kill()
@@ -70,9 +78,9 @@ def test_the_second_agent_of_a_node_says_so_and_goes_on_when_the_first_was_kille
 
 
 def test_agents_of_different_nodes_do_not_wait_for_each_other(start_agent: StartAgent) -> None:
-    _, log = start_agent("one", "state-1")
+    _, log = start_agent("one", "state-1", "run-1")
     until_told(log, WORKS)
-    _, log = start_agent("other", "state-2")
+    _, log = start_agent("other", "state-2", "run-2")
     assert WAITS not in until_told(log, WORKS)
 
 
