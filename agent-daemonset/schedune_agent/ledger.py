@@ -37,6 +37,11 @@ class Ledger:
                 f"{max(0, vcpus)} vCPUs and {render_bytes(max(0, memory))}",
                 f"{claim.vcpus} vCPUs and {render_bytes(memory_of(claim))}",
             )
+        needed, disk = parse_bytes(claim.disk), parse_bytes(capacity.disk) if capacity else 0
+        disk -= sum(parse_bytes(one.disk) for one in others)
+        if needed and needed > disk:
+            told = render_bytes(max(0, disk)), render_bytes(needed)
+            return Reason(codes.LEDGER_FULL, f"{told[0]} of disk", f"{told[1]} of disk")
         for uid, taken in self.ports.items():
             if uid != placement_uid and taken & ports:
                 return Reason(NODE_PORT_TAKEN, f"placement {uid}", min(taken & ports))

@@ -10,9 +10,12 @@ from schedune.api.vmplacement import Claim
 from schedune_agent.ledger import Ledger, memory_of
 
 CLAIMS = st.builds(
-    lambda vcpus, memory: Claim(vcpus=vcpus, memory=f"{memory}Mi", overhead_memory="16Mi"),
+    lambda vcpus, memory, disk: Claim(
+        vcpus=vcpus, memory=f"{memory}Mi", overhead_memory="16Mi", disk=f"{disk}Mi"
+    ),
     st.integers(0, 6),
     st.integers(1, 900),
+    st.integers(0, 900),
 )
 UIDS = st.sampled_from("abcdef")
 
@@ -20,10 +23,12 @@ UIDS = st.sampled_from("abcdef")
 class LedgerMachine(RuleBasedStateMachine):
     """Placements come, go, come back and are found running, in any order."""
 
-    @initialize(vcpus=st.integers(0, 12), memory=st.integers(0, 4096))
-    def begin(self, vcpus: int, memory: int) -> None:
+    @initialize(vcpus=st.integers(0, 12), memory=st.integers(0, 4096), disk=st.integers(0, 4096))
+    def begin(self, vcpus: int, memory: int, disk: int) -> None:
         self.ledger = Ledger()
-        self.capacity = NodeCapacity(vcpus=vcpus, memory=f"{memory}Mi", basis="Declared")
+        self.capacity = NodeCapacity(
+            vcpus=vcpus, memory=f"{memory}Mi", disk=f"{disk}Mi", basis="Declared"
+        )
         self.ran_already: set[str] = set()
 
     @rule(uid=UIDS, claim=CLAIMS)
@@ -36,6 +41,8 @@ class LedgerMachine(RuleBasedStateMachine):
         after = dict(self.ledger.held)
         assert after == {**before, uid: claim}
         self._assert_that_it_all_fits()
+        if parse_bytes(claim.disk):
+            self._assert_that_disks_fit()
         assert self.ledger.reserve(uid, claim, self.capacity) is None
         assert self.ledger.held == after
 
@@ -64,16 +71,32 @@ class LedgerMachine(RuleBasedStateMachine):
     def no_more_is_given_away_than_there_is_unless_it_ran_already(self) -> None:
         if not self.ran_already:
             self._assert_that_it_all_fits()
+            self._assert_that_disks_fit()
 
     def _assert_that_it_all_fits(self) -> None:
         held = self.ledger.held.values()
         assert sum(one.vcpus for one in held) <= self.capacity.vcpus
         assert sum(map(memory_of, held)) <= parse_bytes(self.capacity.memory)
 
+    def _assert_that_disks_fit(self) -> None:
+        held = sum(parse_bytes(one.disk) for one in self.ledger.held.values())
+        assert held <= parse_bytes(self.capacity.disk)
+
 
 OFFERED = NodeCapacity(vcpus=8, memory="8Gi", basis="Declared")
 SMALL = Claim(vcpus=1, memory="16Mi", overhead_memory="16Mi")
 WEB, DNS = frozenset({"TCP 8080"}), frozenset({"UDP 53", "TCP 8080"})
+
+
+def test_a_disk_that_has_no_room_is_refused_with_what_is_left_and_no_disk_needs_none() -> None:
+    ledger = Ledger()
+    offered = OFFERED.model_copy(update={"disk": "10Gi"})
+    wide = SMALL.model_copy(update={"disk": "8Gi"})
+    assert ledger.reserve("a", wide, offered) is None
+    refused = ledger.reserve("b", wide, offered)
+    assert refused is not None
+    assert refused.message == "the node has 2Gi of disk free, the placement claims 8Gi of disk"
+    assert ledger.reserve("c", SMALL, OFFERED) is None
 
 
 def test_a_port_of_the_node_leads_into_one_guest_until_that_one_gives_it_back() -> None:

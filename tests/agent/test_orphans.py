@@ -330,14 +330,13 @@ def test_a_recorded_node_tells_nothing_of_the_machine_that_its_agent_runs_on(
     assert stray.pid not in [one.pid for one in orphans.found]
 
 
-def test_where_not_all_can_be_told_of_the_most_urgent_are(
-    node: Node, start_marked: StartMarked, monkeypatch: pytest.MonkeyPatch
+def test_the_most_urgent_come_first_where_not_all_can_be_told_of(
+    node: Node, start_marked: StartMarked
 ) -> None:
-    monkeypatch.setattr("schedune_agent.orphans._MOST_TOLD", 1)
-    vm, _, _ = start_marked(), start_marked(), start_marked(OTHER)
+    _, vm, _ = start_marked(OTHER), start_marked(), start_marked()
     orphans = Orphans(node)
     orphans.sweep({UID: record(S.RUNNING, process=recorded(vm))})
-    assert [one.class_ for one in orphans.found] == ["split"]
+    assert [one.class_ for one in orphans.found] == ["split", "leaked"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ OF_A_NODE = {"1", "2", "3", "4", "5", "6", "7", "8", "12", "15", "18"}
 CLASSES = (
     "raw read as qcow2", "qcow2 with", "VMDK", "VMM version", "names that", "options smuggled",
     "kernel command line", "host file", "control socket", "guest that lies", "identity", "tenants",
-    "privileges", "a state that", "exhaustion", "monitor as", "guest that stalls",
+    "privileges", "a state that", "exhaustion", "monitor as", "guest that stalls", "cloud-init",
 )  # fmt: skip
 
 
