@@ -37,6 +37,7 @@ from schedune_agent.vmm.disk_files import (
     make_overlay,
     make_variables,
 )
+from schedune_agent.vmm.persistent import locked_for
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 from schedune_agent.vmm.seed import make_seed
@@ -299,7 +300,8 @@ class PlacementLaunch(PlacementRecovery):
     async def _start(self) -> RecordedProcess:
         argv, paths = self.record.argv, self._paths
         taps = tuple(self._preparation().taps().values())
-        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv), taps=taps)
+        locked = locked_for(self.record.backend, self._preparation().disks())
+        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv), taps=taps, locked=locked)
         self._console.begin(self.record.incarnation)
         self._spawned_at = time.monotonic()
         return await start(plan, paths, self._node.identity.boot_id, self._confinement)

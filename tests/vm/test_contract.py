@@ -24,15 +24,17 @@ from schedune_agent import vm_users
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import processes
 from schedune_agent.system.launcher import VmUser
+from schedune_agent.system.locks import is_locked
 from schedune_agent.system.ownership import first_denied
 from schedune_agent.vmm.markers import backend_of, placement_of
-from schedune_agent.vmm.port import LaunchPlan, Request, VmmError
+from schedune_agent.vmm.port import DiskFiles, LaunchPlan, Request, VmmError
 from schedune_agent.vmm.process import Confinement
 from schedune_testing.bare_vms import GIVEN, BareVm, binary_of, short_folder
 
 S = PlacementState
 SOMEBODY = VmUser(64099, 64099)
 FEWEST_MOMENTS = 12
+PERSISTENT = {"name": "data", "emptySize": "1Mi", "format": "Raw", "access": "Persistent"}
 
 
 @pytest.fixture(params=list(Backend))
@@ -143,6 +145,26 @@ async def test_the_end_of_one_that_is_left_alone_is_noticed_at_once(bare: BareVm
     await asyncio.sleep(0.1)
     vm.handle.send(signal.SIGKILL)
     await asyncio.wait_for(stirs, 5)
+
+
+async def test_a_disk_that_outlives_it_is_locked_against_a_second_writer_while_it_lives(
+    backend: Backend,
+) -> None:
+    with short_folder() as folder:
+        path = folder / "data.raw"
+        path.write_bytes(bytes(2**20))
+        one = BareVm(backend, folder, disks=[PERSISTENT])
+        disk = DiskFiles(one.inputs.launch.disks[0], None, path)
+        one.inputs = replace(one.inputs, files=replace(one.inputs.files, disks=(disk,)))
+        try:
+            vm = await one.run()
+            assert is_locked(path)
+            vm.handle.send(signal.SIGKILL)
+            assert await vm.handle.wait_gone(5)
+            assert not is_locked(path)
+        finally:
+            one.close()
+            await asyncio.sleep(0)
 
 
 async def test_one_that_was_killed_is_told_as_killed(bare: BareVm) -> None:

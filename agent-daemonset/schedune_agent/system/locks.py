@@ -3,12 +3,15 @@
 import fcntl
 import os
 import struct
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 _FLOCK: Final = struct.Struct("@hhqqi4x")
 _WHOLE_FILE: Final = 0
+_FIRST_DESCRIPTOR: Final = 900
+"""Far above what an agent has open, below those of taps."""
 
 
 def is_locked(path: Path) -> bool:
@@ -24,6 +27,26 @@ def is_locked(path: Path) -> bool:
         return bool(found[0] != fcntl.F_UNLCK)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(paths: Iterable[Path]) -> Iterator[Mapping[int, int]]:
+    """Lock files against anybody's writing; give what a new program is to get open, by number.
+
+    A lock is its open file's: it stands as long as somebody has that, we or the program.
+
+    Raises:
+        OSError: one cannot be opened, or is locked by somebody else.
+    """
+    with ExitStack() as stack:
+        passed = {}
+        for number, path in enumerate(paths, start=_FIRST_DESCRIPTOR):
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            wish = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, _WHOLE_FILE, 0)
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wish)
+            passed[number] = descriptor
+        yield passed
 
 
 def hold_lock(path: Path, stack: ExitStack | AsyncExitStack) -> bool:

@@ -10,13 +10,14 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from schedune.api.vmplacement import VMPlacement
-from schedune.api.vmworkload import DiskAccess, DiskFormat
+from schedune.api.vmworkload import Backend, DiskAccess, DiskFormat
 from schedune.codes import disks as codes
+from schedune.launch.traits import TRAITS
 from schedune_agent.probes.persistent_disks import FOLDER
 from schedune_agent.system import sparse_copy_child
 from schedune_agent.system.child import run_child
@@ -101,6 +102,13 @@ def remove_disks(state_directory: Path, placement: VMPlacement, names: Sequence[
     except OSError:
         return False
     return True
+
+
+def locked_for(backend: Backend, disks: Iterable[DiskFiles]) -> tuple[Path, ...]:
+    """Return the Persistent disks that a VMM does not lock itself against a second writer."""
+    if TRAITS[backend].locks_disks:
+        return ()
+    return tuple(one.overlay for one in disks if one.disk.access is DiskAccess.PERSISTENT)
 
 
 def _is_there(files: DiskFiles, namespace: str) -> bool:

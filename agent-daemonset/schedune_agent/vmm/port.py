@@ -178,6 +178,8 @@ class LaunchPlan:
     """What its API is asked once it answers, in this order; the last one starts the guest."""
     taps: tuple[Tap, ...] = ()
     """What is made before it starts."""
+    locked: tuple[Path, ...] = ()
+    """Disks that it writes and does not lock itself: they are locked as long as it lives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
 from schedune_agent.system.cgroup_limits import Limits, set_limits
 from schedune_agent.system.launcher import Given, VmUser
+from schedune_agent.system.locks import locked
 from schedune_agent.system.place import HERE, Place
 from schedune_agent.vmm.port import LaunchPlan, VmmError, VmPaths
 from schedune_agent.vmm.taps import made_taps, remove_taps
@@ -51,9 +52,22 @@ async def start(
         VmmError: it could not be started, or ended at once; with its own words.
     """
     user = confinement.user
-    with made_taps(plan.taps, user.uid if user else None, confinement.place) as descriptors:
-        pid = _spawn(plan, paths, confinement, descriptors)
+    with (
+        made_taps(plan.taps, user.uid if user else None, confinement.place) as taps,
+        _locked(plan.locked) as disks,
+    ):
+        pid = _spawn(plan, paths, confinement, {**taps, **disks})
         return await _await_exec(pid, plan, paths, boot_id)
+
+
+@contextlib.contextmanager
+def _locked(disks: Iterable[Path]) -> Iterator[Mapping[int, int]]:
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptors = stack.enter_context(locked(disks))
+        except OSError as error:
+            raise VmmError(f"a disk that it is to write cannot be locked: {error}") from error
+        yield descriptors
 
 
 def _spawn(

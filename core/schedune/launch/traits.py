@@ -67,6 +67,8 @@ class Traits:
     """Bytes with which it was seen to load a kernel; with less it fails (vmm-measured.md)."""
     page_sizes: frozenset[int] | None = None
     """Sizes of huge pages; None: all that the node has."""
+    locks_disks: bool = True
+    """Whether it locks what it writes, so that a second writer is seen."""
     takes_open_taps: bool = False
     """Whether it can be given a tap that is open; else it opens one by its name."""
     has_overlays: bool = True
@@ -154,6 +156,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
         least_memory=64 * _MEBI,
         page_sizes=frozenset({2 * _MEBI}),
         has_overlays=False,
+        locks_disks=False,
         needs_root=True,
     ),
 })  # fmt: skip

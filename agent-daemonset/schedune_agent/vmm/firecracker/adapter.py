@@ -10,6 +10,7 @@ from schedune_agent.vmm.firecracker.requests import (
     render_requests,
 )
 from schedune_agent.vmm.firecracker.vm import FirecrackerVm
+from schedune_agent.vmm.persistent import locked_for
 from schedune_agent.vmm.port import LaunchInputs, LaunchPlan, VmPaths
 
 
@@ -29,7 +30,8 @@ class Firecracker:
             PlanError: Firecracker has not what the launch asks for.
         """
         argv, requests = render_argv(inputs), render_requests(inputs)
-        return LaunchPlan(inputs.binary, argv, requests, tuple(inputs.taps.values()))
+        locked = locked_for(self.backend, inputs.files.disks)
+        return LaunchPlan(inputs.binary, argv, requests, tuple(inputs.taps.values()), locked)
 
     def attach(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> FirecrackerVm:
         """Take hold of a proved process."""
