@@ -34,7 +34,6 @@ from schedune_agent.vmm.process import clean, paths_of
 from schedune_agent.vmm.taps import remove_strays, tap_names
 
 _LOG: Final = logging.getLogger(__name__)
-"""As many orphans as a NodeTruth names."""
 
 
 @dataclass(frozen=True, slots=True)

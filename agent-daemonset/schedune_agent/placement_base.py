@@ -116,6 +116,7 @@ class PlacementOnNode:
         """When this agent started the VMM (monotonic); None: it did not."""
         self._asked_at = 0.0
         self._misses = 0
+        self._stirred_at = float("-inf")
         self._is_at_rest = False
         """Whether the last look found a VM that is well, and nothing to do."""
 

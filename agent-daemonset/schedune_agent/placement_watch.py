@@ -63,6 +63,9 @@ class PlacementWatch(PlacementRecovery):
             await asyncio.Event().wait()
         else:
             await self._vm.stirs()
+            # Whoever says so again and again is looked at no more often for it.
+            await asyncio.sleep(self._stirred_at + WATCH_SECONDS - time.monotonic())
+            self._stirred_at = time.monotonic()
 
     @property
     def _guest(self) -> GuestProbe:
@@ -119,8 +122,9 @@ class PlacementWatch(PlacementRecovery):
 
     async def _ask_now_and_then(self, vm: Vm) -> float:
         pause = _QUIET_SECONDS if self.record.state is S.RUNNING else WATCH_SECONDS
-        if time.monotonic() - self._asked_at < HEARTBEAT_SECONDS:
-            return pause
+        left_s = HEARTBEAT_SECONDS - (time.monotonic() - self._asked_at)
+        if left_s > 0:
+            return min(pause, max(left_s, _TALKING_SECONDS))
         self._asked_at = time.monotonic()
         proof = await self._proof(vm)
         self._misses = 0 if proof else self._misses + 1

@@ -226,10 +226,11 @@ class RecordStore:
     def remove(self, placement_uid: str) -> None:
         """Forget a placement of which nothing runs."""
         folder = self._root / placement_uid
-        for path in folder.glob("*"):
+        if folder.is_symlink() or not folder.is_dir():
+            return
+        for path in folder.iterdir():
             path.unlink()
-        if folder.is_dir():
-            folder.rmdir()
+        folder.rmdir()
 
 
 def _parse(content: bytes, placement_uid: str) -> LaunchRecord:

@@ -5,6 +5,7 @@ that nothing else names may be another agent's. Persistent disks are not named s
 """
 
 import logging
+import os
 import re
 import stat
 from collections.abc import Collection, Iterator
@@ -66,7 +67,7 @@ class Residue:
 
     def _folders(self, uid: str) -> list[Path]:
         paths = paths_of(self._node.settings, uid)
-        return [one for one in (paths.run, paths.disks, paths.kept) if one.is_dir()]
+        return [one for one in (paths.run, paths.disks, paths.kept) if os.path.lexists(one)]
 
     def _remove(self, uid: str) -> None:
         """Remove it, or say why it stays: one that does keeps no other from being removed."""
@@ -87,10 +88,13 @@ class Residue:
         if used is not None:
             return _reason(recovery.RESIDUE_IN_USE, uid, used)
         told = ", ".join(map(str, folders)) or "no folder of it was there any more"
-        if not clean(paths_of(self._node.settings, uid), uid):
-            left = ", ".join(map(str, self._folders(uid))) or "its control group is busy"
-            return _reason(recovery.RESIDUE_NOT_REMOVED, uid, left)
-        self._node.records.remove(uid)
+        is_clean = clean(paths_of(self._node.settings, uid), uid)
+        if is_clean:
+            self._node.records.remove(uid)
+        left = ", ".join(map(str, self._folders(uid)))
+        if left or not is_clean:
+            told = left or "its control group is busy"
+            return _reason(recovery.RESIDUE_NOT_REMOVED, uid, told)
         return _reason(recovery.RESIDUE_REMOVED, uid, told)
 
     def _uses(self, uid: str, folders: Collection[Path]) -> Iterator[str]:

@@ -15,7 +15,8 @@ def lean(raw: dict[str, Any]) -> dict[str, Any]:
     if stamps:
         metadata["managedFields"] = stamps
     found = {**raw, "metadata": metadata}
-    if raw.get("kind") == "Node" and isinstance(raw.get("status"), dict):
+    # What a list holds does not say its kind; no kind of ours has parts of these names.
+    if isinstance(raw.get("status"), dict) and raw["status"].keys() & _NOISE:
         found["status"] = {key: one for key, one in raw["status"].items() if key not in _NOISE}
     return found
 

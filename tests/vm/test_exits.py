@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import LaunchRecord
 from schedune_agent.vmm.console_log import HALF_BYTES, ConsoleLog
@@ -86,6 +88,23 @@ async def test_a_guest_that_powers_off_is_heard_of_without_being_asked(
     await world.carry_on(worker, is_ended)
     worker.let_go()
     assert_told(world, "GuestPoweredOff", "Power down")
+
+
+async def test_a_vmm_that_says_again_and_again_that_its_guest_stopped_is_not_looked_at_for_ever(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that its guest has broken out into."""
+    world = new_world(readiness={"level": "Backend", "timeoutSeconds": 300})
+    worker = world.new_agent()
+    await world.carry_on(worker, lambda record: record.state is S.RUNNING)
+    looks, until = 0, time.monotonic() + 3
+    while time.monotonic() < until:
+        assert await worker.step() > 1
+        monkeypatch.setattr(worker._vm._monitor, "_has_stopped", True)
+        await worker.stirs()
+        looks += 1
+    worker.let_go()
+    assert looks <= 5
 
 
 async def test_a_guest_that_powers_off_is_told_as_just_that(new_world: NewWorld) -> None:

@@ -67,7 +67,7 @@ def _truth(names: Pseudonyms, raw: Raw) -> Raw:
     spec = _picked(raw.get("spec"), "scheduling", "capacity", "compatibilityClass")
     if isinstance(spec.get("compatibilityClass"), dict):
         spec["compatibilityClass"] = {**spec["compatibilityClass"], "reason": REDACTED}
-    hidden = ("why", "conditions", "orphans", "orphanOrders")
+    hidden = ("why", "conditions", "orphans", "orphansTruncated", "orphanOrders")
     kept = {name: one for name, one in (raw.get("status") or {}).items() if name not in hidden}
     status: Raw = names.scrub(kept)
     if isinstance(status.get("os"), dict) and status["os"].get("hostname"):

@@ -80,6 +80,7 @@ __all__ = [
 MOST_LIVE_VMS: Final = 512
 """A node has no more VMs than its truth can list: an unlisted one could run twice."""
 MOST_ORPHANS: Final = 64
+"""As many orphans as a NodeTruth lists."""
 
 
 class Scheduling(StrEnum):

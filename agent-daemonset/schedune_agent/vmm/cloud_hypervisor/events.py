@@ -107,6 +107,14 @@ class EventFile:
         self._history = History()
         self._at = 0
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is more than was looked at."""
+        try:
+            return self._path.lstat().st_size > self._at
+        except OSError:
+            return False
+
     def look(self) -> History:
         """Return what is told up to now; a file that is gone tells no more."""
         try:

@@ -37,6 +37,7 @@ _RUNGS: Final = ((None, 2.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 10.0))
 """What is sent, and how long it may take: a loaded kernel needs time to free a VM's memory."""
 _POLL_SECONDS: Final = 0.2
 _LISTEN_SECONDS: Final = 0.005
+_EVENTS_SECONDS: Final = 1.0
 _NO_VM: Final = 404
 _CREATED: Final = frozenset({"Created", "Shutdown"})
 """A VM that does not run: never booted, or ended."""
@@ -172,8 +173,10 @@ class CloudHypervisorVm:
         return GuestEnd(row or codes.VMM_KILLED)
 
     async def stirs(self) -> None:
-        """Return once the process has ended: nothing else is said without being asked."""
-        await self.handle.wait_gone(None)
+        """Return once the process has ended, or has written an event."""
+        while not await self.handle.wait_gone(_EVENTS_SECONDS):
+            if self._events.has_news:
+                return
 
     async def keep_console(self) -> bool:
         """Move what the VMM holds of the console to disk; say whether it held any."""

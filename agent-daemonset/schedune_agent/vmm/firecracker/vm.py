@@ -25,6 +25,7 @@ _SOCKET_SECONDS: Final = 10.0
 _ASK_SECONDS: Final = 5.0
 _CONFIGURE_SECONDS: Final = 60.0
 """A start reads the kernel and touches the guest's memory; on a busy node that takes long."""
+_DRAIN_SECONDS: Final = 2.0
 _STEP_SECONDS: Final = 2.0
 _LISTEN_SECONDS: Final = 0.02
 _NOT_STARTED: Final = "Not started"
@@ -140,8 +141,12 @@ class FirecrackerVm:
         return GuestEnd(judge_exit(code, panicked=self._output.holds(_PANIC)))
 
     async def stirs(self) -> None:
-        """Return once the process has ended: nothing else is said without being asked."""
-        await self.handle.wait_gone(None)
+        """Return once the process has ended: nothing else is said without being asked.
+
+        The pipe of the console is emptied meanwhile: what comes when it is full is lost.
+        """
+        while not await self.handle.wait_gone(_DRAIN_SECONDS):
+            self._output.drain()
 
     async def keep_console(self) -> bool:
         """Move what the pipe of the console holds to disk; say whether it held any."""

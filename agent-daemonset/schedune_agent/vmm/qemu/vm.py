@@ -165,7 +165,7 @@ class QemuVm:
         else:
             self._console.append(written)
             return bool(written)
-        return False
+        return True  # perhaps: it is looked at again soon
 
     async def _take_line_back(self) -> None:
         """Somebody sits at the console, who keeps what comes; or did, and was killed."""
