@@ -229,7 +229,7 @@ def test_recreate_places_a_changed_vm_anew_once_some_node_can_run_it(lab: Lab) -
     assert get(lab, "vmp", "anew")["spec"]["launch"]["memory"] == "160Mi"
     assert condition(lab, "anew", "UpToDate")["status"] == "True"
     kubectl(lab, "delete", "vmw", "anew", "--timeout=90s")
-    # The placement holds its vCPU until its VM has ended, and what comes next is short of memory only.
+    # Until its VM has ended its vCPU is held, and the next one is to be short of memory only.
     until(lambda: not get(lab, "vmp", "anew"), 90)
 
 
