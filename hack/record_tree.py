@@ -3,13 +3,12 @@
 Each tree is what a real kernel said: in a guest that QEMU emulates (TCG) with the processor
 that is named, or in a container's namespaces on this machine. Usage, as root on amd64:
 
-    .venv/bin/python hack/record_tree.py [NAME ...]
+    PYTHONPATH=tests/support .venv/bin/python hack/record_tree.py [NAME ...]
 """
 
 import base64
 import datetime
 import io
-import os
 import platform
 import shutil
 import subprocess
@@ -20,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from schedune_lab.cache import cache_directory
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import KernelFiles, ensure_busybox, ensure_kernel, ensure_qemu
+from schedune_testing.arm64 import ensure_arm64_kernel, ensure_arm64_qemu
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 RECORDED: Final = ROOT / "tests" / "recorded"
@@ -30,7 +29,6 @@ SCRIPT: Final = Path(__file__).with_name("record_tree.sh")
 BEGIN: Final = b"SCHEDUNE-RECORD-BEGIN"
 END: Final = b"SCHEDUNE-RECORD-END"
 DEADLINE_S: Final = 600
-_APT: Final = "/usr/bin/apt-get"
 X86: Final = ("-M", "q35", "-append", "console=ttyS0 quiet panic=-1")
 TWO_NODES: Final = (
     "-smp", "4,sockets=2,cores=1,threads=2", "-m", "768M",
@@ -107,7 +105,7 @@ def main(names: list[str]) -> None:
 def record_machine(name: str, machine: Machine) -> None:
     """Boot the machine, and keep what it printed."""
     with tempfile.TemporaryDirectory() as folder:
-        qemu, kernel, busybox = foreign(Path(folder)) if machine.is_arm else native()
+        qemu, kernel, busybox = foreign() if machine.is_arm else native()
         initrd = Path(folder) / "initrd"
         build_initrd(busybox, kernel, initrd, init=SCRIPT, modules_wanted=machine.modules)
         argv = [
@@ -128,36 +126,9 @@ def native() -> tuple[str, KernelFiles, Path]:
     return "qemu-system-x86_64", ensure_kernel(), ensure_busybox()
 
 
-def foreign(folder: Path) -> tuple[str, KernelFiles, Path]:
-    """Return the same for arm64: packages of the distribution, unpacked and not installed."""
-    tree = cache_directory() / "arm64"
-    if not tree.exists():
-        lists = folder / "apt"
-        for part in ("state/lists/partial", "cache/archives/partial"):
-            (lists / part).mkdir(parents=True)
-        (lists / "state" / "status").touch()
-        settings = lists / "apt.conf"
-        settings.write_text(
-            f'APT::Architecture "arm64"; APT::Architectures {{ "arm64"; }};\n'
-            f'Dir::State "{lists}/state"; Dir::State::status "{lists}/state/status";\n'
-            f'Dir::Cache "{lists}/cache"; APT::Sandbox::User "root";\n'
-        )
-        arm = {**os.environ, "APT_CONFIG": str(settings)}
-        subprocess.run([_APT, "update", "-qq"], env=arm, check=True)
-        package = run(["apt-cache", "depends", "linux-image-cloud-arm64"], arm).decode().split()[-1]
-        for name, environment in (
-            (package, arm), ("busybox-static", arm), ("qemu-system-arm", {**os.environ}),
-        ):  # fmt: skip
-            subprocess.run([_APT, "download", "-qq", name], cwd=folder, env=environment, check=True)
-        for archive in folder.glob("*.deb"):
-            subprocess.run(
-                ["/usr/bin/dpkg-deb", "-x", str(archive), str(folder / "tree")], check=True
-            )
-        shutil.copytree(folder / "tree", tree, symlinks=True)
-    image = next((tree / "boot").glob("vmlinuz-*"))
-    release = image.name.removeprefix("vmlinuz-")
-    kernel = KernelFiles(image, tree / "lib" / "modules" / release, release)
-    return str(tree / "usr" / "bin" / "qemu-system-aarch64"), kernel, tree / "bin" / "busybox"
+def foreign() -> tuple[str, KernelFiles, Path]:
+    """Return the same for arm64."""
+    return str(ensure_arm64_qemu()), *ensure_arm64_kernel()
 
 
 def record_container() -> None:

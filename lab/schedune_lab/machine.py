@@ -19,8 +19,9 @@ _QEMU: Final = {
 }
 _KERNELS: Final = {
     "x86_64": (r"linux-image-\d\S*-cloud-amd64", r"linux-image-\d\S*-generic"),
-    "aarch64": (r"linux-image-\d\S*-cloud-arm64", r"linux-image-\d\S*-generic"),
+    "aarch64": (r"linux-image-\d((?!cloud|rt)\S)*-arm64", r"linux-image-\d\S*-generic"),
 }
+"""Those for clouds are small; that for arm64 has no power button where no firmware tells of one."""
 _BUSYBOX: Final = Path("/bin/busybox")
 
 

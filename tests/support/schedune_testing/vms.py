@@ -38,6 +38,7 @@ from schedune_agent.probes import (
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
+from schedune_agent.system.host_files import HOST, HostFiles
 from schedune_agent.vm_users import usable
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.port import VmPaths
@@ -86,12 +87,23 @@ def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
     The folder is short, for the sake of sockets.
     """
     ensure_qemu()
+    with machine_with(lambda images: _put_images(images, boots=boots)) as found:
+        yield found
+
+
+@contextmanager
+def machine_with(put: Callable[[Path], None], files: HostFiles = HOST) -> Iterator[Machine]:
+    """Take the facts of a machine whose kernel says what these files say.
+
+    ``put`` lays images into a folder, and beside it into ``bin`` what comes before all binaries.
+    """
     with tempfile.TemporaryDirectory(prefix="schedune-vm-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # artefacts are read by VMs' own users
         images = folder / "images"
         images.mkdir()
-        _put_images(images, boots=boots)
+        put(images)
+        usual = AgentSettings.model_fields["search_path"].get_default(call_default_factory=True)
         settings = AgentSettings.model_validate(
             {
                 "kubernetes": {
@@ -103,6 +115,7 @@ def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
                 "runDirectory": str(folder / "run"),
                 "stateDirectory": str(folder / "state"),
                 "imageRoots": [str(images)],
+                "searchPath": [str(folder / "bin"), *map(str, usual)],
                 "portForwardAddress": "127.0.0.1",
                 "capacity": {"vcpus": 4, "memory": "4Gi"},
                 "vmUsers": VM_USERS,
@@ -110,7 +123,7 @@ def machine_of_this_host(*, boots: bool = True) -> Iterator[Machine]:
         )
         identity = NodeIdentity("node", "node-uid", "machine", BOOT_ID)
         contained = cgroup.can_contain()
-        probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now)
+        probes = Probes(settings, identity, "Cgroup" if contained else "Session", _now, files)
         with pytest.MonkeyPatch.context() as patch:
             for probe, limit in _LIMITS:
                 patch.setattr(probe, limit, LOOK_S)
