@@ -54,6 +54,20 @@ async def test_a_real_guest_agent_makes_a_guest_ready_and_tells_its_addresses(
     assert "the guest agent answered" in world.record.trace[-1].message
 
 
+async def test_a_guest_that_hears_no_power_button_is_ended_by_its_agent(
+    new_world: NewWorld,
+) -> None:
+    world = new_world(
+        **a_probe("GuestAgent"), initrd={"artifact": "with-agent"}, terminationGraceSeconds=50
+    )
+    worker = world.new_agent()
+    await world.carry_on(worker, is_running)
+    world.delete()
+    worker.placement = world.placement
+    await world.carry_on(worker, is_ended)
+    assert world.record.ended.reason == "GuestPoweredOff"
+
+
 async def test_a_guest_without_a_guest_agent_is_not_ready_by_it(new_world: NewWorld) -> None:
     world = new_world(**a_probe("GuestAgent", seconds=8))
     await world.agent(is_ended)

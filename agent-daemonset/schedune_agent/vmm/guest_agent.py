@@ -1,4 +1,4 @@
-"""Ask the QEMU guest agent: does it answer, and which addresses does the guest have?
+"""Ask the QEMU guest agent: does it answer, which addresses has the guest? Or tell it to end.
 
 The protocol is qemu-guest-agent's over a serial port: one line of JSON each way. What comes
 is the guest's, hence hostile: lines, their number, the time and every value are bounded,
@@ -9,7 +9,8 @@ import asyncio
 import ipaddress
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,9 @@ class AgentAnswer:
     """Of the guest, as other machines could reach them; none: it has none, or does not say."""
 
 
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class _NoAnswerError(Exception):
     """Nobody answers, or nonsense does."""
 
@@ -50,28 +54,49 @@ async def ask_agent(path: Path, *, pid: int, timeout_s: float) -> AgentAnswer | 
     ``pid`` is the VMM: what somebody else says at its socket is no answer. None: no answer.
     """
     try:
-        reader, writer, peer = await sockets.connect(path, timeout_s=timeout_s, limit=_LINE_LIMIT)
-    except (OSError, TimeoutError):
-        return None
-    try:
-        async with asyncio.timeout(timeout_s):
-            if peer != pid:
-                return None
-            await _synchronise(reader, writer)
+        async with _conversation(path, pid, timeout_s) as (reader, writer):
             if await _execute(reader, writer, "guest-ping") != {}:
                 return None
             return AgentAnswer(await _addresses(reader, writer))
     except (_NoAnswerError, OSError, TimeoutError):
         return None
+
+
+async def order_shutdown(path: Path, *, pid: int, timeout_s: float) -> bool:
+    """Tell the agent to power its guest down, and say whether one was there to be told.
+
+    Whether the guest does it only its end tells: of success the agent says nothing.
+    """
+    try:
+        async with _conversation(path, pid, timeout_s) as (_, writer):
+            await _send(writer, "guest-shutdown", {"mode": "powerdown"})
+    except (_NoAnswerError, OSError, TimeoutError):
+        return False
+    return True
+
+
+@asynccontextmanager
+async def _conversation(path: Path, pid: int, timeout_s: float) -> AsyncIterator[_Streams]:
+    """Talk to an agent that has answered a new number.
+
+    Raises:
+        _NoAnswerError, OSError, TimeoutError: there is none, or it is somebody else.
+    """
+    reader, writer, peer = await sockets.connect(path, timeout_s=timeout_s, limit=_LINE_LIMIT)
+    try:
+        async with asyncio.timeout(timeout_s):
+            if peer != pid:
+                raise _NoAnswerError
+            await _synchronise(reader, writer)
+            yield reader, writer
     finally:
         writer.close()
 
 
 async def _synchronise(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     number = secrets.randbelow(2**31)
-    question = {"execute": "guest-sync-delimited", "arguments": {"id": number}}
-    writer.write(_MARK + json.dumps(question).encode() + b"\n")
-    await writer.drain()
+    writer.write(_MARK)
+    await _send(writer, "guest-sync-delimited", {"id": number})
     for _ in range(_MOST_LINES):
         answer = await _read(reader)
         # Before it there may be a complaint about the mark, and answers to another's questions.
@@ -80,11 +105,18 @@ async def _synchronise(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     raise _NoAnswerError
 
 
+async def _send(
+    writer: asyncio.StreamWriter, command: str, arguments: Mapping[str, object]
+) -> None:
+    question = {"execute": command, **({"arguments": arguments} if arguments else {})}
+    writer.write(json.dumps(question).encode() + b"\n")
+    await writer.drain()
+
+
 async def _execute(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, command: str
 ) -> object:
-    writer.write(json.dumps({"execute": command}).encode() + b"\n")
-    await writer.drain()
+    await _send(writer, command, {})
     answer = await _read(reader)
     if "return" not in answer:
         raise _NoAnswerError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from schedune_agent.vmm.guest_agent import AgentAnswer, ask_agent
+from schedune_agent.vmm.guest_agent import AgentAnswer, ask_agent, order_shutdown
 
 Question = dict[str, Any]
 Say = Callable[[Question], bytes]
@@ -132,3 +132,23 @@ async def test_who_is_not_the_vmm_is_not_asked(tmp_path: Path) -> None:
     async with guest(tmp_path, honest) as path:
         assert await ask_agent(path, pid=os.getpid() + 1, timeout_s=1) is None
         assert await ask_agent(tmp_path / "absent", pid=os.getpid(), timeout_s=1) is None
+
+
+async def test_an_agent_is_told_to_power_its_guest_down_and_says_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    heard: list[Question] = []
+
+    def obey(question: Question) -> bytes:
+        heard.append(question)
+        return honest(question) if "sync" in question["execute"] else b""
+
+    async with guest(tmp_path, obey) as path:
+        assert await order_shutdown(path, pid=os.getpid(), timeout_s=2)
+    assert heard[1:] == [{"execute": "guest-shutdown", "arguments": {"mode": "powerdown"}}]
+
+
+async def test_nobody_is_told_to_power_down_who_is_not_there_or_another(tmp_path: Path) -> None:
+    async with guest(tmp_path, honest) as path:
+        assert not await order_shutdown(path, pid=os.getpid() + 1, timeout_s=1)
+        assert not await order_shutdown(tmp_path / "absent", pid=os.getpid(), timeout_s=1)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
 from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.asking import Asking
 from schedune_agent.vmm.cloud_hypervisor.config import VmConfig
 from schedune_agent.vmm.cloud_hypervisor.console import ConsoleSocket
 from schedune_agent.vmm.cloud_hypervisor.events import EventFile, History
@@ -214,16 +215,16 @@ class CloudHypervisorVm:
         raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
 
     async def _ask_to_power_down(self, grace_s: float) -> GuestEnd | None:
-        deadline, is_asked = time.monotonic() + grace_s, False
+        deadline, asking = time.monotonic() + grace_s, Asking()
         while self.handle.is_alive:
             try:
                 end = await self.guest_end()
                 if end is not None or not await self.is_running():
                     return end  # a guest that never ran hears no power button
-                if not is_asked:
-                    is_asked = (await self._ask("PUT", f"{API}/vm.power-button")).is_done
+                if asking.is_due and (await self._ask("PUT", f"{API}/vm.power-button")).is_done:
+                    asking.asked()
             except VmmError:
-                is_asked = False
+                asking = Asking()
             if time.monotonic() >= deadline:
                 return None
             await asyncio.sleep(_POLL_SECONDS)

@@ -14,6 +14,7 @@ from schedune.codes.row import Reason, Row
 from schedune_agent.system import processes
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm import vsock
+from schedune_agent.vmm.asking import AGAIN_S
 from schedune_agent.vmm.firecracker.output import Output
 from schedune_agent.vmm.firecracker.requests import api_socket, taps_in, vsock_socket
 from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
@@ -187,13 +188,16 @@ class FirecrackerVm:
             return False
         deadline = time.monotonic() + grace_s
         press = Request.of("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
-        try:
-            if await self._state() != _RUNNING:
-                return False
-            await self._ask(press)
-        except VmmError:
-            return not self.handle.is_alive
-        return await self.handle.wait_gone(max(0.0, deadline - time.monotonic()))
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                if await self._state() != _RUNNING:
+                    return False
+                await self._ask(press)
+            except VmmError:
+                return not self.handle.is_alive
+            if await self.handle.wait_gone(min(AGAIN_S, left_s)):
+                return True
+        return False
 
     async def _state(self) -> str:
         return str((await self._ask(_WHO)).fields().get("state", ""))

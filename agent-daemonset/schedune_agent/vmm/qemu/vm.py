@@ -12,7 +12,9 @@ from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune_agent.system.first import first_of
 from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.asking import Asking
 from schedune_agent.vmm.console_log import ConsoleLog
+from schedune_agent.vmm.guest_agent import agent_socket, order_shutdown
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmPaths
 from schedune_agent.vmm.process import last_words
 from schedune_agent.vmm.qemu.argv import (
@@ -202,18 +204,20 @@ class QemuVm:
         raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
 
     async def _ask_to_power_down(self, grace_s: float) -> GuestEnd | None:
-        deadline = time.monotonic() + grace_s
-        asked = False
+        deadline, asking = time.monotonic() + grace_s, Asking()
         while self.handle.is_alive:
             try:
                 end = await self.guest_end()
                 if end is not None or await self.status() == _PRELAUNCH:
                     return end  # a guest that never ran hears no power button
-                if not asked:
+                if asking.is_due:
                     await self.ask("system_powerdown")
-                    asked = True
+                    if asking.times:  # it has no power button, or does not listen to it
+                        pid, path = self.handle.identity.pid, agent_socket(self._paths)
+                        await order_shutdown(path, pid=pid, timeout_s=_STEP_SECONDS)
+                    asking.asked()
             except VmmError:
-                asked = False
+                asking = Asking()
             if time.monotonic() >= deadline:
                 return None
             await asyncio.sleep(_POLL_SECONDS)
