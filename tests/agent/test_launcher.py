@@ -16,10 +16,12 @@ from typing import IO, Any
 import pytest
 
 from schedune_agent.system import cgroup, processes
-from schedune_agent.system.launcher import LAUNCHER, Given, Launcher, VmUser
+from schedune_agent.system.launcher import LAUNCHER, Given, Launcher, Reach, VmUser
 
 SLEEP = shutil.which("sleep") or "sleep"
 USER = VmUser(64099, 64099, (64098,))
+_landlock_abi = ctypes.CDLL(None).syscall(444, None, 0, 1)
+needs_landlock = pytest.mark.skipif(_landlock_abi < 1, reason="not given: a kernel with Landlock")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="not given: root")
 
 
@@ -137,6 +139,32 @@ def test_it_holds_no_file_but_those_it_was_given_under_their_numbers(
     there = str(tmp_path / "given")
     log = str(tmp_path / "log")
     assert held == {0: os.devnull, 1: os.devnull, 2: log, 3: there, 9: there}
+
+
+@needs_landlock
+@pytest.mark.parametrize("user", [None, pytest.param(USER, marks=as_root)], ids=["ours", "own"])
+def test_one_with_a_reach_opens_what_is_in_it_and_nothing_else(
+    start: Callable[..., int], tmp_path: Path, log: IO[bytes], user: VmUser | None
+) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    own, read, secret = tmp_path / "run", tmp_path / "read", tmp_path / "secret"
+    own.mkdir()
+    own.chmod(0o777)
+    read.write_text("allowed\n")
+    secret.write_text("of others\n")
+    systems = (Path("/bin"), Path("/usr"), Path("/lib"), Path("/lib64"), Path("/etc/ld.so.cache"))
+    reach = Reach((read, *systems, Path("/not/there")), (own, Path(os.devnull)))
+    made = own / "made"
+    tried = (f"cat {read} {secret}", f"echo x >>{read}", f"ls {tmp_path}", f"echo mine >{made}")
+    script = f"({'; '.join(tried)}; cat {made}) >&2"
+    pid = start("sh", "-c", script, program=shutil.which("sh") or "sh", reach=reach, user=user)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    log.seek(0)
+    said = log.read().decode()
+    assert ("allowed\n" in said, "mine\n" in said, "of others" in said) == (True, True, False)
+    assert said.lower().count("permission denied") == len(("secret", "write", "list"))
+    assert read.read_text() == "allowed\n"
 
 
 def test_it_inherits_no_variable_and_leaves_no_core(

@@ -30,6 +30,7 @@ from schedune_agent.vmm.markers import backend_of, placement_of
 from schedune_agent.vmm.port import DiskFiles, LaunchPlan, Request, VmmError
 from schedune_agent.vmm.process import Confinement
 from schedune_testing.bare_vms import GIVEN, BareVm, binary_of, short_folder
+from schedune_testing.open_kvm import with_open_kvm
 
 S = PlacementState
 SOMEBODY = VmUser(64099, 64099)
@@ -289,11 +290,7 @@ def with_kvm(machine: Any, backend: Backend) -> Any:
         features=["no-shutdown"],
     )
     changes = {"capabilities": capabilities, "backends": [given]}
-    settings = machine.settings
-    if os.geteuid() == 0 and first_denied(SOMEBODY, [], [vm_users.KVM]):
-        settings = settings.model_copy(update={"vm_users": None})
-    facts = machine.facts.model_copy(update=changes)
-    return replace(machine, facts=facts, settings=settings)
+    return with_open_kvm(replace(machine, facts=machine.facts.model_copy(update=changes)))
 
 
 def is_settled(record: LaunchRecord) -> bool:

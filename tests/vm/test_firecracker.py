@@ -40,6 +40,7 @@ from schedune_agent.vmm.port import (
 )
 from schedune_agent.vmm.process import Confinement, start
 from schedune_lab.machine import ensure_kernel
+from schedune_testing.bare_vms import LANDLOCK_ABI
 from schedune_testing.given import FIRECRACKER, given_binary
 from schedune_testing.vmlinux import unpack_vmlinux
 
@@ -87,6 +88,7 @@ class Bare:
             self.paths,
             Owner(self.uid, "workload-uid", self.cluster),
             "127.0.0.1",
+            landlock_abi=LANDLOCK_ABI,
         )
         self.vm: FirecrackerVm | None = None
 
@@ -181,9 +183,24 @@ async def test_disks_are_taken_and_a_missing_one_is_named(bare: Bare, folder: Pa
     vm = await bare.start()
     with pytest.raises(VmmRefusalError, match=r"/drives/disk0: .*not-there"):
         await vm.begin(bare.plan.requests)
+    await vm.stop(0.0)
+    # Anew: which files it can open is settled when it is started.
     bare.inputs = replace(bare.inputs, files=replace(files, disks=(disk,)))
+    vm = await bare.start()
     await vm.begin(bare.plan.requests)
     assert await vm.is_running()
+
+
+@pytest.mark.skipif(LANDLOCK_ABI < 1, reason="not given: a kernel with Landlock")
+async def test_it_opens_no_file_that_is_not_its_vms_whatever_it_is_asked_for(
+    bare: Bare, folder: Path
+) -> None:
+    """Asked over its API, as a guest that broke out of it would go about it."""
+    (folder / "of-another").write_bytes(bytes(2**20))
+    vm = await bare.start()
+    drive = {"drive_id": "x", "path_on_host": str(folder / "of-another"), "is_root_device": False}
+    with pytest.raises(VmmRefusalError, match=r"Permission denied"):
+        await vm.begin([Request.of("PUT", "/drives/x", drive)])
 
 
 async def test_what_firecracker_refuses_is_told_in_its_own_words(bare: Bare, folder: Path) -> None:

@@ -17,6 +17,7 @@ from schedune.launch.traits import CGROUPS, TUN
 from schedune_agent.record import LaunchRecord
 from schedune_agent.vmm.http_socket import Answer, HttpSocket
 from schedune_testing.given import FIRECRACKER, given_binary
+from schedune_testing.open_kvm import with_open_kvm
 
 S = PlacementState
 FEWEST_MOMENTS = 30
@@ -57,6 +58,7 @@ def world(
             backend="Firecracker", facts=facts, runtimeClass="MicroVM", acceleration="KVM",
             kernel={"artifact": "vmlinux"}, **options,
         )  # fmt: skip
+        one._machine = with_open_kvm(one._machine)
 
         async def ask(self: HttpSocket, *said: str, timeout_s: float) -> Answer:
             one.fuse.reach()

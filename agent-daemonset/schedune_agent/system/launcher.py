@@ -36,6 +36,19 @@ class VmUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """The only files that a program can open (Landlock), with all that is below folders.
+
+    What is not there is left out. What it finds open already is not touched by this.
+    """
+
+    reads: tuple[Path, ...]
+    """To be read, and executed."""
+    writes: tuple[Path, ...]
+    """To be read and written; below folders also made and removed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What a new program gets of us; there is nothing else that it gets."""
 
@@ -53,6 +66,8 @@ class Given:
     """Open files by the number under which it finds them (3 and above); ours stay open."""
     namespaces: Sequence[Path] = ()
     """Those that it begins in, to be entered in this order (``system/place.py``)."""
+    reach: Reach | None = None
+    """None: every file that its user may open."""
 
 
 class Launcher:
@@ -146,7 +161,7 @@ class Launcher:
 
 
 def _message(argv: Sequence[str], given: Given) -> bytes:
-    user = given.user
+    user, reach = given.user, given.reach
     said = {
         "argv": list(argv),
         "program": given.program,
@@ -156,6 +171,7 @@ def _message(argv: Sequence[str], given: Given) -> bytes:
         "namespaces": len(given.namespaces),
         "numbers": list(given.descriptors),
         "user": {"uid": user.uid, "gid": user.gid, "groups": user.groups} if user else None,
+        "reach": [list(map(str, reach.reads)), list(map(str, reach.writes))] if reach else None,
     }
     return json.dumps(said).encode()
 

@@ -18,6 +18,8 @@ import platform
 import resource
 import signal
 import socket
+import stat
+import struct
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +34,10 @@ _CLONE_PARENT = 0x8000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 24, 38, 47, 4
 _CAPABILITY_VERSION = 0x20080522
 _MOST_CAPABILITIES = 64
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_PATH_BENEATH = 1
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _EVERYTHING = 1, 2, 4, 8, 2**13 - 1
+"""Rights of Landlock's first version (linux/landlock.h); a kernel without it makes no fence."""
 # PyDLL keeps the interpreter's lock: a copy must not find it let go of.
 _LIBC = ctypes.PyDLL(None, use_errno=True)
 
@@ -80,7 +86,10 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
             # Before anything is opened: what it finds open is to be the node's, not a pod's.
             _check(_LIBC.setns(one, 0), "namespaces")
         report = _arrange(report, log, dict(zip(given["numbers"], passed, strict=True)))
+        fence = _make_fence(given["reach"])
         _give_up_rights(given["user"])
+        if fence is not None:
+            _check(_LIBC.syscall(_LANDLOCK_RESTRICT, fence, 0), "Landlock")
         os.umask(0o077)
         os.chdir(given["folder"])
         if os.getppid() == agent:  # else nobody would know of the program
@@ -121,6 +130,31 @@ def _arrange(report: int, log: int, passed: "Mapping[int, int]") -> int:
             with contextlib.suppress(OSError):
                 os.close(one)
     return report
+
+
+def _make_fence(reach: "Sequence[Sequence[str]] | None") -> int | None:
+    """Return a set of Landlock's rules: files to read, files to write, and no others."""
+    if reach is None:
+        return None
+    handled = struct.pack("=Q", _EVERYTHING)
+    fence = int(_LIBC.syscall(_LANDLOCK_CREATE, handled, len(handled), 0))
+    _check(fence < 0, "Landlock")
+    for paths, rights in zip(reach, (_EXECUTE | _READ_FILE | _READ_DIR, _EVERYTHING), strict=True):
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                _open_door(fence, path, rights)
+    return fence
+
+
+def _open_door(fence: int, path: str, rights: int) -> None:
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISDIR(os.fstat(found).st_mode):
+            rights &= _EXECUTE | _WRITE_FILE | _READ_FILE
+        rule = struct.pack("=Qi", rights, found)
+        _check(_LIBC.syscall(_LANDLOCK_ADD, fence, _PATH_BENEATH, rule, 0), f"Landlock for {path}")
+    finally:
+        os.close(found)
 
 
 def _give_up_rights(user: "Mapping[str, Any] | None") -> None:

@@ -16,6 +16,7 @@ from schedune.api.vmworkload import Backend
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
 from schedune_agent.record import RECORDS
+from schedune_agent.system.launcher import Reach
 from schedune_agent.system.processes import ProcessHandle
 
 
@@ -180,6 +181,8 @@ class LaunchPlan:
     """What is made before it starts."""
     locked: tuple[Path, ...] = ()
     """Disks that it writes and does not lock itself: they are locked as long as it lives."""
+    reach: Reach | None = None
+    """Which files it can open; None: every one that its user may, or it fences itself in."""
 
 
 @dataclass(frozen=True, slots=True)

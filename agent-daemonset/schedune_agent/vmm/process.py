@@ -85,6 +85,7 @@ def _spawn(
                 confinement.user,
                 namespaces=confinement.place.namespaces,
                 descriptors=descriptors,
+                reach=plan.reach,
             )
             return processes.spawn(plan.argv, given)
     except OSError as error:

@@ -1,6 +1,7 @@
 """What Firecracker is run with and asked: exact, closed, a user's text in its own member only."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
 from schedune.launch.guest_identity import mac_address
 from schedune_agent.system.processes import digest_argv
+from schedune_agent.vmm.firecracker.reach import reach_of
 from schedune_agent.vmm.firecracker.requests import render_argv, render_requests, taps_in
 from schedune_agent.vmm.markers import backend_of, claim_in_name, placement_of
 from schedune_agent.vmm.port import (
@@ -201,3 +203,21 @@ def test_the_process_carries_its_marker_and_what_it_holds_as_its_name() -> None:
 def test_a_plan_in_the_record_is_the_plan() -> None:
     planned = render_requests(FULL)
     assert tuple(Request.parse(str(one)) for one in planned) == planned
+
+
+def test_it_can_open_the_files_of_its_vm_and_what_everybody_may_read() -> None:
+    found = reach_of(replace(FULL, landlock_abi=1))
+    assert found is not None
+    read_only, ephemeral = FULL.files.disks
+    taps = [Path("/dev/kvm"), *([Path("/dev/net/tun")] if FULL.taps else [])]
+    assert found.writes == (FULL.paths.run, ephemeral.overlay, *taps)
+    binary = Path(FULL.binary)
+    assert found.reads[:4] == (binary, KERNEL, Path("/images/initrd"), read_only.source)
+    others = found.reads[4:]
+    assert all(
+        str(one).startswith(("/lib", "/usr/lib", "/etc/ld", "/dev", "/sys")) for one in others
+    )
+
+
+def test_on_a_kernel_without_landlock_it_can_open_what_its_user_may() -> None:
+    assert reach_of(inputs()) is None

@@ -1,6 +1,7 @@
 """One VMM process of each kind, without a placement around it: for what every adapter must do."""
 
 import asyncio
+import ctypes
 import os
 import shutil
 import signal
@@ -28,6 +29,8 @@ GIVEN: Final[Mapping[Backend, str]] = {
     Backend.FIRECRACKER: FIRECRACKER,
 }
 """Which variable names the binary of what no distribution has."""
+LANDLOCK_ABI: Final = max(0, ctypes.CDLL(None).syscall(444, None, 0, 1))
+"""What this machine's kernel says of itself; 0: it has no Landlock."""
 NO_TAPS: Final[Mapping[str, Tap]] = {}
 
 
@@ -77,6 +80,7 @@ class BareVm:
             Owner(self.uid, "workload-uid", self.cluster),
             "127.0.0.1",
             frozenset({"no-shutdown"}),
+            LANDLOCK_ABI,
             taps=taps,
         )
         self.vm: Vm | None = None

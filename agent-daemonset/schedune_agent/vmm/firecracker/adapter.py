@@ -4,6 +4,7 @@ from pathlib import Path
 
 from schedune.api.vmworkload import Backend
 from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.firecracker.reach import reach_of
 from schedune_agent.vmm.firecracker.requests import (
     api_socket,
     render_argv,
@@ -31,7 +32,8 @@ class Firecracker:
         """
         argv, requests = render_argv(inputs), render_requests(inputs)
         locked = locked_for(self.backend, inputs.files.disks)
-        return LaunchPlan(inputs.binary, argv, requests, tuple(inputs.taps.values()), locked)
+        taps = tuple(inputs.taps.values())
+        return LaunchPlan(inputs.binary, argv, requests, taps, locked, reach_of(inputs))
 
     def attach(self, handle: ProcessHandle, paths: VmPaths, placement_uid: str) -> FirecrackerVm:
         """Take hold of a proved process."""

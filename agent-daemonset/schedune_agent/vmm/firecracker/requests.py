@@ -118,7 +118,7 @@ def _drives(disks: Sequence[DiskFiles]) -> Iterator[tuple[str, dict[str, object]
             f"/drives/{name}",
             {
                 "drive_id": name,
-                "path_on_host": str(_file_of(one)),
+                "path_on_host": str(file_of(one)),
                 "is_root_device": False,
                 "is_read_only": one.disk.access is DiskAccess.READ_ONLY,
                 "cache_type": "Writeback",
@@ -127,7 +127,7 @@ def _drives(disks: Sequence[DiskFiles]) -> Iterator[tuple[str, dict[str, object]
         )
 
 
-def _file_of(files: DiskFiles) -> Path:
+def file_of(files: DiskFiles) -> Path:
     """Return what the guest reads: the artefact, or the file that holds its writes."""
     if files.disk.access is DiskAccess.READ_ONLY and files.source is not None:
         return files.source
