@@ -57,6 +57,9 @@ BAD = {
     "a raw disk of 1 EiB": Bad(
         "ERR_EXEC_DISK_NOT_MADE", "must not exceed 8Pi", disk("Persistent", emptySize="1Ei")
     ),
+    "memory below what the kernel needs": Bad(
+        "ERR_LAUNCH_KERNEL_EXCEEDS_MEMORY", "32Mi are asked for", {"memory": "32Mi"}
+    ),
     "an initrd that is not there": Bad(
         "REJECT_ARTIFACT_MISSING", "absent", {"initrd": {"artifact": "gone"}}
     ),

@@ -140,6 +140,7 @@ def _seen(file: ImageFile, answer: Answer) -> Artifact:
             format=answer["format"],
             size_bytes=file.size,
             virtual_size_bytes=answer["virtualSize"],
+            memory_bytes=answer["memory"],
             architecture=answer["architecture"],
             evidence=answer["evidence"],
             refusal=answer["refusal"] or None,

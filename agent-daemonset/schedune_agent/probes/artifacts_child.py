@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from schedune.api.quantity import MAX_BYTES
 from schedune.evidence.images import inspect_image
 from schedune.evidence.window import Window
 from schedune_agent.probes.streams import open_stream
@@ -70,6 +71,7 @@ def look(descriptor: int) -> dict[str, Any]:
         "evidence": found.text,
         "refusal": found.refusal,
         "virtualSize": found.virtual_size,
+        "memory": found.memory if found.memory and found.memory <= MAX_BYTES else None,
     }
 
 

@@ -13,6 +13,7 @@ from schedune.api.base import (
     StatusModel,
     Time,
 )
+from schedune.api.quantity import MAX_BYTES
 from schedune.api.vmworkload import Backend
 
 UNTOLD: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +53,8 @@ class Artifact(StatusModel):
     """Size of the file."""
     virtual_size_bytes: Annotated[int, Field(ge=0)] | None = None
     """Size as the guest sees it."""
+    memory_bytes: Annotated[int, Field(ge=0, le=MAX_BYTES)] | None = None
+    """Guest memory that a kernel is put into, by its own header; unset: that does not tell."""
     architecture: Annotated[str, Field(max_length=16)] = "Unknown"
     """amd64, arm64, another that is known, Unknown, or Conflict: what was found disagrees."""
     evidence: ShortText = ""

@@ -159,6 +159,12 @@ MEMORY_TOO_SMALL: Final = _launch(
     "raise spec.resources.memory, or prefer another backend",
     "spec.resources.memory is below what the backend needs to load a kernel.",
 )  # fmt: skip
+KERNEL_EXCEEDS_MEMORY: Final = _launch(
+    "ERR_LAUNCH_KERNEL_EXCEEDS_MEMORY", "KernelExceedsMemory", Actor.USER, Precedence.IMPOSSIBLE,
+    "{subject} takes at least {required} of memory to start, {observed} are asked for",
+    "raise spec.resources.memory, or boot a smaller kernel or initrd",
+    "spec.resources.memory is below what the kernel's own header, with the size of its initrd, says that it takes.",
+)  # fmt: skip
 HUGEPAGES_UNSUPPORTED: Final = _launch(
     "ERR_LAUNCH_HUGEPAGE_SIZE", "HugepageSizeUnsupported", Actor.USER, Precedence.IMPOSSIBLE,
     "{subject} cannot use huge pages of {observed} (needs {required})",

@@ -9,6 +9,7 @@ import numpy as np
 from schedune.api.vmworkload import Backend
 from schedune.codes import launch as codes
 from schedune.codes.row import Actor, Reason, Row
+from schedune.eligibility.boot_memory import check_boot_memory
 from schedune.eligibility.capabilities import KVM_ATOM
 from schedune.eligibility.finding import Finding, Question
 from schedune.fleet.column import Coded, Mask
@@ -54,6 +55,7 @@ def check_backends(question: Question) -> Iterable[Finding]:
         yield from _check_binary(question, need)
         yield from _check_node(question, need)
         yield from _check_kernel(question, need)
+        yield from check_boot_memory(question, need)
 
 
 def _check_request(question: Question, need: BackendNeeds) -> Iterator[Finding]:

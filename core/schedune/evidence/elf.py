@@ -16,9 +16,9 @@ _MACHINES: Final = {
 _PPC64, _RISCV = 21, 243
 _LOAD, _NOTE = 1, 4
 _PVH_ENTRY: Final = 18
-_WIDE: Final = (0x20, 0x36, "Q", 0x10, 0x08, 0x20)
-_NARROW: Final = (0x1C, 0x2A, "I", 0x08, 0x04, 0x10)
-"""Offsets of phoff and phentsize; size of a word; p_vaddr, p_offset and p_filesz."""
+_WIDE: Final = (0x20, 0x36, "Q", 0x10, 0x08, 0x20, 0x18)
+_NARROW: Final = (0x1C, 0x2A, "I", 0x08, 0x04, 0x10, 0x0C)
+"""Offsets of phoff and phentsize; size of a word; p_vaddr, p_offset, p_filesz and p_paddr."""
 
 
 def find_elf(head: bytes, where: str = "0x12") -> Finding | None:
@@ -47,29 +47,29 @@ def inspect_elf(window: Window) -> ImageEvidence | None:
         return None
     try:
         entry, high = _entry_and_half(window)
+        memory = _loaded_end(window)
     except ImageError as error:
         why = f"an ELF of which no kernel can be told: {error}"
         return ImageEvidence("Unknown", "ELF", (finding,), refusal=why)
     if entry is not None:
-        return ImageEvidence("Kernel", "ELF", (finding, entry))
+        return ImageEvidence("Kernel", "ELF", (finding, entry), memory=memory)
     if not high:
         why = "an ELF that is no kernel: no PVH note, nothing loaded in the kernel's half"
         return ImageEvidence("Unknown", "ELF", (finding,), refusal=why)
     if finding.architecture == "amd64":
         return ImageEvidence("Kernel", "ElfNoPvh", (finding,), ("no PVH note",))
-    return ImageEvidence("Kernel", "ELF", (finding,))
+    return ImageEvidence("Kernel", "ELF", (finding,), memory=memory)
 
 
 def _entry_and_half(window: Window) -> tuple[Finding | None, bool]:
     """Return the PVH entry, and whether something is loaded in the upper half."""
-    head = window.read(0, 6)
-    wide, end = head[4] == 2, "<" if head[5] == 1 else ">"
+    wide, end = _form(window)
     top = 1 << (63 if wide else 31)
     word = _WIDE[2] if wide else _NARROW[2]
     high = False
     for kind, header in _segments(window, end, wide=wide):
         address, offset, size = (
-            header.number(end + word, at) for at in (_WIDE if wide else _NARROW)[3:]
+            header.number(end + word, at) for at in (_WIDE if wide else _NARROW)[3:6]
         )
         high = high or (kind == _LOAD and address >= top)
         if kind == _NOTE:
@@ -77,6 +77,24 @@ def _entry_and_half(window: Window) -> tuple[Finding | None, bool]:
             if entry is not None:
                 return entry, high
     return None, high
+
+
+def _form(window: Window) -> tuple[bool, str]:
+    """Return whether its words have 64 bits, and the order of their bytes."""
+    head = window.read(0, 6)
+    return head[4] == 2, "<" if head[5] == 1 else ">"
+
+
+def _loaded_end(window: Window) -> int | None:
+    """Return where the last of what is loaded from the file ends in memory."""
+    wide, end = _form(window)
+    _, _, word, _, _, size_at, address_at = _WIDE if wide else _NARROW
+    ends = [0]
+    for kind, header in _segments(window, end, wide=wide):
+        size = header.number(end + word, size_at) if kind == _LOAD else 0
+        if size:
+            ends.append(header.number(end + word, address_at) + size)
+    return max(ends) or None
 
 
 def _segments(window: Window, end: str, *, wide: bool) -> Iterator[tuple[int, Window]]:

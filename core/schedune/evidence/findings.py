@@ -43,6 +43,8 @@ class ImageEvidence:
     """Why nothing is launched from it, whatever its architecture."""
     virtual_size: int | None = None
     """Bytes as the guest sees them, where the header tells."""
+    memory: int | None = None
+    """Guest memory, from its first byte on, that a kernel is put into, where its header tells."""
 
     @property
     def architecture(self) -> str:

@@ -11,6 +11,8 @@ from schedune.evidence.window import ImageError, Window
 _WITH_FLAGS: Final = 0x20C
 """The first boot protocol that has xloadflags."""
 _WITH_PAYLOAD: Final = 0x208
+_WITH_SIZE: Final = 0x20A
+"""The first one that says where the kernel unpacks itself, and how much that takes."""
 _INNER_BYTES: Final = 4096
 _PAGES: Final = {0: "unspecified", 1: "4K", 2: "16K", 3: "64K"}
 _ZBOOT_FORMS: Final = {
@@ -40,7 +42,20 @@ def _bzimage(window: Window, open_stream: OpenStream) -> ImageEvidence | None:
             findings.append(_bzimage_payload(window, open_stream))
         except ImageError as error:
             notes = (f"payload not looked into: {error}",)
-    return ImageEvidence("Kernel", "BzImage", _found(findings), notes)
+    memory = _bzimage_memory(window) if protocol >= _WITH_SIZE else None
+    return ImageEvidence("Kernel", "BzImage", _found(findings), notes, memory=memory)
+
+
+def _bzimage_memory(window: Window) -> int | None:
+    """Return where the room ends in which it unpacks itself: pref_address and init_size.
+
+    Wherever a loader puts it, it does so there or further up, and first copies itself to
+    the end of that room: with less memory not one line reaches the console.
+    """
+    told = window.peek(0x258, 12)
+    if len(told) < 12 or not any(told[8:]):
+        return None
+    return int.from_bytes(told[:8], "little") + int.from_bytes(told[8:], "little")
 
 
 def _bzimage_header(protocol: int, flags: int | None) -> Finding:
@@ -72,7 +87,17 @@ def _image(window: Window) -> ImageEvidence | None:
         header = Finding("Image", "0x38", "RSC\\x05", "riscv64")
     else:
         return None
-    return ImageEvidence("Kernel", "Image", _found([header, find_pe(window)]))
+    return ImageEvidence(
+        "Kernel", "Image", _found([header, find_pe(window)]), memory=_image_memory(window)
+    )
+
+
+def _image_memory(window: Window) -> int | None:
+    """Return where it ends with what it clears for itself first: text_offset and image_size."""
+    told = window.peek(0x08, 16)
+    if not any(told[8:]):
+        return None
+    return int.from_bytes(told[:8], "little") + int.from_bytes(told[8:], "little")
 
 
 def _flags(window: Window) -> str:

@@ -67,6 +67,8 @@ class ArtifactProfile:
     """Why nothing is launched from it."""
     conflict: str = ""
     """The findings that disagree about its architecture."""
+    memory_bytes: int = 0
+    """Guest memory that a kernel is put into; 0: its header does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +282,14 @@ def _artifact(fact: Artifact) -> ArtifactProfile:
         name=fact.name,
         kind=fact.kind.value,
         format=fact.format,
-        size_bytes=fact.size_bytes,
+        size_bytes=min(fact.size_bytes, MAX_BYTES),
         virtual_size_bytes=min(fact.virtual_size_bytes or fact.size_bytes, MAX_BYTES),
         architecture=fact.architecture,
         sha256=fact.sha256,
         sha256_missing=fact.sha256_missing,
         refusal=fact.refusal,
         conflict=fact.evidence if fact.architecture == CONFLICT else "",
+        memory_bytes=fact.memory_bytes or 0,
     )
 
 

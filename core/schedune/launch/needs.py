@@ -56,9 +56,14 @@ class LaunchNeeds:
         return next((one for one in self.artifacts if one.kind is ArtifactKind.KERNEL), None)
 
     @property
+    def initrd(self) -> ArtifactNeed | None:
+        """The initial RAM disk, if one is given."""
+        return next((one for one in self.artifacts if one.kind is ArtifactKind.INITRD), None)
+
+    @property
     def has_initrd(self) -> bool:
         """Whether an initial RAM disk is given."""
-        return any(one.kind is ArtifactKind.INITRD for one in self.artifacts)
+        return self.initrd is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class Traits:
     most_vcpus: int | None = None
     least_memory: int = 0
     """Bytes with which it was seen to load a kernel; with less it fails (vmm-measured.md)."""
+    loads_kernels_whole: bool = True
+    """Whether it refuses an ELF kernel of which a part lies beyond the guest's memory."""
     page_sizes: frozenset[int] | None = None
     """Sizes of huge pages; None: all that the node has."""
     locks_disks: bool = True
@@ -124,6 +126,7 @@ TRAITS: Final[Mapping[Backend, Traits]] = MappingProxyType({
             "User": ("virtio-net-pci", f"{NETDEV}user"),
             "Tap": ("virtio-net-pci", f"{NETDEV}tap"),
         },
+        loads_kernels_whole=False,
         takes_open_taps=True,
     ),
     Backend.CLOUD_HYPERVISOR: Traits(

@@ -12,6 +12,7 @@ from schedune.codes.row import Reason
 from schedune.fleet.profile import ArtifactProfile, Facts, Interner, reduce_facts
 from schedune.launch.artifacts import Found, judge_artifact
 from schedune.launch.backends import judge_binary, judge_request
+from schedune.launch.boot_memory import judge_memory
 from schedune.launch.capabilities import KVM, judge_capability
 from schedune.launch.needs import ArtifactNeed, BackendNeeds, needs_of_launch
 from schedune.launch.traits import TRAITS, TUN
@@ -66,6 +67,12 @@ def judge_pair(needs: BackendNeeds, facts: Facts) -> Iterator[Reason]:
     kernel = needs.launch.kernel
     if kernel is not None:
         reason = judge_kernel(needs, find_artifact(kernel, facts), facts.architecture)
+        if reason is not None:
+            yield reason
+        initrd = needs.launch.initrd
+        reason = judge_memory(
+            needs, find_artifact(kernel, facts), find_artifact(initrd, facts) if initrd else None
+        )
         if reason is not None:
             yield reason
 

@@ -200,7 +200,7 @@ for number in sys.argv[3:]:
         print(content[3:].rstrip(b"\\0").decode(), flush=True)
         continue
     found = {"kind": "Disk", "format": "Raw", "architecture": "Unknown",
-             "evidence": "seen", "refusal": "", "virtualSize": None}
+             "evidence": "seen", "refusal": "", "virtualSize": None, "memory": None}
     print(json.dumps(found), flush=True)
 """
 

@@ -138,3 +138,26 @@ def test_a_payload_that_cannot_be_read_leaves_the_header_s_word(payload: bytes) 
     found = look(bzimage(payload=payload))
     assert found.architecture == "amd64"
     assert "payload not looked into" in found.text
+
+
+MEBI = 2**20
+
+
+@pytest.mark.parametrize(
+    ("content", "memory"),
+    [
+        (bzimage(room=(16 * MEBI, 56 * MEBI)), 72 * MEBI),
+        (bzimage(room=(16 * MEBI, 56 * MEBI), protocol=0x209), None),
+        (bzimage(room=(16 * MEBI, 0)), None),
+        (elf("amd64", pvh=True, room=(64 * MEBI, 2 * MEBI)), 66 * MEBI),
+        (elf("arm64", kernel=True, room=(64 * MEBI, 0)), None),
+        (arm64_image(), 4096),
+        (arm64_image()[:0x10] + bytes(8) + arm64_image()[0x18:], None),
+        (gzip.compress(arm64_image()), None),
+        (cpio({"init": elf("amd64", room=(64 * MEBI, 2 * MEBI))}), None),
+    ],
+)
+def test_a_kernel_tells_how_much_memory_it_is_put_into_or_nobody_knows(
+    content: bytes, memory: int | None
+) -> None:
+    assert look(content).memory == memory

@@ -1,9 +1,11 @@
 """Random fleets and intents for property tests: small, and with everything going wrong at times."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
+from schedune.api.nodetruth import Artifact
 from schedune.fleet.node import NodeRecord, Taint
 from schedune_testing.nodes import facts, node
 
@@ -52,6 +54,7 @@ SPECS = st.fixed_dictionaries({
 })  # fmt: skip
 """Demands that some of these nodes meet."""
 
+KERNELS = ["BzImage", "ELF", "Image"]
 BACKENDS = ["QEMU", "CloudHypervisor", "Firecracker"]
 
 
@@ -106,6 +109,30 @@ def _binary(name: str, architecture: str, draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def fleets_with_heavy_files(draw: st.DrawFn, most: int = 6) -> list[NodeRecord]:
+    """Draw such a fleet where kernel and initrd take memory, or nobody knows how much."""
+    return [
+        _with_heavy_files(record, draw) if draw(st.booleans()) else record
+        for record in draw(varied_fleets(most))
+    ]
+
+
+def _with_heavy_files(record: NodeRecord, draw: st.DrawFn) -> NodeRecord:
+    truth = record.truth
+    assert truth is not None
+    gibi = st.integers(1, 40).map(lambda one: one * 2**30)
+    architecture = truth.status.cpu.architecture if truth.status.cpu else "amd64"
+    kernel = {"name": "kernel", "kind": "Kernel", "format": draw(st.sampled_from(KERNELS))}
+    kernel |= {"sizeBytes": 1, "memoryBytes": draw(gibi), "architecture": architecture}
+    initrd = {"name": "initrd", "kind": "Initrd", "format": "Gzip", "sizeBytes": draw(gibi)}
+    artifacts = [
+        Artifact.model_validate(one) for one in (kernel, initrd | {"architecture": architecture})
+    ]
+    status = truth.status.model_copy(update={"artifacts": artifacts})
+    return replace(record, truth=truth.model_copy(update={"status": status}))
+
+
+@st.composite
 def varied_fleets(draw: st.DrawFn, most: int = 6) -> list[NodeRecord]:
     """Draw a small fleet on which anything may be wrong."""
     return [draw(varied_nodes(f"n{index:02}")) for index in range(draw(st.integers(1, most)))]
@@ -129,3 +156,8 @@ VARIED_SPECS = st.fixed_dictionaries({
     }),
 })  # fmt: skip
 """Demands of every kind."""
+BOOTS = st.sampled_from([
+    {"kernel": {"artifact": "kernel"}},
+    {"kernel": {"artifact": "kernel"}, "initrd": {"artifact": "initrd"}},
+])  # fmt: skip
+"""What is booted from such files."""

@@ -32,11 +32,15 @@ def elf(
     pvh: bool = False,
     kernel: bool = False,
     segments: int | None = None,
+    room: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """An ELF file: a program, unless it is given a PVH note or an address of the kernel's."""
+    """An ELF file: a program, unless it is given a PVH note or an address of the kernel's.
+
+    ``room`` is where it is loaded, and how many bytes of it.
+    """
     machine = ELF_MACHINES[architecture]
     loaded = _KERNEL_HALF if kernel else 0x400000
-    headers = [struct.pack("<IIQQQQQQ", 1, 5, 0, loaded, 0, 0, 0, 0)]
+    headers = [struct.pack("<IIQQQQQQ", 1, 5, 0, loaded, *room, 0, 0)]
     if pvh:
         headers.append(struct.pack("<IIQQQQQQ", 4, 4, 64 + 56 * 2, 0, 0, len(_PVH), 0, 0))
     count = len(headers) if segments is None else segments
@@ -67,8 +71,17 @@ def with_pe(content: bytes, architecture: str, at: int = 0x300) -> bytes:
     return bytes(found)
 
 
-def bzimage(*, flags: int = 1, protocol: int = 0x20F, payload: bytes = b"") -> bytes:
-    """An x86 kernel, with a compressed vmlinux in it if one is given."""
+def bzimage(
+    *,
+    flags: int = 1,
+    protocol: int = 0x20F,
+    payload: bytes = b"",
+    room: tuple[int, int] = (0, 0),
+) -> bytes:
+    """An x86 kernel, with a compressed vmlinux in it if one is given.
+
+    ``room`` is where it unpacks itself, and how much that takes.
+    """
     found = bytearray(5 * SECTOR)
     found[0x1F1] = 4
     found[0x1FE:0x200] = b"\x55\xaa"
@@ -76,6 +89,7 @@ def bzimage(*, flags: int = 1, protocol: int = 0x20F, payload: bytes = b"") -> b
     struct.pack_into("<H", found, 0x206, protocol)
     struct.pack_into("<H", found, 0x236, flags)
     struct.pack_into("<II", found, 0x248, 0, len(payload))
+    struct.pack_into("<QI", found, 0x258, *room)
     return bytes(found) + payload
 
 

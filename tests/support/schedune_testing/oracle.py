@@ -5,7 +5,7 @@ findings, no shared answers. Property tests compare verdict by verdict; ``bench`
 the engine against it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -191,7 +191,8 @@ def _sizes(intent: Intent) -> Iterable[Check]:
 
 def _backend_checks(name: str, intent: Intent, policy: SchedulingPolicy) -> list[Check]:
     wanted = intent.version_of(next(one for one in intent.backends if one.value == name))
-    kernel = next(one.name for one in intent.needs.artifacts if one.kind.value == "Kernel")
+    files = {one.kind.value: one.name for one in intent.needs.artifacts}
+    kernel = files["Kernel"]
     floors = [one for one in policy.version_floors if one.name.value == name]
     acceleration, needed = intent.acceleration.value, set(NEEDED.get(name, ()))
     checks: list[Check] = [
@@ -199,6 +200,7 @@ def _backend_checks(name: str, intent: Intent, policy: SchedulingPolicy) -> list
         lambda node: acceleration in node.vmms[name].accelerations,
         lambda node: needed <= node.caps,
         lambda node: _format_fits(name, node, kernel),
+        lambda node: intent.memory_bytes >= _memory_taken(name, node, files),
     ]
     if wanted.minimum or wanted.exact or floors:
         checks.append(_version_check(name, wanted, floors))
@@ -219,6 +221,15 @@ def _is_usable(file: Any, kind: Any) -> bool:
 def _format_fits(name: str, node: PlainNode, kernel: str) -> bool:
     accepted = KERNELS.get((name, node.arch))
     return accepted is None or kernel not in node.files or node.files[kernel].format in accepted
+
+
+def _memory_taken(name: str, node: PlainNode, files: Mapping[str, str]) -> int:
+    kernel, initrd = (node.files.get(files.get(kind, "")) for kind in ("Kernel", "Initrd"))
+    if kernel is None or not kernel.memory_bytes:
+        return 0
+    if kernel.format == "ELF":
+        return 0 if name == "QEMU" else kernel.memory_bytes
+    return kernel.memory_bytes + (initrd.size_bytes if initrd else 0)
 
 
 def _version_check(name: str, wanted: Any, floors: Sequence[Any]) -> Check:
