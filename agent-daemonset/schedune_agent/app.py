@@ -22,7 +22,7 @@ from schedune_agent.identity import (
     read_identity,
 )
 from schedune_agent.ledger import Ledger
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts

@@ -24,7 +24,7 @@ from schedune.lifecycle.orphans import (
     judge_sweep,
     most_urgent_first,
 )
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.record import LaunchRecord
 from schedune_agent.residue import Residue
 from schedune_agent.system import processes

@@ -2,12 +2,10 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
-from schedune.api.nodetruth import NodeTruthStatus
 from schedune.api.vmplacement import (
     FINALIZER,
     Ended,
@@ -28,16 +26,13 @@ from schedune.lifecycle.reconcile import Reconciled, reconcile
 from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent import vm_users
-from schedune_agent.guest_data import GuestData, ReadSecret, no_secrets, read_guest_data
-from schedune_agent.host_shutdown import HostShutdown
-from schedune_agent.identity import NodeIdentity
-from schedune_agent.ledger import Ledger, memory_of
+from schedune_agent.guest_data import GuestData, read_guest_data
+from schedune_agent.ledger import memory_of
+from schedune_agent.node import Node
 from schedune_agent.preparation import Preparation
-from schedune_agent.record import FORMAT, MOST_TRACE, LaunchRecord, RecordError, RecordStore
+from schedune_agent.record import FORMAT, MOST_TRACE, LaunchRecord, RecordError
 from schedune_agent.report import project
-from schedune_agent.settings import AgentSettings, VmUsersSettings
 from schedune_agent.system.cgroup_limits import Limits
-from schedune_agent.system.place import HERE, Place
 from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.console_log import ConsoleLog
@@ -53,36 +48,6 @@ HEARTBEAT_SECONDS: Final = 10.0
 MISSES_TO_DEGRADE: Final = 3
 CONSOLE_LINES: Final = 20
 _LOG: Final = logging.getLogger(__name__)
-
-
-async def nothing_is_declared() -> None:
-    """See nothing: there is nobody who could declare anything."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """What a worker knows of where it works."""
-
-    settings: AgentSettings
-    identity: NodeIdentity
-    records: RecordStore
-    ledger: Ledger
-    facts: Callable[[], NodeTruthStatus | None]
-    clock: Callable[[], datetime]
-    launches: bool
-    """False on a recorded node: validate and prepare only."""
-    contained: bool
-    """Whether VMs get control groups of their own."""
-    vm_users: VmUsersSettings | None = None
-    """Whom VMs run as; None: they run as we do."""
-    place: Place = HERE
-    """Where VMs run."""
-    read_secret: ReadSecret = no_secrets
-    """How the Secrets are read that a guest's data come from."""
-    look_at_declared: Callable[[], Awaitable[None]] = nothing_is_declared
-    """How what administrators leave to VMs is seen as it is now."""
-    shutdown: HostShutdown | None = None
-    """Whether the host goes down; None: this node is no host."""
 
 
 class PlacementOnNode:

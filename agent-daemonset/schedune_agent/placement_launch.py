@@ -191,6 +191,8 @@ class PlacementLaunch(PlacementRecovery):
             return self._ended(GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
         if not found and not self.record.argv:
             return self._write_plan()
+        if not found and (pause := await self._look_once_more()) is not None:
+            return pause
         if not found and (pause := await self._make_disks()) is not None:
             return pause
         try:
@@ -258,6 +260,11 @@ class PlacementLaunch(PlacementRecovery):
         else:
             self._keep(user=self._held_user, **_in_record(self._preparation().plan()))
         return 0.0
+
+    async def _look_once_more(self) -> float | None:
+        """Validate again what may have changed since the plan was written down; None: nothing."""
+        objection = await self._preparation().late_objection(self._node.boot_files)
+        return None if objection is None else await self._fail(objection)
 
     async def _make_disks(self) -> float | None:
         """Make what is missing of the disks, a large one while others are served.

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from schedune.api.nodetruth import LiveVM, Orphan, OrphanAction, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
 from schedune_agent.host_shutdown import HostShutdown
+from schedune_agent.node import Node
 from schedune_agent.orphan_orders import OrphanOrders
 from schedune_agent.orphans import Orphans, Sweep
-from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
 from schedune_agent.record import RecordedProcess
 from schedune_agent.system.first import first_of

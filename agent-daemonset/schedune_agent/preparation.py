@@ -12,6 +12,7 @@ from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import machine_of, validate_launch
 from schedune_agent import vm_users
+from schedune_agent.boot_files import BootFiles
 from schedune_agent.probes.security import LANDLOCK
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system.ownership import first_denied
@@ -43,17 +44,28 @@ class Preparation:
 
     def objection(self, user: int | None = None) -> Reason | None:
         """Return the first thing that stands against the launch, as this user of its own."""
-        spec = self.placement.spec
         if self.facts is None:
             return Reason(codes.PREPARATION_FAILED, "the node has no facts yet", "facts")
-        found = validate_launch(spec.launch, spec.backend, self.facts)
-        if found:
-            return found[0]
+        found = self._objection_of(self.facts)
+        if found is not None:
+            return found
         try:
             self.plan()
         except (PlanError, LookupError) as error:
             return Reason(codes.PREPARATION_FAILED, str(error), "a launch that can be written down")
         return self._denial(user)
+
+    async def late_objection(self, files: BootFiles) -> Reason | None:
+        """Return what has come to stand against the launch since it was validated."""
+        if self.facts is None:
+            return None
+        launch, roots = self.placement.spec.launch, self.settings.image_roots
+        return self._objection_of(await files.freshen(self.facts, launch, roots))
+
+    def _objection_of(self, facts: NodeTruthStatus) -> Reason | None:
+        spec = self.placement.spec
+        found = validate_launch(spec.launch, spec.backend, facts, spec.versions)
+        return found[0] if found else None
 
     def _denial(self, number: int | None) -> Reason | None:
         """Return what the VM's own user may not open, which it has to."""

@@ -17,7 +17,7 @@ from schedune.api.text import shorten
 from schedune.codes import recovery
 from schedune.codes.row import Reason, Row
 from schedune.lifecycle.orphans import OrphanClass
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.record import record_file
 from schedune_agent.system import cgroup, processes
 from schedune_agent.system.locks import is_locked

@@ -3,12 +3,13 @@
 from typing import Any
 
 from schedune.api.base import API_VERSION
+from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmplacement import FINALIZER, Evidence, VMPlacement, VMPlacementSpec, WorkloadRef
 from schedune.api.vmworkload import Architecture, LaunchMode, VMWorkload
 from schedune.codes.summary import WORKLOAD_GONE
 from schedune.decision.digest import digest_of
 from schedune.decision.placing import Placing
-from schedune.launch.resolve import resolve_launch
+from schedune.launch.resolve import resolve_launch, resolve_versions
 from schedune.lifecycle.disks import disks_to_remove
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import (
@@ -24,7 +25,9 @@ from schedune_kube.resources import VMPLACEMENTS
 from schedune_operator.world import World
 
 
-def placement_body(workload: VMWorkload, placing: Placing, *, attempt: int, epoch: int) -> Raw:
+def placement_body(
+    workload: VMWorkload, placing: Placing, policy: SchedulingPolicy, *, attempt: int, epoch: int
+) -> Raw:
     """Return the binding of a workload to the chosen node."""
     node, backend, intent = placing.node, placing.backend, placing.intent
     if node.facts is None:
@@ -38,6 +41,7 @@ def placement_body(workload: VMWorkload, placing: Placing, *, attempt: int, epoc
         mode=workload.spec.launch_mode,
         node_name=node.name,
         node_uid=node.uid,
+        versions=resolve_versions(intent, backend, policy),
         workload=WorkloadRef(
             generation=workload.metadata.generation,
             namespace_uid=intent.namespace_uid or None,

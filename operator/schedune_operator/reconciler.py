@@ -311,7 +311,9 @@ class Reconciler:
     async def _bind(self, workload: VMWorkload, placing: Placing, held: VMWorkloadStatus) -> Answer:
         """Create the placement: its name makes sure that there is only one."""
         attempt = next_attempt(list(held.history))
-        body = actions.placement_body(workload, placing, attempt=attempt, epoch=self.epoch())
+        body = actions.placement_body(
+            workload, placing, self.policy, attempt=attempt, epoch=self.epoch()
+        )
         node, key = placing.node.name, (workload.metadata.namespace, workload.metadata.name)
         if workload.spec.launch_mode is LaunchMode.EXECUTE:
             # Counted before it is written: others are decided on while this write is under way.

@@ -19,7 +19,7 @@ from schedune.api.vmplacement import VMPlacement
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.record import RecordStore
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import processes

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from schedune.api.vmplacement import PlacementState, VMPlacement
+from schedune_agent.node import Node
 from schedune_agent.own_node import NodeReplacedError
-from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_kube.errors import ApiError
 

@@ -14,7 +14,7 @@ import yaml
 
 from schedune_agent.guests_end import end_guests
 from schedune_agent.host_shutdown import HostShutdown
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.settings import agent_lock
 from schedune_agent.system.locks import hold_lock
 

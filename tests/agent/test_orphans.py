@@ -17,8 +17,8 @@ import pytest
 from schedune.api.nodetruth import Orphan
 from schedune.api.vmplacement import Claim, PlacementState, VMPlacement
 from schedune.api.vmworkload import Backend
+from schedune_agent.node import Node
 from schedune_agent.orphans import Orphans
-from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import processes, taps

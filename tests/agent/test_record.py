@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from schedune.api.vmplacement import PlacementState, VMPlacement, VMPlacementStatus
+from schedune_agent.node import Node
 from schedune_agent.orphans import Orphans
-from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordError
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from schedune.api.vmplacement import PlacementState
+from schedune_agent.node import Node
 from schedune_agent.orphans import Orphans
-from schedune_agent.placement_base import Node
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import cgroup
 from schedune_agent.vmm.process import paths_of

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schedune.api.vmplacement import Exit, PlacementState, TraceEntry, VMPlacement
 from schedune.codes import execution as codes
 from schedune.lifecycle.restart import pause_before
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord
 

@@ -19,7 +19,7 @@ import pytest
 from schedune.api.nodetruth import Identity, NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement
 from schedune_agent.host_shutdown import HostShutdown
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import processes

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from schedune.api.vmplacement import Ended, PlacementState, VMPlacement
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import processes

@@ -181,10 +181,28 @@ def test_a_placement_cannot_be_changed(
     assert "a placement is immutable but for `stop`" in answer.message
 
 
+@pytest.mark.parametrize("versions", [None, {"minimum": "7.1"}])
+def test_the_versions_of_a_placement_cannot_be_changed_or_taken_away(
+    control_plane: ControlPlane, versions: Object | None
+) -> None:
+    manifest = placement()
+    manifest["spec"]["versions"] = {"minimum": "7.2"}
+    stored = control_plane.post(manifest, dry_run=False, user=OPERATOR)
+    assert stored.accepted, stored.message
+    body = stored.body
+    body["spec"] = {**body["spec"], "versions": versions} if versions else manifest["spec"]
+    if versions is None:
+        del body["spec"]["versions"]
+    answer = control_plane.put(body)
+    assert control_plane.delete(manifest).accepted
+    assert "`versions` is immutable" in answer.message
+
+
 def test_the_binding_is_all_of_a_placement_but_stop(placed: Object) -> None:
     assert {*placed["spec"]} == {*BINDING}
     assert {message for _, message in expressions("vmplacements")} >= {
         "a placement is immutable but for `stop`",
+        "`versions` is immutable",
         "`stop` may not be removed",
         "`stop.graceSeconds` may only be shortened",
     }

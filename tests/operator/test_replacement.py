@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Architecture, VMWorkload
 from schedune.codes import summary as codes
@@ -53,7 +53,7 @@ def placed(wanted: VMWorkload, fleet: Fleet, **status: Any) -> VMPlacement:
     """Return the placement of a workload, which holds its claim in the fleet."""
     placing = Placer(a_fleet(with_vm=False)).place(meant(wanted), NOW)
     assert isinstance(placing, Placing)
-    body = placement_body(wanted, placing, attempt=1, epoch=1)
+    body = placement_body(wanted, placing, DEFAULT_POLICY, attempt=1, epoch=1)
     body["metadata"]["uid"] = "p"
     claim = claim_of(body, {})
     assert claim is not None

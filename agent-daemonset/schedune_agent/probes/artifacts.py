@@ -105,9 +105,7 @@ class ArtifactProbe:
     def _remember(self, file: ImageFile, answer: Answer) -> None:
         if "problem" in answer:
             self._rounds_left[file.key] = 1 if answer.get("cheap") else self._retry_rounds(file.key)
-            self._looks[file.key] = _unrecognised(file, str(answer["problem"]))
-        else:
-            self._looks[file.key] = _seen(file, answer)
+        self._looks[file.key] = read_answer(file, answer)
 
     def _retry_rounds(self, key: Key) -> int:
         """Return when to try again: many files that exhaust their child must cost little."""
@@ -117,10 +115,10 @@ class ArtifactProbe:
 
     def _artifact(self, file: ImageFile) -> Artifact:
         if file.obstacle:
-            return _unrecognised(file, file.obstacle)
+            return unrecognised(file, file.obstacle)
         look = self._looks.get(file.key)
         if look is None:
-            return _unrecognised(file, "not looked at yet")
+            return unrecognised(file, "not looked at yet")
         digest = self._digests.of(file)
         return look.model_copy(
             update={
@@ -131,8 +129,10 @@ class ArtifactProbe:
         )
 
 
-def _seen(file: ImageFile, answer: Answer) -> Artifact:
+def read_answer(file: ImageFile, answer: Answer) -> Artifact:
     """Read what the child said: the bytes that it read may have taken it over."""
+    if "problem" in answer:
+        return unrecognised(file, str(answer["problem"]))
     try:
         return Artifact(
             name=file.path.name,
@@ -146,10 +146,11 @@ def _seen(file: ImageFile, answer: Answer) -> Artifact:
             refusal=answer["refusal"] or None,
         )
     except (KeyError, ValueError):
-        return _unrecognised(file, "the child that looked at it answered nonsense")
+        return unrecognised(file, "the child that looked at it answered nonsense")
 
 
-def _unrecognised(file: ImageFile, why: str) -> Artifact:
+def unrecognised(file: ImageFile, why: str) -> Artifact:
+    """Return what is left to say of a file of which nobody can tell what it is."""
     return Artifact(
         name=file.path.name,
         kind="Unknown",

@@ -20,6 +20,7 @@ from schedune.api.base import (
     rules,
 )
 from schedune.api.machine import Guest
+from schedune.api.scheduling_policy import Version, VersionFloor
 from schedune.api.vmworkload import (
     Acceleration,
     Architecture,
@@ -174,6 +175,17 @@ class Launch(ApiModel):
     """How long the guest may take to power down, in seconds."""
 
 
+class AcceptedVersions(ApiModel):
+    """Which versions of the backend are launched: judged at placement, and again on the node."""
+
+    minimum: Version | None = None
+    """Lowest version that the workload accepts."""
+    exact: Version | None = None
+    """The only one that it accepts."""
+    floors: Annotated[list[VersionFloor], Field(max_length=16)] = Field(default_factory=list)
+    """Versions below which the scheduling policy launches none."""
+
+
 class WorkloadRef(ApiModel):
     """The VMWorkload that is placed."""
 
@@ -204,6 +216,11 @@ class VMPlacementSpec(ApiModel):
             " && ".join(f"self.{field} == oldSelf.{field}" for field in BINDING),
             "a placement is immutable but for `stop`",
         ),
+        (
+            "has(self.versions) == has(oldSelf.versions)"
+            " && (!has(self.versions) || self.versions == oldSelf.versions)",
+            "`versions` is immutable",
+        ),
         ("!has(oldSelf.stop) || has(self.stop)", "`stop` may not be removed"),
         (
             "!has(oldSelf.stop) || !has(self.stop)"
@@ -230,6 +247,8 @@ class VMPlacementSpec(ApiModel):
     """UID of that Node: another of the same name is another node."""
     workload: WorkloadRef
     """For whom."""
+    versions: AcceptedVersions | None = None
+    """Which versions of the backend are launched; unset: all."""
     stop: Stop | None = None
     """Order to end the VM."""
 

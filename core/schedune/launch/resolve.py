@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from schedune.api.vmplacement import Launch, LaunchArtifact, LaunchDisk, LaunchReadiness
+from schedune.api.scheduling_policy import SchedulingPolicy
+from schedune.api.vmplacement import (
+    AcceptedVersions,
+    Launch,
+    LaunchArtifact,
+    LaunchDisk,
+    LaunchReadiness,
+)
 from schedune.api.vmworkload import Acceleration, Architecture, ArtifactRef, Backend, Disk
 from schedune.launch.intent import Intent
 from schedune.launch.traits import TRAITS
@@ -40,6 +47,17 @@ def resolve_launch(intent: Intent, architecture: Architecture, backend: Backend)
         ),
         termination_grace_seconds=spec.termination_grace_seconds,
     )
+
+
+def resolve_versions(
+    intent: Intent, backend: Backend, policy: SchedulingPolicy
+) -> AcceptedVersions | None:
+    """Return what intent and policy demand of the version of this backend; None: nothing."""
+    need = intent.version_of(backend)
+    floors = [one for one in policy.version_floors if one.name is backend]
+    if not floors and need.minimum is None and need.exact is None:
+        return None
+    return AcceptedVersions(minimum=need.minimum, exact=need.exact, floors=floors)
 
 
 def _default_timeout(acceleration: Acceleration) -> int:

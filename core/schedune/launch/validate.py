@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from schedune.api.nodetruth import ArtifactKind, BackendFact, NodeTruthStatus
-from schedune.api.vmplacement import Launch
+from schedune.api.vmplacement import AcceptedVersions, Launch
 from schedune.api.vmworkload import Acceleration, Backend
 from schedune.codes import eligibility as codes
 from schedune.codes import launch as launch_codes
@@ -14,20 +14,27 @@ from schedune.launch.artifacts import Found, judge_artifact
 from schedune.launch.backends import judge_binary, judge_request
 from schedune.launch.boot_memory import judge_memory
 from schedune.launch.capabilities import KVM, judge_capability
-from schedune.launch.needs import ArtifactNeed, BackendNeeds, needs_of_launch
+from schedune.launch.needs import ArtifactNeed, BackendNeeds, VersionNeed, needs_of_launch
 from schedune.launch.traits import TRAITS, TUN
 
 
-def validate_launch(launch: Launch, backend: Backend, facts: NodeTruthStatus) -> tuple[Reason, ...]:
+def validate_launch(
+    launch: Launch,
+    backend: Backend,
+    facts: NodeTruthStatus,
+    versions: AcceptedVersions | None = None,
+) -> tuple[Reason, ...]:
     """Return everything that stands against this launch here; empty: it may go on."""
-    return tuple(_objections(launch, backend, reduce_facts(facts, Interner())))
+    accepted = versions or AcceptedVersions()
+    version = VersionNeed(accepted.minimum, accepted.exact)
+    needs = BackendNeeds(backend, needs_of_launch(launch), version, tuple(accepted.floors))
+    return tuple(_objections(launch, needs, reduce_facts(facts, Interner())))
 
 
-def _objections(launch: Launch, backend: Backend, facts: Facts) -> Iterator[Reason]:
+def _objections(launch: Launch, needs: BackendNeeds, facts: Facts) -> Iterator[Reason]:
     if facts.architecture != launch.architecture.value:
         observed = facts.architecture or "unknown"
         yield Reason(codes.ARCHITECTURE_MISMATCH, observed, launch.architecture.value)
-    needs = BackendNeeds(backend, needs_of_launch(launch))
     if launch.acceleration is Acceleration.KVM:
         reason = judge_capability(KVM, facts)
         if reason is not None:

@@ -24,7 +24,7 @@ from schedune_agent.guest_data import ReadSecret, no_secrets
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
-from schedune_agent.placement_base import Node
+from schedune_agent.node import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.probes import (
     artifacts,

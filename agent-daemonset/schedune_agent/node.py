@@ -1,0 +1,47 @@
+"""Where placements are carried out: all that their workers share of one node."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from schedune.api.nodetruth import NodeTruthStatus
+from schedune_agent.boot_files import BootFiles
+from schedune_agent.guest_data import ReadSecret, no_secrets
+from schedune_agent.host_shutdown import HostShutdown
+from schedune_agent.identity import NodeIdentity
+from schedune_agent.ledger import Ledger
+from schedune_agent.record import RecordStore
+from schedune_agent.settings import AgentSettings, VmUsersSettings
+from schedune_agent.system.place import HERE, Place
+
+
+async def nothing_is_declared() -> None:
+    """See nothing: there is nobody who could declare anything."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a worker knows of where it works."""
+
+    settings: AgentSettings
+    identity: NodeIdentity
+    records: RecordStore
+    ledger: Ledger
+    facts: Callable[[], NodeTruthStatus | None]
+    clock: Callable[[], datetime]
+    launches: bool
+    """False on a recorded node: validate and prepare only."""
+    contained: bool
+    """Whether VMs get control groups of their own."""
+    vm_users: VmUsersSettings | None = None
+    """Whom VMs run as; None: they run as we do."""
+    place: Place = HERE
+    """Where VMs run."""
+    read_secret: ReadSecret = no_secrets
+    """How the Secrets are read that a guest's data come from."""
+    look_at_declared: Callable[[], Awaitable[None]] = nothing_is_declared
+    """How what administrators leave to VMs is seen as it is now."""
+    boot_files: BootFiles = field(default_factory=BootFiles)
+    """How kernels are looked at right before they start."""
+    shutdown: HostShutdown | None = None
+    """Whether the host goes down; None: this node is no host."""
