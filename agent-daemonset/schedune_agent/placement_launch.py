@@ -4,9 +4,7 @@ The record is written before each effect, so that whatever exists can be found a
 """
 
 import asyncio
-import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -28,8 +26,6 @@ from schedune_agent.own_node import NodeReplacedError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
-from schedune_agent.system import processes
-from schedune_agent.system.cgroup_limits import missing_limits
 from schedune_agent.vmm.disk_files import (
     DiskError,
     check_source,
@@ -237,20 +233,10 @@ class PlacementLaunch(PlacementRecovery):
             VmmError: the VMM refused, or did not answer.
         """
         await vm.begin(self._requests())
-        for remark in (*vm.remarks(), *self._left_open(vm)):
+        for remark in vm.remarks():
             self._note(remark)
+        self._see_left_open(vm)
         self._see_survival(vm)
-
-    def _left_open(self, vm: Vm) -> Iterator[Reason]:
-        """Give what this VM is not held to here: looked at, since the kernel may refuse it."""
-        user = processes.user_of(vm.handle.identity.pid)
-        if user == os.geteuid():
-            yield Reason(confinement.SHARED_USER, str(user))
-        held = self._confinement
-        if held.group is None:
-            yield Reason(confinement.UNBOUNDED, "it has no control group of its own")
-        elif held.limits and (missing := missing_limits(held.group, held.limits)):
-            yield Reason(confinement.UNBOUNDED, ", ".join(missing)[:400])
 
     def _write_plan(self) -> float:
         """Put together again what a lost record held; nothing of it runs."""

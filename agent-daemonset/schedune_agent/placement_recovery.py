@@ -6,7 +6,9 @@ it is looked for and looked at; what a look means is said by ``schedune.lifecycl
 """
 
 import os
+from collections.abc import Iterator
 
+from schedune.codes import confinement
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Observation, Sighting
@@ -14,7 +16,8 @@ from schedune.lifecycle.transitions import MAY_RUN
 from schedune_agent.placement_base import WATCH_SECONDS
 from schedune_agent.placement_end import PlacementEnd
 from schedune_agent.record import RecordedProcess
-from schedune_agent.system import pods, processes
+from schedune_agent.system import cgroup, pods, processes
+from schedune_agent.system.cgroup_limits import missing_limits
 from schedune_agent.vmm.port import GuestEnd, Vm, VmmError, VmmRefusalError
 
 
@@ -41,6 +44,7 @@ class PlacementRecovery(PlacementEnd):
         elif self.record.process != process:
             self._keep(process=process, version=version)
         self._forget_shutdown()
+        self._see_left_open(self._vm)
         self._see_survival(self._vm)
         return None
 
@@ -69,6 +73,30 @@ class PlacementRecovery(PlacementEnd):
         seen = Observation(Sighting.ALIVE, detail=f"pid {process.pid}")
         self._see(seen, process=process, **changes)
         self._is_proved = True
+
+    def _see_left_open(self, vm: Vm) -> None:
+        """Write down what this VM is not held to, unless that was told already."""
+        told = {(entry.code, entry.message) for entry in self.record.trace}
+        for one in self._left_open(vm):
+            if (one.row.code, one.message) not in told:
+                self._note(one)
+
+    def _left_open(self, vm: Vm) -> Iterator[Reason]:
+        """Give what this VM is not held to here: looked at, since the kernel may refuse it.
+
+        One that was found again may have been moved, or its groups may have gone.
+        """
+        pid, held = vm.handle.identity.pid, self._confinement
+        user = processes.user_of(pid)
+        if user == os.geteuid():
+            yield Reason(confinement.SHARED_USER, str(user))
+        if held.group is None:
+            yield Reason(confinement.UNBOUNDED, "it has no control group of its own")
+        elif outside := cgroup.outside(held.group, pid):
+            told = f"it runs outside of its control group of {', '.join(outside)}"
+            yield Reason(confinement.UNBOUNDED, told[:400])
+        elif held.limits and (missing := missing_limits(held.group, held.limits)):
+            yield Reason(confinement.UNBOUNDED, ", ".join(missing)[:400])
 
     def _see_survival(self, vm: Vm) -> None:
         """Write down whether the VM outlives us: what is left in our pod's groups does not."""

@@ -14,7 +14,7 @@ import pytest
 
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import LaunchRecord, RecordedProcess
-from schedune_agent.system import processes
+from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.qemu.argv import monitor_socket
 from schedune_testing.vms import BOOT_ID
@@ -170,3 +170,37 @@ async def test_of_several_that_carry_its_marker_the_one_is_taken_that_an_adminis
         worker.let_go()
         assert other.poll() is None
         other.kill()
+
+
+@pytest.mark.skipif(not cgroup.can_contain(), reason="no right to make control groups")
+async def test_a_vm_that_was_moved_out_of_its_group_is_adopted_and_that_is_told_once(
+    world: Any,
+) -> None:
+    told = len(world.record.trace)
+    (pid,) = world.vms()
+    groups = [root / cgroup.PARENT / world.uid for root in cgroup.hierarchies()]
+    for group in groups:
+        (group.parents[1] / "cgroup.procs").write_text(str(pid))
+        group.rmdir()
+    for _ in range(2):
+        worker = world.new_agent()
+        await world.carry_on(worker, lambda _, worker=worker: worker._is_proved)
+        worker.let_go()
+    assert world.vms() == [pid]
+    assert world.record.state is S.RUNNING
+    codes = codes_after(world.record, told)
+    assert codes.count("LIMIT_RESOURCES_UNBOUNDED") == 1
+    (moved,) = [one for one in world.record.trace[told:] if one.code == "LIMIT_RESOURCES_UNBOUNDED"]
+    assert "runs outside of its control group of" in moved.message
+    for root in cgroup.hierarchies():
+        assert root.name in moved.message or root == cgroup.ROOT
+
+
+@pytest.mark.skipif(not cgroup.can_contain(), reason="no right to make control groups")
+async def test_a_vm_that_was_moved_out_of_one_hierarchy_only_says_of_which(world: Any) -> None:
+    (pid,) = world.vms()
+    assert cgroup.outside(world.uid, pid) == []
+    root, *others = cgroup.hierarchies()
+    (root / "cgroup.procs").write_text(str(pid))
+    assert len(cgroup.outside(world.uid, pid)) == 1
+    assert len(others) == len(cgroup.hierarchies()) - 1

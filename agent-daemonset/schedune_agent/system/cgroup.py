@@ -108,6 +108,17 @@ def members(name: str, roots: Iterable[Path]) -> Iterator[set[int]]:
             yield set(map(int, told.split())) - {0}
 
 
+def outside(name: str, pid: int, root: Path = ROOT) -> list[str]:
+    """Return the hierarchies in which a process is in no group of this name, or there is none.
+
+    Raises:
+        OSError: a group is there and may not be looked into.
+    """
+    roots = hierarchies(root)
+    found = [one for one in roots if not any(pid in some for some in members(name, [one]))]
+    return ["unified" if one == root else one.name for one in found]
+
+
 def names(root: Path = ROOT) -> set[str]:
     """Return the names of all groups of VMs, whoever's agent made them."""
     return {

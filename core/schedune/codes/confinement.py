@@ -35,8 +35,8 @@ SHARED_USER: Final = _row(
 )  # fmt: skip
 UNBOUNDED: Final = _row(
     "LIMIT_RESOURCES_UNBOUNDED", "ResourcesUnbounded", "the node does not hold the VM to its share: {observed}",
-    "The VM has no control group of its own, or its kernel lacks a controller or refused the limit.",
-    "run the agent as root with the host's /sys/fs/cgroup writable, and let the controllers memory, pids and cpu be used there",
+    "The VM has no control group of its own, its kernel lacks a controller or refused the limit, or when it was found again it had been moved out of its group.",
+    "run the agent as root with the host's /sys/fs/cgroup writable, and let the controllers memory, pids and cpu be used there; a VM that was moved is held again once it is started anew (spec.restartToken)",
 )  # fmt: skip
 OUT_OF_MEMORY: Final = _row(
     "ERR_EXEC_OUT_OF_MEMORY", "OutOfMemory", "the VM needed more memory than it may use and was ended by the node's kernel: {observed}",
