@@ -16,7 +16,7 @@ import pytest
 
 _BY_PATH = ("mkdir", "truncate")
 _BY_TARGET = ("replace", "rename", "link")
-_BY_DESCRIPTOR = ("fsync", "ftruncate")
+_BY_DESCRIPTOR = ("fsync", "ftruncate", "sendfile")
 
 
 class FullDisk:
@@ -26,6 +26,7 @@ class FullDisk:
         self._folders = folders
         self._lock = threading.Lock()
         self._full = range(0)
+        self._only = ""
         self.written: list[str] = []
         """The writes since the disk was said to fill, each as ``call name``."""
         self.failed: list[str] = []
@@ -36,10 +37,14 @@ class FullDisk:
         patch.setattr(os, "open", self._open(os.open))
         patch.setattr(os, "fdopen", self._fdopen(os.fdopen))
 
-    def fill(self, at: int, writes: int) -> None:
-        """Count from one again, and let so many writes fail from this one on."""
+    def fill(self, at: int, writes: int, only: str = "") -> None:
+        """Count from one again, and let so many writes fail from this one on.
+
+        ``only`` is how the names begin whose writes are counted; "": of all.
+        """
         with self._lock:
             self.written, self.failed, self._full = [], [], range(at, at + writes)
+            self._only = only
 
     def has_no_room(self, call: str, where: str | int) -> bool:
         """Count one write below the folders, and say whether it is to fail."""
@@ -51,6 +56,8 @@ class FullDisk:
         if not any(path.is_relative_to(folder) for folder in self._folders):
             return False
         with self._lock:
+            if not path.name.startswith(self._only):
+                return False
             self.written.append(f"{call} {path.name}")
             is_full = len(self.written) in self._full
             self.failed += self.written[-1:] if is_full else []
