@@ -5,6 +5,7 @@ machine whose KVM works ``check_firecracker`` boots guests.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -24,7 +25,13 @@ from schedune.codes import execution
 from schedune.codes import firecracker as limits
 from schedune_agent.system import processes
 from schedune_agent.vmm.firecracker.adapter import Firecracker
-from schedune_agent.vmm.firecracker.requests import api_socket, console_pipe, vsock_socket
+from schedune_agent.vmm.firecracker.metrics import KEPT, faults_in
+from schedune_agent.vmm.firecracker.requests import (
+    api_socket,
+    console_pipe,
+    metrics_pipe,
+    vsock_socket,
+)
 from schedune_agent.vmm.firecracker.vm import FirecrackerVm
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.port import (
@@ -295,6 +302,21 @@ async def test_console_and_log_go_into_pipes_and_never_into_files(bare: Bare) ->
     inside = {Path(one) for one in targets if one.startswith(str(bare.paths.run))}
     assert [one for one in inside if one.is_file()] == []
     assert str(bare.paths.log) in targets
+
+
+async def test_it_flushes_what_it_counts_and_the_last_of_it_is_kept(bare: Bare) -> None:
+    vm = await bare.start()
+    await vm.begin(bare.plan.requests)
+    flush = Request.of("PUT", "/actions", {"action_type": "FlushMetrics"})
+    for _ in range(2):
+        await vm._ask(flush)
+        await vm.keep_console()
+    told = json.loads((bare.paths.kept / KEPT).read_bytes())
+    assert told["seccomp"]["num_faults"] == told["vcpu"]["failures"] == 0
+    assert told["api_server"]
+    assert set(faults_in(json.dumps(told).encode())) == set()
+    assert not bare.paths.log.read_bytes().count(b"metrics:")
+    assert stat.S_ISFIFO(metrics_pipe(bare.paths).stat().st_mode)
 
 
 async def test_a_build_without_seccomp_says_so_and_one_with_it_does_not(bare: Bare) -> None:

@@ -1,5 +1,6 @@
 """What the end of a Firecracker means, what one lacks, and how what it writes is kept."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ from schedune.codes.row import Row
 from schedune.lifecycle.restart import restarts
 from schedune_agent.system.processes import threads_without_seccomp
 from schedune_agent.vmm.console_log import HALF_BYTES, ConsoleLog
+from schedune_agent.vmm.firecracker.metrics import KEPT, MOST_BYTES
 from schedune_agent.vmm.firecracker.output import Output
-from schedune_agent.vmm.firecracker.requests import console_pipe, log_pipe
+from schedune_agent.vmm.firecracker.requests import console_pipe, log_pipe, metrics_pipe
 from schedune_agent.vmm.firecracker.vm import judge_exit, judge_limits
 from schedune_agent.vmm.port import VmPaths
 
@@ -127,6 +129,67 @@ def test_a_log_that_a_guest_makes_long_is_cut_off(paths: VmPaths, output: Output
         write(log_pipe(paths), b"warning\n" * 4000)
         output.drain()
     assert paths.log.stat().st_size == 65536
+
+
+def flush(**counted: object) -> bytes:
+    return json.dumps({"utc_timestamp_ms": 1, "seccomp": {"num_faults": 0}, **counted}).encode()
+
+
+def test_the_last_metrics_are_kept_and_only_what_is_a_fault_is_told(
+    paths: VmPaths, output: Output
+) -> None:
+    quiet = flush(vcpu={"failures": 0, "exit_io_in": 9}, signals={"sigsegv": 0})
+    write(metrics_pipe(paths), flush() + b"\n" + quiet + b"\n")
+    output.drain()
+    assert (paths.kept / KEPT).read_bytes() == quiet + b"\n"
+    assert not paths.log.exists()
+    last = flush(seccomp={"num_faults": 1}, vcpu={"failures": 2}, signals={"sigbus": 3})
+    write(metrics_pipe(paths), last[:100])
+    output.drain()
+    assert (paths.kept / KEPT).read_bytes() == quiet + b"\n"
+    write(metrics_pipe(paths), last[100:] + b"\n")
+    output.drain()
+    assert (paths.kept / KEPT).read_bytes() == last + b"\n"
+    assert paths.log.read_text().splitlines() == [
+        "metrics: seccomp.num_faults 1", "metrics: vcpu.failures 2", "metrics: signals.sigbus 3",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no json\n", b"[1]\n", b"[" * 60000 + b"\n",
+        b'{"seccomp": 1, "vcpu": {"failures": true}}\n',
+        b'{"vcpu": {"failures": -1}, "signals": {"sigbus": "x\\n"}}\n',
+    ],
+)  # fmt: skip
+def test_metrics_that_are_none_tell_nothing(paths: VmPaths, output: Output, content: bytes) -> None:
+    write(metrics_pipe(paths), content)
+    output.drain()
+    assert not paths.log.exists()
+
+
+def test_metrics_without_end_are_bounded(paths: VmPaths, output: Output) -> None:
+    for _ in range(20):
+        write(metrics_pipe(paths), b"x" * 60000)
+        output.drain()
+    assert len(output._metrics._rest) <= MOST_BYTES
+    for _ in range(2000):
+        write(metrics_pipe(paths), flush(vcpu={"failures": 1}, pad="y" * 1000) + b"\n")
+        output.drain()
+    assert (paths.kept / KEPT).stat().st_size < 2000
+    assert paths.log.stat().st_size <= 65536
+    assert {one.name for one in paths.kept.iterdir()} == {KEPT, "vmm.log"}
+
+
+def test_a_vm_whose_pipes_are_of_an_agent_before_metrics_is_drained_all_the_same(
+    paths: VmPaths, output: Output
+) -> None:
+    metrics_pipe(paths).unlink()
+    later = Output(paths)
+    write(console_pipe(paths), b"hello\n")
+    assert tail(paths, later) == ("hello",)
+    later.close()
 
 
 def test_without_pipes_there_is_nothing_to_tell(paths: VmPaths) -> None:

@@ -1,6 +1,6 @@
 """What a Firecracker and its guest write: bounded, whether an agent reads or not.
 
-The console and the log go into named pipes, which hold 256 KiB each and lose what comes
+Console, log and metrics go into named pipes, which hold 256 KiB each and lose what comes
 after. An agent empties them at every look, the console into the one that is kept.
 """
 
@@ -9,19 +9,22 @@ from typing import Final
 
 from schedune_agent.system.pipes import NamedPipe
 from schedune_agent.vmm.console_log import ConsoleLog
-from schedune_agent.vmm.firecracker.requests import console_pipe, log_pipe
+from schedune_agent.vmm.firecracker.metrics import Metrics
+from schedune_agent.vmm.firecracker.requests import console_pipe, log_pipe, metrics_pipe
 from schedune_agent.vmm.port import VmPaths
 
 _MOST_LOG_BYTES: Final = 65536
 
 
 class Output:
-    """The console and the log of one Firecracker."""
+    """The console, the log and the metrics of one Firecracker."""
 
     def __init__(self, paths: VmPaths) -> None:
         self._log = paths.log
-        self._pipes = NamedPipe(console_pipe(paths)), NamedPipe(log_pipe(paths))
+        places = (console_pipe(paths), log_pipe(paths), metrics_pipe(paths))
+        self._pipes = tuple(map(NamedPipe, places))
         self._console = ConsoleLog(paths.kept)
+        self._metrics = Metrics(paths.kept)
 
     def make(self) -> None:
         """Make the pipes before Firecracker opens them: else it would make files.
@@ -37,7 +40,7 @@ class Output:
 
         Without pipes there is nothing to take.
         """
-        console, log = self._pipes
+        console, log, metrics = self._pipes
         told = b""
         with contextlib.suppress(OSError):
             console.open()
@@ -45,6 +48,9 @@ class Output:
             self._console.append(told)
             log.open()
             self._keep_log(log.drain())
+            metrics.open()
+            faults = self._metrics.take(metrics.drain())
+            self._keep_log(b"".join(b"metrics: %s\n" % one.encode() for one in faults))
         return bool(told)
 
     def _keep_log(self, told: bytes) -> None:

@@ -22,6 +22,7 @@ from schedune_agent.vmm.vsock import GUEST_CID
 
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Firecracker panics at any other, and takes more than ASCII for alphanumeric."""
+METRICS: Final = "/metrics"
 CARDS: Final = "/network-interfaces/"
 _MEBI: Final = 2**20
 _LARGE_PAGE: Final = 2 * _MEBI
@@ -45,6 +46,11 @@ def console_pipe(paths: VmPaths) -> Path:
 def log_pipe(paths: VmPaths) -> Path:
     """Return the named pipe into which Firecracker's own log goes: a guest can make it long."""
     return paths.run / "log.pipe"
+
+
+def metrics_pipe(paths: VmPaths) -> Path:
+    """Return the named pipe into which Firecracker flushes what it counts of itself."""
+    return paths.run / "metrics.pipe"
 
 
 def render_argv(inputs: LaunchInputs) -> tuple[str, ...]:
@@ -74,6 +80,7 @@ def render_requests(inputs: LaunchInputs) -> tuple[Request, ...]:
         raise PlanError("Firecracker runs under KVM only")
     asked = [
         ("/logger", {"log_path": str(log_pipe(paths)), "level": "Warning", "show_level": True}),
+        (METRICS, {"metrics_path": str(metrics_pipe(paths))}),
         ("/serial", {"serial_out_path": str(console_pipe(paths))}),
         ("/machine-config", _machine(launch)),
         ("/boot-source", _boot(launch, files.kernel, files.initrd)),
