@@ -193,7 +193,7 @@ def test_the_verdict_is_what_the_decision_says_of_a_vm_whose_files_are_there(
     asked = intent(
         runtimeClass="MicroVM",
         acceleration=acceleration.value,
-        resources={"vcpus": 1, "memory": "16Mi"},
+        resources={"vcpus": 1, "memory": "64Mi"},
         boot={"kernel": {"artifact": "Kernel"}, "initrd": {"artifact": "Initrd"}},
         backend={"preference": BACKENDS},
         placement={"maxTruthAgeSeconds": 86400, "tolerations": [{"operator": "Exists"}]},
