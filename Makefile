@@ -3,6 +3,7 @@ RUN := .venv/bin
 NODES ?= 1000
 MINUTES ?= 3
 SEED ?=
+KILLS ?= 300
 PART ?= all
 
 .PHONY: help setup demo lab test test-nested test-daemonset chaos bench check crds manifests kind clean
@@ -24,9 +25,9 @@ test: setup ## Run the tests: pure ones, a real API server, real VMs
 	@$(RUN)/schedune lab prepare
 	@$(RUN)/pytest
 
-chaos: setup ## Strike agents, real VMs and two operators at seeded moments (MINUTES=3 SEED=7 PART=operators)
+chaos: setup ## Strike agents, real VMs and two operators at seeded moments (MINUTES=3 SEED=7 PART=operators KILLS=300: go on until so many)
 	@$(RUN)/schedune lab prepare
-	@PYTHONPATH=tests/support $(RUN)/python tests/chaos --part $(PART) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	@PYTHONPATH=tests/support $(RUN)/python tests/chaos --part $(PART) --minutes $(MINUTES) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 test-nested: setup ## VMs under a real KVM in a machine of our own; says which VMMs are not given
 	@$(RUN)/schedune lab prepare

@@ -17,6 +17,7 @@ from many import restart_with_many
 from rounds import Director, Tally
 from stage import stage_on
 from two_operators import play_operators
+from workloads import with_a_bridge
 
 from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.vms import machine_of_this_host
@@ -30,6 +31,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=None, help="of a run that is to be repeated")
+    parser.add_argument(
+        "--kills", type=int, default=0, help="go on until so many agents were killed at a moment"
+    )
     parser.add_argument("--vms", type=int, default=50, help="at one restart; 0: leave that out")
     parser.add_argument("--part", choices=["all", "agents", "operators"], default="all")
     told = parser.parse_args()
@@ -38,22 +42,31 @@ def main() -> int:
     end_in_order_on_sigterm()
     shares = {"all": (1 - _OPERATORS, _OPERATORS), "agents": (1, 0), "operators": (0, 1)}
     agents, operators = (told.minutes * share for share in shares[told.part])
-    failed = play_agents(agents, seed, told.vms) if agents else 0
+    failed = play_agents(agents, seed, told.vms, told.kills) if agents else 0
     return failed or (play_operators(operators, seed, _say) if operators else 0)
 
 
-def play_agents(minutes: float, seed: int, vms: int) -> int:
-    """Play with agents and VMs until the time is over; return 1 at a violation."""
+def play_agents(minutes: float, seed: int, vms: int, kills: int) -> int:
+    """Play with agents and VMs until the time is over and enough were killed.
+
+    Return 1 at a violation.
+    """
     _say(f"agents and VMs for {minutes:g} minutes with the seed {seed}")
     chance, tally = random.Random(seed), Tally()  # noqa: S311 - to be repeated, not to be secret
     until = time.monotonic() + 60 * minutes
-    with machine_of_this_host(boots=False) as machine, stage_on(machine) as stage:
+    with (
+        machine_of_this_host(boots=False) as found,
+        with_a_bridge(found) as machine,
+        stage_on(machine) as stage,
+    ):
+        if not machine.facts.networks:
+            _say("no VM has a tap: we may not make a network of our own here")
         bystanders = Bystanders(machine.settings)
         director = Director(stage, bystanders, chance, tally)
         try:
             if vms:
                 _say(restart_with_many(director, vms))
-            while time.monotonic() < until:
+            while time.monotonic() < until or tally.kills.total() < kills:
                 director.play()
         except (ViolationError, AssertionError) as error:
             _say(f"\nVIOLATION in round {tally.rounds} of the seed {seed}: {error}")
@@ -70,18 +83,20 @@ def _tell(tally: Tally, seed: int) -> None:
         ("rounds", tally.rounds),
         ("lives of agents", tally.lives),
         ("agents killed", tally.kills.total()),
-        ("different points at which", len(tally.kills)),
+        ("different moments at which", len(tally.kills)),
+        ("different moments that agents reached", len(tally.seen)),
         ("faults", tally.faults.total()),
         ("invariants checked", tally.checks.total()),
         ("seed", seed),
     ]
     for title, counted in (
-        ("kills by point", tally.kills),
+        ("kills by moment", {**dict.fromkeys(tally.seen, 0), **tally.kills}),
         ("faults by kind", tally.faults),
         ("checks by invariant", tally.checks),
     ):
         rows += [(f"-- {title}", ""), *sorted(counted.items(), key=lambda one: str(one[0]))]
-    _say("\n".join(f"{what:<64} {value:>8}" for what, value in rows))
+    width = max(len(what) for what, _ in rows)
+    _say("\n".join(f"{what:<{width}} {value:>6}" for what, value in rows))
 
 
 def _say(text: str) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import moments
 from stage import Stage, make_room
 from strikes import STRIKES, Struck
+from workloads import disks_to_go
 
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.orphans import Orphans
@@ -93,7 +94,7 @@ def live(stage: Stage, worlds: Sequence[World], plan: Plan) -> Outcome:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)  # whoever was to wake it died with the agent
     lines = log.read_text().splitlines()
-    outcome = Outcome(plan, [one for one in lines if not one.startswith("!")])
+    outcome = Outcome(plan, [one for one in lines if not one.startswith(("!", "#"))])
     outcome.told = "\n".join(one[1:] for one in lines if one.startswith("!"))
     outcome.was_killed = os.WIFSIGNALED(status) and not late
     if late:
@@ -202,7 +203,7 @@ class _Agent:
         try:
             self._orphans.sweep({one.record.placement_uid: one.record for one in workers})
         except OSError as error:
-            self._log.write(f"not swept: {error}\n")
+            self._log.write(f"# not swept: {error}\n")
 
     async def _work(self, world: World, worker: PlacementWorker) -> None:
         until = GOALS[self._plan.goal]
@@ -214,7 +215,7 @@ class _Agent:
             if worker.record.ended is not None:
                 break
             await asyncio.sleep(min(pause, _LONGEST_PAUSE_S))
-        while worker.record.ended is not None and world.remains():
+        while worker.record.ended is not None and (world.remains() or disks_to_go(world)):
             await worker.step()
             await asyncio.sleep(_LONGEST_PAUSE_S)
 

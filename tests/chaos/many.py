@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lives import Plan, ViolationError, live
+from workloads import end_workload
 
 if TYPE_CHECKING:
     from rounds import Director
@@ -37,7 +38,7 @@ def restart_with_many(director: "Director", number: int) -> str:
         if outcome.told or found != started:
             raise ViolationError(f"{len(found & started)} of {number} found again; {outcome.told}")
         for world in worlds:
-            world.delete()
+            end_workload(world)
         director.kill_once(worlds, "many", "over")
         director.reach(worlds, "many", "over")
         director.check_nothing_left(worlds)

@@ -14,6 +14,7 @@ from lives import Outcome, Plan, ViolationError, live
 from pydantic import ValidationError
 from stage import Stage
 from strikes import STRIKES
+from workloads import disks_to_go, end_workload, remove_kept, taps_left, wanted_by_chance
 
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import MOST_TRACE, LaunchRecord
@@ -21,12 +22,11 @@ from schedune_testing.vms import World, assert_moves_of_the_table
 
 S = PlacementState
 _WAS_READY = frozenset({S.RUNNING, S.DEGRADED, S.UNKNOWN})
-_MOMENTS_AT_FIRST = 60
+_MOMENTS_AT_FIRST = 200
 _LATELY = 6
 _FEW = 3
 _MOST_TOLD = 60
 PHASES = ("launch", "found", "end", "many", "vanished", "sweep")
-DISK = {"name": "scratch", "emptySize": "1Mi", "format": "Raw", "access": "Ephemeral"}
 
 
 @dataclass
@@ -36,25 +36,38 @@ class Tally:
     rounds: int = 0
     lives: int = 0
     kills: Counter[str] = field(default_factory=Counter)
+    """By moment: the phase, the step, and what it was about to do."""
+    seen: set[str] = field(default_factory=set)
+    """The moments that any agent reached."""
     faults: Counter[str] = field(default_factory=Counter)
     checks: Counter[str] = field(default_factory=Counter)
 
 
 class Phase:
-    """The moments of one part of life: as many as lives had lately that nobody killed."""
+    """The moments of one part of life: those of the lives that nobody killed lately."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
-        self._lately = deque([_MOMENTS_AT_FIRST], maxlen=_LATELY)
+    def __init__(self, name: str, chance: random.Random, tally: Tally) -> None:
+        self._name, self._chance, self._tally = name, chance, tally
+        self._lately = deque[list[str]](maxlen=_LATELY)
 
     def saw(self, outcome: Outcome) -> None:
-        """Remember how long a life was."""
-        if not outcome.was_killed:
-            self._lately.append(max(1, len(outcome.reached)))
+        """Remember a life, and that an agent was killed."""
+        points = [f"{self._name}: {point}" for point in outcome.reached]
+        self._tally.seen.update(points)
+        if outcome.was_killed:
+            self._tally.kills[points[-1]] += 1
+        elif points:
+            self._lately.append(points)
 
     def next(self) -> int:
-        """Return the next moment at which to kill."""
-        return self._chance.randint(1, self._chance.choice(self._lately))
+        """Return the next moment at which to kill: rather one at which few were killed so far."""
+        if not self._lately:
+            return self._chance.randint(1, _MOMENTS_AT_FIRST)
+        points = self._chance.choice(self._lately)
+        names = sorted(set(points))
+        weights = [(1 + self._tally.kills[name]) ** -2 for name in names]
+        (wanted,) = self._chance.choices(names, weights)
+        return self._chance.choice([n for n, name in enumerate(points, 1) if name == wanted])
 
 
 class Director:
@@ -67,11 +80,13 @@ class Director:
         self.history: list[str] = []
         self._chance = chance
         self._patch = pytest.MonkeyPatch()
-        self._phases = {name: Phase(chance) for name in PHASES}
+        self._worlds = 0
+        self._phases = {name: Phase(name, chance, tally) for name in PHASES}
 
     def new_world(self, **launch: object) -> World:
         whole = {"kernel": {"artifact": "still"}, "initrd": None, **launch}
-        return World(self.stage.machine, self._patch, **whole)
+        self._worlds += 1
+        return World(self.stage.machine, self._patch, name=f"vm-{self._worlds}", **whole)
 
     def play(self) -> None:
         """Play one round: some placements from nothing to nothing."""
@@ -80,7 +95,8 @@ class Director:
         with ExitStack() as stack:
             scenes = []
             for _ in range(self._chance.choices((1, 2, 3), (6, 2, 1))[0]):
-                world = self._world_by_chance()
+                world = self.new_world(**wanted_by_chance(self._chance, self.stage.machine))
+                stack.callback(remove_kept, world)
                 stack.callback(world.close)
                 scene = Scene(self.stage, world, self.bystanders, self._chance)
                 stack.callback(scene.close)
@@ -100,14 +116,6 @@ class Director:
         head = f"{world.uid}: {world.vms()} runs; its trace {where}:"
         return [head, *(f"  {one.to} {one.code} {one.message[:120]}" for one in told)]
 
-    def _world_by_chance(self) -> World:
-        options: dict[str, object] = {"restartPolicy": self._chance.choice(("Always", "OnFailure"))}
-        if self._chance.random() < 0.4:
-            options["disks"] = [DISK]
-        if self._chance.random() < 0.1:
-            options.update(kernel={"artifact": "off"}, restartPolicy="OnFailure")
-        return self.new_world(**options)
-
     def _play(self, scenes: Sequence[Scene]) -> None:
         worlds = [scene.world for scene in scenes]
         self.go_on(worlds, "launch", "runs")
@@ -121,7 +129,7 @@ class Director:
             self._vanish(worlds)
         else:
             for world in worlds:
-                world.delete()
+                end_workload(world)
             if self._chance.random() < 0.3:
                 self._strike_between(scenes)
             self._put_right(scenes)
@@ -163,9 +171,7 @@ class Director:
 
     def kill_once(self, worlds: Sequence[World], phase: str, goal: str) -> None:
         """Let an agent work towards a goal and kill it at a moment of this phase."""
-        outcome = self._live(worlds, Plan(goal, "", self._phases[phase].next()), phase)
-        if outcome.was_killed:
-            self.tally.kills[f"{phase}: {outcome.reached[-1]}"] += 1
+        self._live(worlds, Plan(goal, "", self._phases[phase].next()), phase)
 
     def _live(self, worlds: Sequence[World], plan: Plan, phase: str) -> Outcome:
         before = dict(self._settled(worlds))
@@ -189,8 +195,8 @@ class Director:
             record = self._record(world)
             is_wanted = world.placement.metadata.deletion_timestamp is None
             if is_wanted and record is not None and record.state in _WAS_READY:
-                keeps = record.guest_end is None and world.placement.spec.launch.kernel
-                if keeps and keeps.artifact != "off":
+                kernel = world.placement.spec.launch.kernel
+                if record.guest_end is None and (kernel is None or kernel.artifact != "off"):
                     yield from ((pid, world) for pid in world.vms())
 
     def _record(self, world: World) -> LaunchRecord | None:
@@ -248,10 +254,12 @@ class Director:
     def check_nothing_left(self, worlds: Sequence[World]) -> None:
         """Let an agent sweep that knows of no placement any more; then nothing may be left."""
         self._live([], Plan("over"), "sweep")
+        self._hold("no tap is left", not taps_left(), taps_left())
         records = self.stage.machine.settings.state_directory / "placements"
         for world in worlds:
             self._hold("no process is left", not world.vms(), world.vms())
-            self._hold("nothing is left behind", not world.remains(), world.remains())
+            left = world.remains() + disks_to_go(world)
+            self._hold("nothing is left behind", not left, left)
             record = records / world.uid / "record.json"
             self._hold("no record is left", not record.exists(), record)
             (self.stage.folder / world.uid).unlink(missing_ok=True)

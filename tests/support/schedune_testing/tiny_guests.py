@@ -2,9 +2,9 @@
 
 import struct
 
-_POWER_OFF = bytes.fromhex("ba0406 b80020 ef f4 ebfd")
+POWER_OFF = bytes.fromhex("ba0406 b80020 ef f4 ebfd")
 """Real mode: "soft off" (0x2000) into the port of ACPI's PM1a (0x604), then sleep."""
-_SLEEP = bytes.fromhex("fa f4 ebfd")
+SLEEP = bytes.fromhex("fa f4 ebfd")
 """Interrupts off, then sleep, for ever."""
 _POWER_OFF_ARM = (0x52800100, 0x72B08000, 0xD4000002, 0x14000000)
 """PSCI's SYSTEM_OFF (w0, hvc), then a loop."""
@@ -32,8 +32,8 @@ def _arm64(code: tuple[int, ...]) -> bytes:
     return (header + struct.pack(f"<{len(code)}I", *code)).ljust(4096, b"\0")
 
 
-OFF_AT_ONCE = {"x86_64": _amd64(_POWER_OFF), "aarch64": _arm64(_POWER_OFF_ARM)}
+OFF_AT_ONCE = {"x86_64": _amd64(POWER_OFF), "aarch64": _arm64(_POWER_OFF_ARM)}
 """Guests that power off at once: a whole boot under emulation is slow, and may hang (on a
 busy machine one in ten did)."""
-STILL = {"x86_64": _amd64(_SLEEP), "aarch64": _arm64(_SLEEP_ARM)}
+STILL = {"x86_64": _amd64(SLEEP), "aarch64": _arm64(_SLEEP_ARM)}
 """Guests that sleep for ever: they run, and cost nothing."""

@@ -241,10 +241,12 @@ class World:
         backend: str = "QEMU",
         facts: NodeTruthStatus | None = None,
         read_secret: ReadSecret = no_secrets,
+        name: str = "vm",
         **launch: object,
     ) -> None:
         self.uid = str(uuid.uuid4())
-        self.placement = placement(self.uid, machine.facts.cpu.architecture, launch, backend)
+        architecture = machine.facts.cpu.architecture
+        self.placement = placement(self.uid, architecture, launch, backend, name)
         self.settings = machine.settings
         self.fuse = Fuse(0)
         self._machine = replace(machine, facts=facts or machine.facts)
@@ -352,7 +354,11 @@ class World:
 
 
 def placement(
-    uid: str, architecture: str, launch: dict[str, object], backend: str = "QEMU"
+    uid: str,
+    architecture: str,
+    launch: dict[str, object],
+    backend: str = "QEMU",
+    name: str = "vm",
 ) -> VMPlacement:
     """Return a placement as the API server would give it, but for what ``launch`` says."""
     whole = {
@@ -387,5 +393,5 @@ def placement(
         "nodeUID": "node-uid",
         "workload": {"generation": 1, "uid": "workload-uid", "namespaceUID": "namespace-uid"},
     }
-    metadata = {"name": "vm", "namespace": "default", "uid": uid}
+    metadata = {"name": name, "namespace": "default", "uid": uid}
     return VMPlacement.model_validate({"metadata": metadata, "spec": spec})
