@@ -281,7 +281,7 @@ class PlacementOnNode:
         """Make what outlives the VM ours again, if it was given to a user; say whether it is."""
         try:
             if self.record.user is not None:
-                vm_users.take_back(self._preparation().disks())
+                vm_users.take_back(self._preparation().disks(), self._paths.disks)
         except PlanError:
             return True  # it never had any
         except OSError as error:

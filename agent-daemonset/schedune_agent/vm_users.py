@@ -13,6 +13,7 @@ from schedune_agent.ledger import Ledger
 from schedune_agent.settings import AgentSettings, VmUsersSettings
 from schedune_agent.system import ownership, processes
 from schedune_agent.system.launcher import VmUser
+from schedune_agent.vmm.persistent import remove_scratch
 from schedune_agent.vmm.port import DiskFiles, Firmware
 from schedune_agent.vmm.process import VMS
 
@@ -83,12 +84,15 @@ def hand_over(
         ownership.give(file, user)
 
 
-def take_back(disks: Sequence[DiskFiles]) -> None:
+def take_back(disks: Sequence[DiskFiles], scratch: Path) -> None:
     """Make Persistent disks ours again: another VM may have the user's number next.
+
+    None of them may have a second name for that, in the folder where they were made.
 
     Raises:
         OSError: one cannot be taken.
     """
+    remove_scratch(scratch)
     us = VmUser(os.geteuid(), os.getegid())
     for one in disks:
         if one.disk.access is DiskAccess.PERSISTENT and os.path.lexists(one.overlay):

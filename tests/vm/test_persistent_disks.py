@@ -1,5 +1,6 @@
 """Persistent disks of real VMs: what a guest wrote is there for every later placement."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,22 @@ async def test_an_agent_killed_while_a_disk_is_made_leaves_it_whole_or_not_there
     worker = await run_to(world, S.RUNNING)
     assert (folder / "root.raw").stat().st_size == 2**20
     await end(world, worker)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_disk_that_a_killed_agent_left_with_two_names_is_used_and_given_back(
+    new_world: NewWorld, folder: Path, goes_on: bool
+) -> None:
+    world = new_world(kernel={"artifact": "still"}, initrd=None, disks=[EMPTY])
+    await world.agent(is_in(S.LAUNCHING))
+    dying = world.new_agent()
+    await dying.step()
+    await world.carry_on_without((folder / "new.qcow2").exists)
+    dying.let_go()
+    os.link(folder / "new.qcow2", world.paths.disks / "second.new")
+    worker = await run_to(world, S.RUNNING) if goes_on else world.new_agent()
+    await end(world, worker)
+    assert (folder / "new.qcow2").stat().st_nlink == 1
 
 
 @pytest.mark.parametrize(("reason", "goes"), [("WorkloadGone", True), ("Stopped", False)])

@@ -30,6 +30,7 @@ from schedune_agent.vmm.qemu.overlay import empty_image
 OWNER: Final = "owner.json"
 _CHILD: Final = Path(sparse_copy_child.__file__)
 _SUFFIXES: Final = {DiskFormat.RAW: ".raw", DiskFormat.QCOW2: ".qcow2"}
+_SCRATCH: Final = ".new"
 _DISK: Final = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", re.ASCII)
 _WORKLOAD: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", re.ASCII)
 _LEAST_S: Final = 60.0
@@ -71,6 +72,7 @@ class PersistentDisks:
             making, self._making = self._making, None
             if not making.cancelled():
                 making.result()
+        remove_scratch(scratch)
         missing = [one for one in mine if not _is_there(one, namespace)]
         if missing:
             self._making = asyncio.create_task(_make_all(missing, namespace, scratch))
@@ -85,6 +87,15 @@ class PersistentDisks:
     def is_idle(self) -> bool:
         """Say whether nothing is being made any more."""
         return self._making is None or self._making.done()
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove what an agent left that was killed over a disk: it may be the disk's second name.
+
+    A file with two names is given to nobody.
+    """
+    for left in folder.glob(f"*{_SCRATCH}"):
+        left.unlink(missing_ok=True)
 
 
 def remove_disks(state_directory: Path, placement: VMPlacement, names: Sequence[str]) -> bool:
@@ -153,7 +164,7 @@ async def _make_all(disks: Sequence[DiskFiles], namespace: str, scratch: Path) -
         try:
             _make_folders(files.overlay.parent, namespace, files.disk.name)
             scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await _make(files, scratch / f"{uuid.uuid4()}.new")
+            await _make(files, scratch / f"{uuid.uuid4()}{_SCRATCH}")
             sync_folder(files.overlay.parent)
         except (OSError, ValueError) as error:
             raise DiskError(f"{files.disk.name}: {error}") from error
@@ -186,7 +197,7 @@ async def _make(files: DiskFiles, scratch: Path) -> None:
             os.truncate(scratch, size)
         os.link(scratch, files.overlay)
     finally:
-        scratch.unlink()
+        scratch.unlink(missing_ok=True)
 
 
 async def _copy(files: DiskFiles, scratch: Path) -> None:
