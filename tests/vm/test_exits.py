@@ -167,6 +167,16 @@ async def test_a_reboot_is_no_end_and_is_told_in_the_trace(new_world: NewWorld) 
     assert "GUEST_REBOOTED" in [entry.code for entry in record.trace]
 
 
+async def test_a_guest_that_reboots_again_and_again_is_ended_with_that_as_the_reason(
+    new_world: NewWorld,
+) -> None:
+    launch = {"kernel": {"artifact": "resets"}, "initrd": None, "restartPolicy": "Never"}
+    world = new_world(**launch)
+    await world.agent(is_ended)
+    assert world.record.ended.reason == "GuestRebootLoop", world.record.trace
+    assert (world.record.incarnation, world.vms(), world.remains()) == (1, [], [])
+
+
 async def test_a_guest_that_floods_its_console_fills_no_disk(new_world: NewWorld) -> None:
     flood = "console=ttyS0 quiet rdinit=/bin/busybox -- yes 0123456789abcdef"
     world = new_world(**{**NEVER, "commandLine": flood})

@@ -7,13 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedune_agent.vmm.cloud_hypervisor.events import (
-    LOOP_SECONDS,
-    MOST_REBOOTS,
-    EventDecoder,
-    EventFile,
-    History,
-)
+from schedune_agent.vmm.cloud_hypervisor.events import EventDecoder, EventFile, History
+from schedune_agent.vmm.reboots import LOOP_SECONDS, MOST_REBOOTS
 
 START = ("vmm", "starting")
 BOOT = [START, ("vm", "booting"), ("vm", "booted"), ("virtio-device", "activated")]
@@ -120,7 +115,7 @@ def test_events_without_the_first_one_tell_nothing_of_before() -> None:
 def test_more_than_five_reboots_within_five_minutes_are_a_loop(
     count: int, seconds: float, *, loops: bool
 ) -> None:
-    assert told(text([("vm", "rebooted")] * count, step=seconds)).loops == loops
+    assert told(text([("vm", "rebooted")] * count, step=seconds)).reboots.loops == loops
 
 
 @pytest.mark.parametrize("stamp", [None, {}, {"secs": "x"}, {"secs": -1}, {"secs": 2**80}])

@@ -6,8 +6,12 @@ POWER_OFF = bytes.fromhex("ba0406 b80020 ef f4 ebfd")
 """Real mode: "soft off" (0x2000) into the port of ACPI's PM1a (0x604), then sleep."""
 SLEEP = bytes.fromhex("fa f4 ebfd")
 """Interrupts off, then sleep, for ever."""
+_RESET = bytes.fromhex("baf90c b006 ee f4 ebfd")
+"""Real mode: a reset by the chipset's register (0xcf9), then sleep."""
 _POWER_OFF_ARM = (0x52800100, 0x72B08000, 0xD4000002, 0x14000000)
 """PSCI's SYSTEM_OFF (w0, hvc), then a loop."""
+_RESET_ARM = (0x52800120, 0x72B08000, 0xD4000002, 0x14000000)
+"""PSCI's SYSTEM_RESET (w0, hvc), then a loop."""
 _SLEEP_ARM = (0xD503207F, 0x17FFFFFF)
 """wfi, and back to it."""
 
@@ -35,5 +39,7 @@ def _arm64(code: tuple[int, ...]) -> bytes:
 OFF_AT_ONCE = {"x86_64": _amd64(POWER_OFF), "aarch64": _arm64(_POWER_OFF_ARM)}
 """Guests that power off at once: a whole boot under emulation is slow, and may hang (on a
 busy machine one in ten did)."""
+RESETS = {"x86_64": _amd64(_RESET), "aarch64": _arm64(_RESET_ARM)}
+"""Guests that reboot at once, whenever they are started."""
 STILL = {"x86_64": _amd64(SLEEP), "aarch64": _arm64(_SLEEP_ARM)}
 """Guests that sleep for ever: they run, and cost nothing."""

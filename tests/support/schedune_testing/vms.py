@@ -47,7 +47,7 @@ from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 from schedune_testing.given import FIRECRACKER
 from schedune_testing.guest_agent import build_agent_initrd
-from schedune_testing.tiny_guests import OFF_AT_ONCE, STILL
+from schedune_testing.tiny_guests import OFF_AT_ONCE, RESETS, STILL
 from schedune_testing.vm_images import UNRECOGNISED, put_images
 from schedune_testing.vmlinux import unpack_vmlinux
 
@@ -143,6 +143,7 @@ def _put_images(images: Path, *, boots: bool) -> None:
             unpack_vmlinux(kernel.image, images / "vmlinux")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(OFF_AT_ONCE[platform.machine()])
+    (images / "resets").write_bytes(RESETS[platform.machine()])
     (images / "still").write_bytes(STILL[platform.machine()])
     put_images(images)
 

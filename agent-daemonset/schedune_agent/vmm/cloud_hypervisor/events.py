@@ -6,14 +6,12 @@ there for an agent that comes later, too.
 
 import json
 import os
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-MOST_REBOOTS: Final = 5
-LOOP_SECONDS: Final = 300.0
-"""More reboots than that, in a time as short as that, are a guest that does not come up."""
+from schedune_agent.vmm.reboots import Reboots
+
 _PIECE: Final = 65536
 _LONGEST: Final = 65536
 _END: Final = b"\n\n"
@@ -61,15 +59,8 @@ class History:
     by_guest: bool = False
     """The guest let go of its devices before that: so it was its own doing."""
     has_panicked: bool = False
-    reboots: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_REBOOTS + 1))
-    """When the last ones were, in seconds of the process."""
+    reboots: Reboots = field(default_factory=Reboots)
     _is_empty: bool = True
-
-    @property
-    def loops(self) -> bool:
-        """Say whether the guest reboots again and again."""
-        is_many = len(self.reboots) > MOST_REBOOTS
-        return is_many and self.reboots[-1] - self.reboots[0] <= LOOP_SECONDS
 
     def add(self, event: dict[str, object]) -> None:
         """Take in the next event; one that is not known changes nothing."""
@@ -79,7 +70,7 @@ class History:
             case "vm", "booted":
                 self.has_booted, self.is_over, self.by_guest = True, False, False
             case "vm", "rebooted":
-                self.reboots.append(_seconds(event))
+                self.reboots.add(_seconds(event))
                 self.by_guest = False
             case "vm", "shutdown":
                 self.is_over = True
@@ -92,10 +83,9 @@ class History:
         self._is_empty = False
 
 
-def _seconds(event: dict[str, object]) -> float:
+def _seconds(event: dict[str, object]) -> object:
     stamp = event.get("timestamp")
-    told = stamp.get("secs") if isinstance(stamp, dict) else None
-    return float(told) if isinstance(told, int) and 0 <= told < 2**53 else 0.0
+    return stamp.get("secs") if isinstance(stamp, dict) else None
 
 
 class EventFile:

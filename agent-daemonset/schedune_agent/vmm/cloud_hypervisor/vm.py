@@ -240,7 +240,7 @@ def _end_of(history: History) -> Row | None:
     """Return why a guest must be ended that the VMM runs on and on."""
     if history.has_panicked:
         return codes.GUEST_PANICKED
-    return codes.GUEST_REBOOT_LOOP if history.loops else None
+    return codes.GUEST_REBOOT_LOOP if history.reboots.loops else None
 
 
 def _checked(body: str) -> VmConfig:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from schedune_agent.system import sockets
+from schedune_agent.vmm.reboots import Reboots
 
 LINE_LIMIT: Final = 8 * 2**20
 MOST_EVENTS: Final = 256
 """Read in one wait: a monitor that floods us with events is no work for ever."""
 _STOP: Final = "STOP"
 """The guest runs no longer: it powered off, panicked, or a disk had no room."""
+_RESET: Final = "RESET"
+"""The machine began anew; QEMU says whether it was the guest's doing."""
 
 
 class QmpError(Exception):
@@ -30,6 +33,8 @@ class QmpClient:
     ) -> None:
         self.peer_pid = peer_pid
         self.version = ""
+        self.reboots = Reboots()
+        """Of its guest, as far as they were heard of over this connection."""
         self._reader = reader
         self._writer = writer
         self._number = 0
@@ -115,8 +120,14 @@ class QmpClient:
             raise QmpError(f"the connection broke: {error!r}") from error
         if not isinstance(message, dict):
             raise QmpError("the connection ended")
-        self._has_stopped = self._has_stopped or message.get("event") == _STOP
+        self._hear(message)
         return message
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        event, data, stamp = message.get("event"), message.get("data"), message.get("timestamp")
+        self._has_stopped = self._has_stopped or event == _STOP
+        if event == _RESET and isinstance(data, dict) and data.get("guest") is True:
+            self.reboots.add(stamp.get("seconds") if isinstance(stamp, dict) else None)
 
     def close(self) -> None:
         """Leave the monitor to the next client."""

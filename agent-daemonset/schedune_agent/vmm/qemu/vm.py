@@ -26,6 +26,7 @@ from schedune_agent.vmm.qemu.argv import (
 from schedune_agent.vmm.qemu.line import close_if_left
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError, QmpRefusalError
 from schedune_agent.vmm.qemu.ready import ask_guest
+from schedune_agent.vmm.reboots import Reboots
 
 _SOCKET_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 2.0
@@ -45,6 +46,7 @@ class QemuVm:
         self._uid = placement_uid
         self._console = ConsoleLog(paths.kept)
         self._monitor: QmpClient | None = None
+        self._reboots = Reboots()
 
     async def verify(self) -> None:
         """Prove that the control socket is this process's and that it is this VM.
@@ -87,6 +89,7 @@ class QemuVm:
                 monitor.close()
                 raise QmpError(f"the monitor is served by pid {monitor.peer_pid}")
             self._monitor, self.version = monitor, monitor.version
+            monitor.reboots = self._reboots  # they outlive a connection that broke
         return self._monitor
 
     async def ask(self, command: str) -> object:
@@ -128,15 +131,18 @@ class QemuVm:
         return await self.status() == "running"
 
     async def guest_end(self) -> GuestEnd | None:
-        """Say how the guest ended; None: it has not.
+        """Say how the guest ended, or that it must be; None: it has not.
+
+        A guest in a loop of reboots QEMU would start for ever. They are heard of while an
+        agent is there: the next one counts anew.
 
         Raises:
             VmmError: QEMU did not answer.
         """
         row = _ENDED.get(await self.status())
-        if row is None:
-            return None
-        return GuestEnd(row)
+        if row is None and self._reboots.loops:
+            row = codes.GUEST_REBOOT_LOOP
+        return GuestEnd(row) if row else None
 
     def exit_seen(self, code: int | None) -> GuestEnd:  # noqa: ARG002 - it says nothing
         """A QEMU that ends by itself was killed or failed: guests' ends leave it waiting."""
