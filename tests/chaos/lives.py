@@ -38,6 +38,7 @@ _PATIENCE_S = 40.0
 _PATIENCE_WITH_MANY_S = 120.0
 _LONGEST_PAUSE_S = 0.02
 _MOST_TOLD = 16
+_STRUCK = "# struck"
 _FAST = 100
 """Times of day run so much faster: pauses before restarts are about them, deadlines are not."""
 _BEGAN = time.monotonic()
@@ -60,9 +61,11 @@ class Plan:
 
     goal: str
     strike: str = ""
-    """At the moment: the agent is killed if it is empty, else this happens."""
+    """At its moment: the agent is killed if it is empty, else this happens."""
     moment: int = 0
-    """0: nothing happens."""
+    """It is the one of this number; 0: it has none."""
+    points: frozenset[str] = frozenset()
+    """Or the first of these."""
     seed: int = 0
     patiently: bool = False
     """With the deadlines of an agent: many VMs at once are slow, and not silent."""
@@ -75,6 +78,7 @@ class Outcome:
     plan: Plan
     reached: list[str] = field(default_factory=list)
     was_killed: bool = False
+    was_struck: bool = False
     told: str = ""
     """The violation, if there is one."""
 
@@ -96,6 +100,7 @@ def live(stage: Stage, worlds: Sequence[World], plan: Plan) -> Outcome:
     lines = log.read_text().splitlines()
     outcome = Outcome(plan, [one for one in lines if not one.startswith(("!", "#"))])
     outcome.told = "\n".join(one[1:] for one in lines if one.startswith("!"))
+    outcome.was_struck = _STRUCK in lines
     outcome.was_killed = os.WIFSIGNALED(status) and not late
     if late:
         outcome.told += f"the goal '{plan.goal}' was not reached in {patience_s:.0f} s"
@@ -141,7 +146,7 @@ class _Agent:
     def __init__(self, stage: Stage, worlds: Sequence[World], plan: Plan, log: Any) -> None:
         self._stage, self._worlds, self._plan, self._log = stage, worlds, plan, log
         self._cluster = stage.machine.settings.cluster_uid
-        self._left = plan.moment
+        self._left, self._points = plan.moment, plan.points
         uids = [world.uid for world in worlds]
         self._struck = Struck(stage, uids, random.Random(plan.seed))  # noqa: S311
         self._watch_spawns()
@@ -161,9 +166,11 @@ class _Agent:
         self._struck.later = {left - 1: what for left, what in self._struck.later.items()}
         if due is not None:
             due()
-        if self._left == 0:
+        if self._left == 0 or point in self._points:
+            self._left, self._points = 0, frozenset()
             if not self._plan.strike:
                 os.kill(os.getpid(), signal.SIGKILL)
+            self._log.write(f"{_STRUCK}\n")
             STRIKES[self._plan.strike](self._struck)
 
     def _watch_spawns(self) -> None:

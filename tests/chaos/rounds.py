@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -22,8 +22,8 @@ from schedune_testing.vms import World, assert_moves_of_the_table
 
 S = PlacementState
 _WAS_READY = frozenset({S.RUNNING, S.DEGRADED, S.UNKNOWN})
-_MOMENTS_AT_FIRST = 200
-_LATELY = 6
+_MOMENTS_AT_FIRST = 60
+_POINTS = 4
 _FEW = 3
 _MOST_TOLD = 60
 PHASES = ("launch", "found", "end", "many", "vanished", "sweep")
@@ -44,30 +44,33 @@ class Tally:
 
 
 class Phase:
-    """The moments of one part of life: those of the lives that nobody killed lately."""
+    """The moments of one part of life."""
 
     def __init__(self, name: str, chance: random.Random, tally: Tally) -> None:
         self._name, self._chance, self._tally = name, chance, tally
-        self._lately = deque[list[str]](maxlen=_LATELY)
+        self._points = set[str]()
 
     def saw(self, outcome: Outcome) -> None:
         """Remember a life, and that an agent was killed."""
-        points = [f"{self._name}: {point}" for point in outcome.reached]
-        self._tally.seen.update(points)
+        self._points.update(outcome.reached)
+        self._tally.seen.update(map(self._named, self._points))
         if outcome.was_killed:
-            self._tally.kills[points[-1]] += 1
-        elif points:
-            self._lately.append(points)
+            self._tally.kills[self._named(outcome.reached[-1])] += 1
 
-    def next(self) -> int:
-        """Return the next moment at which to kill: rather one at which few were killed so far."""
-        if not self._lately:
-            return self._chance.randint(1, _MOMENTS_AT_FIRST)
-        points = self._chance.choice(self._lately)
-        names = sorted(set(points))
-        weights = [(1 + self._tally.kills[name]) ** -2 for name in names]
-        (wanted,) = self._chance.choices(names, weights)
-        return self._chance.choice([n for n, name in enumerate(points, 1) if name == wanted])
+    def _named(self, point: str) -> str:
+        return f"{self._name}: {point}"
+
+    def strike(self, goal: str, strike: str = "", seed: int = 0) -> Plan:
+        """Plan the next kill or strike: rather at moments at which few were killed so far.
+
+        Not every life comes by every moment, so a few are given; the first is taken.
+        """
+        if not self._points:
+            return Plan(goal, strike, self._chance.randint(1, _MOMENTS_AT_FIRST), seed=seed)
+        points = sorted(self._points)
+        weights = [(1 + self._tally.kills[self._named(point)]) ** -2 for point in points]
+        wanted = frozenset(self._chance.choices(points, weights, k=_POINTS))
+        return Plan(goal, strike, points=wanted, seed=seed)
 
 
 class Director:
@@ -160,7 +163,7 @@ class Director:
         for _ in range(self._chance.choice((2, 2, 3, 4))):
             if self._chance.random() < 0.25:
                 name, seed = self._chance.choice(sorted(STRIKES)), self._chance.randrange(2**32)
-                self._live(worlds, Plan(goal, name, moments.next(), seed), phase)
+                self._live(worlds, moments.strike(goal, name, seed), phase)
             else:
                 self.kill_once(worlds, phase, goal)
         self.reach(worlds, phase, goal)
@@ -171,7 +174,7 @@ class Director:
 
     def kill_once(self, worlds: Sequence[World], phase: str, goal: str) -> None:
         """Let an agent work towards a goal and kill it at a moment of this phase."""
-        self._live(worlds, Plan(goal, "", self._phases[phase].next()), phase)
+        self._live(worlds, self._phases[phase].strike(goal), phase)
 
     def _live(self, worlds: Sequence[World], plan: Plan, phase: str) -> Outcome:
         before = dict(self._settled(worlds))
@@ -180,8 +183,8 @@ class Director:
         self.tally.lives += 1
         self._phases[phase].saw(outcome)
         how = f"killed {outcome.reached[-1]}" if outcome.was_killed else "lived"
-        self.history.append(f"{phase} until {plan.goal}: {plan.strike} {how} ({plan.moment})")
-        if plan.strike and plan.moment <= len(outcome.reached):
+        self.history.append(f"{phase} until {plan.goal}: {plan.strike} {how}")
+        if outcome.was_struck:
             self._note_fault(plan.strike)
         if outcome.told:
             self.history += [f"  {point}" for point in _without_repeats(outcome.reached)]
