@@ -50,11 +50,10 @@ def vms(folder: Path) -> list[int]:
     return [pid for pid in naming(folder) if carries_a_marker(lines.get(pid, ()))]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("script", [["tests/chaos", "--vms", "0"], ["bench/launch.py"]])
-def test_an_interrupted_run_ends_its_vms_and_removes_what_it_made(
-    folder: Path, script: list[str], number: signal.Signals
+def interrupt(
+    folder: Path, script: list[str], number: signal.Signals, has_begun: Callable[[Path], object]
 ) -> None:
+    """Run a script, interrupt it once it has begun, and see that nothing of it is left."""
     support = os.pathsep.join(str(ROOT / one) for one in ("tests/support", "bench"))
     environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": support}
     before = cgroup.names()
@@ -62,13 +61,29 @@ def test_an_interrupted_run_ends_its_vms_and_removes_what_it_made(
         [sys.executable, *script], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as run:  # fmt: skip
-        until(lambda: vms(folder), run)
+        until(lambda: has_begun(folder), run)
         uids = {path.name for path in folder.glob("*/run/*")}
         run.send_signal(number)
+        if number is signal.SIGTERM:
+            time.sleep(0.05)
+            run.send_signal(number)  # as ``timeout`` does
         assert run.wait(PATIENCE_S) != 0
     assert naming(folder) == []
     assert list(folder.iterdir()) == []
     assert not uids & (cgroup.names() - before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("script", [["tests/chaos", "--vms", "0"], ["bench/launch.py"]])
+def test_an_interrupted_run_ends_its_vms_and_removes_what_it_made(
+    folder: Path, script: list[str], number: signal.Signals
+) -> None:
+    interrupt(folder, script, number, vms)
+
+
+def test_an_interrupted_measurement_of_operators_ends_its_control_plane(folder: Path) -> None:
+    script = ["bench/rate.py", "--nodes", "20", "--count", "20", "--no-rival"]
+    interrupt(folder, script, signal.SIGTERM, naming)
 
 
 def test_vms_that_an_agent_left_are_ended_with_their_control_groups(folder: Path) -> None:

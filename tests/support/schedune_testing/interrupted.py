@@ -11,16 +11,24 @@ from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.markers import placement_of
 
 _PATIENCE_S = 60.0
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def end_in_order_on_sigterm() -> None:
     """Let SIGTERM, and a terminal that is closed, unwind like Ctrl-C does.
 
     As SIGINT, for which an event loop has a way to end its tasks: an exception that is
-    raised anywhere in it leaves children behind for which it then waits for ever.
+    raised anywhere in it leaves children behind for which it then waits for ever. The first
+    one counts: ``timeout`` sends two, and the second would end what ends the VMs.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def end(*_: object) -> None:
+        for number in _ENDS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGINT)
+
+    for number in _ENDS:
+        signal.signal(number, end)
 
 
 @contextmanager
