@@ -246,7 +246,7 @@ class Director:
         """Lose the placements on the API server: their VMs run on, and are told of."""
         alive = [pid for world in worlds for pid in world.vms()]
         self._note_fault("placement vanished")
-        self._live([], Plan("over"), "vanished")
+        self._sweep("vanished")
         for pid in alive:
             self._hold("an orphan runs on", pid not in self.stage.dead, pid)
             self.stage.note_killed(pid)
@@ -254,9 +254,15 @@ class Director:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         self.stage.reap()
 
+    def _sweep(self, phase: str) -> None:
+        """Let agents sweep that know of no placement: one that is killed over it, perhaps."""
+        if self._chance.random() < 0.5:
+            self.kill_once([], phase, "over")
+        self.reach([], phase, "over")
+
     def check_nothing_left(self, worlds: Sequence[World]) -> None:
         """Let an agent sweep that knows of no placement any more; then nothing may be left."""
-        self._live([], Plan("over"), "sweep")
+        self._sweep("sweep")
         self._hold("no tap is left", not taps_left(), taps_left())
         records = self.stage.machine.settings.state_directory / "placements"
         for world in worlds:
