@@ -31,7 +31,7 @@ from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.system import processes
 from schedune_agent.system.launcher import Given
 from schedune_agent.vmm.markers import find_marked, placement_of
-from schedune_testing.vms import World, new_node
+from schedune_testing.vms import CLOCK_RUNS, World, new_node
 
 S = PlacementState
 _PATIENCE_S = 40.0
@@ -39,8 +39,6 @@ _PATIENCE_WITH_MANY_S = 120.0
 _LONGEST_PAUSE_S = 0.02
 _MOST_TOLD = 16
 _STRUCK = "# struck"
-_FAST = 100
-"""Times of day run so much faster: pauses before restarts are about them, deadlines are not."""
 _BEGAN = time.monotonic()
 _SETTLED = frozenset({S.RUNNING, S.UNKNOWN, S.DEGRADED})
 Until = Callable[[LaunchRecord], bool]
@@ -157,7 +155,7 @@ class _Agent:
 
     def _clock(self) -> datetime:
         passed = timedelta(seconds=time.monotonic() - _BEGAN)
-        return datetime.now(UTC) + _FAST * passed + self._struck.skew
+        return datetime.now(UTC) + CLOCK_RUNS * passed + self._struck.skew
 
     def _reach(self, point: str) -> None:
         self._log.write(f"{point}\n")

@@ -1,7 +1,5 @@
 """Cloud Hypervisor under a real KVM, where its binary is given: the tests inside speak here."""
 
-import sys
-
 import pytest
 
 from schedune_testing.given import CLOUD_HYPERVISOR, given_binary
@@ -13,12 +11,9 @@ _TESTS = "tests/vm/check_cloud_hypervisor.py"
 
 @pytest.fixture(scope="module")
 def inside(tmp_path_factory: pytest.TempPathFactory) -> Inside:
-    """Run them all, once; their times are told with ``-s``."""
+    """Run them all, once."""
     given_binary(CLOUD_HYPERVISOR)
-    told = run_inside(tmp_path_factory.mktemp("nested"), [_TESTS], deadline_s=_DEADLINE_S)
-    times = [line for line in told.log.splitlines() if line.startswith("TIMES ")]
-    sys.stdout.write("\n".join(["", *times, ""]))
-    return told
+    return run_inside(tmp_path_factory.mktemp("nested"), [_TESTS], deadline_s=_DEADLINE_S)
 
 
 @pytest.mark.timeout(_DEADLINE_S)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from schedune_testing.nested import Inside, run_inside
+from schedune_testing.nested import DEADLINE_S, Inside, run_inside
+
+pytestmark = pytest.mark.timeout(DEADLINE_S + 20)
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,10 @@ def test_the_strong_probe_tells_a_kvm_that_runs_guests(inside: Inside) -> None:
 
 def test_qemu_under_kvm_boots_a_guest_that_outlives_its_agent(inside: Inside) -> None:
     assert_passed(inside, "test_a_guest_under_kvm_answers_outlives_its_agent_and_ends_in_order")
+
+
+def test_a_qemu_under_kvm_that_is_killed_comes_up_again(inside: Inside) -> None:
+    assert_passed(inside, "test_a_killed_qemu_is_told_and_the_next_incarnation_keeps_the_disk")
 
 
 def test_a_microvm_under_kvm_boots_a_guest_on_a_machine_without_pci(inside: Inside) -> None:

@@ -3,22 +3,35 @@
 Not collected with the other tests: tests/nested runs it in a machine whose KVM works.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from schedune.api.nodetruth import CapabilityState
-from schedune.api.vmplacement import PlacementState
 from schedune.api.vmworkload import Backend
 from schedune.codes import device_probes
 from schedune_agent.probes.kvm import KvmFamily
-from schedune_agent.record import LaunchRecord
+from schedune_testing.real_guests import (
+    BASE,
+    Make,
+    ends_in_order,
+    is_killed_and_comes_up_again,
+    outlives_its_agent,
+    run,
+    timed,
+)
 
-S = PlacementState
-UNDER_KVM = {"acceleration": "KVM", "readiness": {"level": "Guest", "timeoutSeconds": 100}}
 
-
-def is_in(*states: PlacementState) -> Callable[[LaunchRecord], bool]:
-    return lambda record: record.state in states
+@pytest.fixture
+def world(new_world: Make, capsys: pytest.CaptureFixture[str], request: Any) -> Iterator[Make]:
+    """Make placements for QEMU under KVM, with a guest that answers."""
+    with timed(
+        new_world, capsys, request.node.name,
+        acceleration="KVM", terminationGraceSeconds=30, commandLine="console=ttyS0",
+        readiness={"level": "Guest", "timeoutSeconds": 100},
+    ) as make:  # fmt: skip
+        yield make
 
 
 async def test_the_strong_probe_says_that_guests_run(machine: Any) -> None:
@@ -34,41 +47,22 @@ async def test_the_strong_probe_says_that_guests_run(machine: Any) -> None:
     assert set(qemu.accelerations) == {"KVM", "Emulated"}, told
 
 
-async def test_a_guest_under_kvm_answers_outlives_its_agent_and_ends_in_order(
-    new_world: Callable[..., Any],
-) -> None:
-    world = new_world(**UNDER_KVM, terminationGraceSeconds=30)
-    await world.agent(is_in(S.RUNNING, S.FAILED))
-    record = world.record
-    assert record.state is S.RUNNING, record.trace
-    assert record.readiness.rung == "R4"
-    assert world.vms() == [record.process.pid]
-    await world.agent(lambda found: found.trace[-1].code == "RECOVERY_CONFIRMED")
-    assert world.record.process == record.process
-    world.delete()
-    await world.agent(lambda found: found.ended is not None)
-    ended = world.record
-    assert ended.last_exit.reason == "GuestPoweredOff", ended.last_exit
-    await world.agent(lambda found: found == ended)
-    assert (world.vms(), world.remains()) == ([], [])
+async def test_a_guest_under_kvm_answers_outlives_its_agent_and_ends_in_order(world: Make) -> None:
+    one = world()
+    await outlives_its_agent(one)
+    await ends_in_order(one)
+
+
+async def test_a_killed_qemu_is_told_and_the_next_incarnation_keeps_the_disk(world: Make) -> None:
+    await is_killed_and_comes_up_again(world)
 
 
 async def test_a_microvm_under_kvm_runs_on_a_machine_without_pci_and_ends_in_order(
-    new_world: Callable[..., Any],
+    world: Make,
 ) -> None:
-    disks = [{"name": "data", "artifact": "data", "format": "Raw", "access": "ReadOnly"}]
-    told = {**UNDER_KVM, "runtimeClass": "MicroVM", "disks": disks}
-    command_line = "console=ttyS0 quiet schedune.test=disks"
-    world = new_world(**told, commandLine=command_line, terminationGraceSeconds=30)
-    await world.agent(is_in(S.RUNNING, S.FAILED))
-    record = world.record
-    assert record.state is S.RUNNING, record.trace
+    one = world("schedune.test=disks", runtimeClass="MicroVM", disks=[BASE])
+    record = await run(one)
     assert record.readiness.rung == "R4"
     machine = record.argv[record.argv.index("-machine") + 1]
     assert machine.startswith("microvm,")
-    world.delete()
-    await world.agent(lambda found: found.ended is not None)
-    ended = world.record
-    assert ended.last_exit.reason == "GuestPoweredOff", ended.last_exit
-    await world.agent(lambda found: found == ended)
-    assert (world.vms(), world.remains()) == ([], [])
+    await ends_in_order(one)

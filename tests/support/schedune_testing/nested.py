@@ -33,11 +33,12 @@ _MACHINES: Final[Mapping[str, Sequence[str]]] = {
 _CONSOLES: Final = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
 _SOURCES: Final = tuple(Path(one).name for one in OURS)
 _ROOT: Final = Path(__file__).resolve().parents[3]
-DEADLINE_S: Final = 280
+DEADLINE_S: Final = 400
 _BOOTS: Final = 3
 """An emulated kernel on a busy host dies now and then of an int3 in code that another processor
 just patched, mostly before its first program: that is no word about what is tested."""
 _DIED: Final = "Oops: int3"
+_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 _SIGN: Final = "nested: kvm"
 """What the machine says before it begins with the tests."""
 
@@ -54,6 +55,9 @@ class Inside:
 
 def run_inside(folder: Path, tests: Sequence[str], *, deadline_s: int = DEADLINE_S) -> Inside:
     """Boot the nested machine, run tests in it, and return what they said.
+
+    How long each step of a VM took is told with ``-s``. The machine ends with us, too, when
+    we are killed.
 
     Raises:
         TimeoutExpired: it did not end in time.
@@ -84,11 +88,13 @@ def run_inside(folder: Path, tests: Sequence[str], *, deadline_s: int = DEADLINE
         "-serial", f"file:{console}", "-serial", f"file:{results}",
     ]  # fmt: skip
     for _ in range(_BOOTS):
-        subprocess.run(command, check=True, timeout=deadline_s)
+        subprocess.run([*_WITH_US, *command], check=True, timeout=deadline_s)
         told = console.read_text(errors="replace")
         if _SIGN in told and _DIED not in told:
             break
-    return Inside(_outcomes(results), console.read_text(errors="replace"))
+    times = [line for line in told.splitlines() if line.startswith("TIMES ")]
+    sys.stdout.write("\n".join(["", *times, ""]))
+    return Inside(_outcomes(results), told)
 
 
 def _payload(folder: Path, kernel: KernelFiles, tests: Sequence[str]) -> Path:

@@ -53,6 +53,8 @@ from schedune_testing.vmlinux import unpack_vmlinux
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 PATIENCE_S = 60.0
+CLOCK_RUNS = 100
+"""By so much the clock of the tests' worlds is ahead of ours."""
 LOOK_S = 60
 """For what a probe waits for: an emulated machine needs many times what a real one does."""
 _LIMITS = (
@@ -280,7 +282,7 @@ class World:
 
     def _clock(self) -> datetime:
         """Return a time of day that runs fast: pauses are about it, deadlines are not."""
-        return _now() + 100 * timedelta(seconds=time.monotonic() - self._began)
+        return _now() + CLOCK_RUNS * timedelta(seconds=time.monotonic() - self._began)
 
     async def agent(self, until: Callable[[LaunchRecord], bool], *, kill_at: int = 0) -> bool:
         """Run one agent until something is the case, or until it is killed; say whether it was."""
