@@ -1,10 +1,12 @@
 """What the tests on a real control plane share."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from schedune_kube.client import KubeClient
+from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_testing.control_plane import ControlPlane, running_control_plane
 from schedune_testing.two_nodes import TwoNodes, two_nodes
 
@@ -23,6 +25,21 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     """Run one control plane for the whole session; what is left in it is everybody's."""
     with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def own_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Run one for a module that does what others would not bear."""
+    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
+        yield found
+
+
+@pytest.fixture
+async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
+    """Speak to the API server as one who may do everything."""
+    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
+    async with KubeClient(credentials, field_manager="test") as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -11,19 +11,11 @@ from schedune_agent.identity import IdentityChangedError
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
 from schedune_kube.errors import ForbiddenError
-from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import NAMESPACES
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane
 
 NOWHERE = Credentials("https://127.0.0.1:1")
-
-
-@pytest.fixture
-async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
-    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
-    async with KubeClient(credentials, field_manager="test") as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Nodes that are cordoned or drained: who leaves, who stays, and what is told of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -9,14 +9,12 @@ import pytest
 
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import NotFoundError
-from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import EVENTS, NODES, NODETRUTHS, VMPLACEMENTS, VMWORKLOADS
 from schedune_testing.accounts import Object
 from schedune_testing.agents import condition, publishing, truth_of
 from schedune_testing.cleaning import clean
-from schedune_testing.control_plane import ControlPlane, running_control_plane
-from schedune_testing.freshness import becomes, is_refused, status_of, until
-from schedune_testing.nodes import workload
+from schedune_testing.control_plane import ControlPlane
+from schedune_testing.freshness import becomes, is_refused, named, says, status_of, until
 from schedune_testing.obeying import Obedience, obeying
 from schedune_testing.operators import operating
 from schedune_testing.recordings import run
@@ -32,18 +30,15 @@ GROUP = {"vcpus": 1, "memory": "4Gi"}
 
 
 @pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Run one of our own: these tests look at all Nodes there are."""
-    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
-        yield found
+def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
+    """Take one of our own: these tests look at all Nodes there are."""
+    return own_control_plane
 
 
-@pytest.fixture
-async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
-    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
-    async with KubeClient(credentials, field_manager="test") as client:
-        yield client
-        await clean(client)
+@pytest.fixture(autouse=True)
+async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
+    yield
+    await clean(admin)
 
 
 @asynccontextmanager
@@ -59,8 +54,7 @@ async def an_old_node(control_plane: ControlPlane, admin: KubeClient) -> AsyncIt
 
 
 def vm(name: str, **spec: Any) -> Object:
-    body = workload(**{"resources": GROUP, **spec})
-    return {**body, "metadata": {"name": name, "namespace": "default"}}
+    return named(name, **{"resources": GROUP, **spec})
 
 
 async def where(admin: KubeClient, *names: str) -> dict[str, str]:
@@ -85,24 +79,11 @@ async def place(admin: KubeClient, *names: str, **spec: Any) -> None:
         await admin.create(VMWORKLOADS, vm(name, **spec), "default")
     await are_on(admin, dict.fromkeys(names, OLD))
     for name in names:
-        await says(admin, name, "Ready", "Running")
+        await says(admin, name, "Ready", "Running", BUSY_S)
 
 
 async def schedule(admin: KubeClient, node: str, word: str) -> None:
     await admin.merge_patch(NODETRUTHS, node, {"spec": {"scheduling": word}})
-
-
-async def says(admin: KubeClient, name: str, kind: str, reason: str) -> Object:
-    """Return a condition of a workload once it has a reason."""
-    found: Object = {}
-
-    async def told() -> bool:
-        conditions = (await status_of(admin, name)).get("conditions", [])
-        found.update(next((one for one in conditions if one["type"] == kind), {}))
-        return found.get("reason") == reason
-
-    await until(told, BUSY_S)
-    return found
 
 
 async def ready_of(admin: KubeClient, node: str) -> Object:
@@ -140,9 +121,9 @@ async def test_the_vms_of_a_drained_node_are_ended_in_order_each_for_a_node_that
             obedience.lets_end.clear()
             await schedule(admin, OLD, "Draining")
             for name in ("a", "b"):
-                told = await says(admin, name, "Ready", "DrainMoves")
+                told = await says(admin, name, "Ready", "DrainMoves", BUSY_S)
                 assert "the VM is ended in order and placed on new (score" in told["message"]
-            stays = await says(admin, "c", "Scheduled", "DrainWaits")
+            stays = await says(admin, "c", "Scheduled", "DrainWaits", BUSY_S)
             assert stays["status"] == "True"
             assert "old is being drained and no other node can run the VM" in stays["message"]
             assert "nearest: new if memory <= " in stays["message"]
@@ -170,7 +151,7 @@ async def test_one_that_stays_leaves_as_soon_as_another_node_can_run_it(
     async with an_old_node(control_plane, admin):
         await place(admin, "a")
         await schedule(admin, OLD, "Draining")
-        await says(admin, "a", "Scheduled", "DrainWaits")
+        await says(admin, "a", "Scheduled", "DrainWaits", BUSY_S)
         events = [one["reason"] for one in (await admin.list(EVENTS, "default"))[0]]
         assert "DrainWaits" in events
         async with publishing(control_plane, admin, NEW, settings=LASTING):
@@ -190,7 +171,7 @@ async def test_a_drain_that_is_taken_back_ends_nobody_whose_turn_had_not_come(
             obedience.lets_end.clear()
             await schedule(admin, OLD, "Draining")
             for name in names[:4]:
-                await says(admin, name, "Ready", "DrainMoves")
+                await says(admin, name, "Ready", "DrainMoves", BUSY_S)
             await asyncio.sleep(1)
             await schedule(admin, OLD, "Enabled")
             await until(lambda: is_open(admin), BUSY_S)

@@ -19,7 +19,6 @@ from schedune.decision.placing import Placer
 from schedune.launch.intent import Intent
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
-from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import EVENTS, LEASES, NODETRUTHS, VMWORKLOADS
 from schedune_lab import controlplane as parts
 from schedune_testing.accounts import Object, bearing, ensure, owned_truth, token_of
@@ -31,7 +30,7 @@ from schedune_testing.agents import (
     publishing,
     truth_of,
 )
-from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.control_plane import ControlPlane
 from schedune_testing.fleets import capability
 from schedune_testing.freshness import (
     becomes,
@@ -53,17 +52,9 @@ TOGETHER = {"leaseDurationSeconds": 10}
 
 
 @pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Run one that these tests may stop and start."""
-    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
-        yield found
-
-
-@pytest.fixture
-async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
-    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
-    async with KubeClient(credentials, field_manager="test") as client:
-        yield client
+def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
+    """Take one that these tests may stop and start."""
+    return own_control_plane
 
 
 @pytest.fixture(autouse=True)

@@ -1,16 +1,14 @@
 """Nodes that fall silent, are said to be off, and speak all the same: real Leases, real objects."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from typing import Any
 
 import pytest
 
 from schedune.api.nodetruth import LiveVM
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import NotFoundError
-from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import (
     LEASES,
     NODES,
@@ -21,9 +19,8 @@ from schedune_kube.resources import (
 from schedune_testing.accounts import Object
 from schedune_testing.agents import LEASES_OF_NODES, publishing
 from schedune_testing.cleaning import clean
-from schedune_testing.control_plane import ControlPlane, running_control_plane
-from schedune_testing.freshness import becomes, status_of, until
-from schedune_testing.nodes import workload
+from schedune_testing.control_plane import ControlPlane
+from schedune_testing.freshness import becomes, named, says, status_of, until
 from schedune_testing.operators import operating
 
 LOST, SPARE = "lost", "spare"
@@ -31,38 +28,20 @@ OFF = {"key": "node.kubernetes.io/out-of-service", "value": "off", "effect": "No
 
 
 @pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Run one in which these tests may delete Nodes."""
-    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
-        yield found
+def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
+    """Take one in which these tests may delete Nodes."""
+    return own_control_plane
 
 
-@pytest.fixture
-async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
-    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
-    async with KubeClient(credentials, field_manager="test") as client:
-        yield client
-        await clean(client)
+@pytest.fixture(autouse=True)
+async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
+    yield
+    await clean(admin)
 
 
-def vm(name: str = "vm", **spec: Any) -> Object:
-    body = workload(**spec)
-    return {**body, "metadata": {"name": name, "namespace": "default"}}
-
-
-async def ready(admin: KubeClient, name: str = "vm") -> Object:
-    conditions = (await status_of(admin, name)).get("conditions", [])
-    return next((dict(one) for one in conditions if one["type"] == "Ready"), {})
-
-
-async def says(admin: KubeClient, reason: str, name: str = "vm", limit_s: float = 20.0) -> Object:
-    """Return Ready once it has a reason."""
-
-    async def told() -> bool:
-        return (await ready(admin, name)).get("reason") == reason
-
-    await until(told, limit_s)
-    return await ready(admin, name)
+async def ready(admin: KubeClient, reason: str) -> Object:
+    """Return Ready of the VM once it has a reason."""
+    return await says(admin, "vm", "Ready", reason)
 
 
 async def placed_on(admin: KubeClient, node: str, name: str = "vm") -> Object:
@@ -85,7 +64,7 @@ async def history_of(admin: KubeClient, name: str = "vm") -> list[Object]:
 async def on_lost(admin: KubeClient) -> Object:
     """Place a VM on the node that is to be lost, whatever else is there."""
     await becomes(admin, LOST, "True")
-    await admin.create(VMWORKLOADS, vm(), "default")
+    await admin.create(VMWORKLOADS, named("vm"), "default")
     return await placed_on(admin, LOST)
 
 
@@ -96,7 +75,7 @@ async def test_the_vm_of_a_silent_node_is_unknown_since_the_last_proof_and_not_m
         async with publishing(control_plane, admin, LOST):
             before = await on_lost(admin)
         lease = await admin.get(LEASES, LOST, LEASES_OF_NODES)
-        told = await says(admin, "NodeSilent")
+        told = await ready(admin, "NodeSilent")
         assert told["status"] == "Unknown"
         hour = lease["spec"]["renewTime"][:14]
         assert f"lost is silent; the last proof of this VM is from {hour}" in told["message"]
@@ -149,13 +128,13 @@ async def test_a_machine_that_speaks_outranks_whoever_deleted_its_node(
         async with publishing(control_plane, admin, LOST):
             before = await on_lost(admin)
             await admin.delete(NODES, LOST)
-            told = await says(admin, "FenceContradicted")
+            told = await ready(admin, "FenceContradicted")
             assert told["status"] == "Unknown"
             assert "yet the same machine renews its Lease" in told["message"]
             await asyncio.sleep(4)
             kept = await admin.get(VMPLACEMENTS, "vm", "default")
             assert kept["metadata"]["uid"] == before["metadata"]["uid"]
-        await says(admin, "NoEligibleNode")
+        await ready(admin, "NoEligibleNode")
         assert [one["code"] for one in await history_of(admin)] == ["NODE_FENCED"]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,6 @@ import pytest
 from schedune.api.nodetruth import LiveVM
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ConflictError
-from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import LEASES, NODES, NODETRUTHS
 from schedune_testing.accounts import bearing, ensure, token_of
 from schedune_testing.agents import (
@@ -25,13 +24,6 @@ from schedune_testing.nodes import facts
 
 Object = dict[str, Any]
 Publish = Callable[..., Any]
-
-
-@pytest.fixture
-async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
-    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
-    async with KubeClient(credentials, field_manager="test") as client:
-        yield client
 
 
 @pytest.fixture

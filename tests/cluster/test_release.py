@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import EVENTS, LEASES, NODES, NODETRUTHS, VMPLACEMENTS, VMWORKLOADS
 from schedune_testing.accounts import Object
 from schedune_testing.agents import LEASES_OF_NODES, publishing
-from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.control_plane import ControlPlane
 from schedune_testing.freshness import becomes, status_of, until
 from schedune_testing.nodes import workload
 from schedune_testing.operators import operating
@@ -27,10 +27,9 @@ SAID = ("--asserted-by", "Ada, on call", "--because", "I pulled the plug", "--ye
 
 
 @pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Run one in which no other test's nodes take the VMs."""
-    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
-        yield found
+def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
+    """Take one in which no other test's nodes take the VMs."""
+    return own_control_plane
 
 
 @pytest.fixture

@@ -80,16 +80,35 @@ async def witness(admin: KubeClient) -> AsyncIterator[Witness]:
         task.cancel()
 
 
+def named(name: str, **spec: Any) -> Object:
+    """Return a workload of that name."""
+    return {**workload(**spec), "metadata": {"name": name, "namespace": "default"}}
+
+
 def dry_run(name: str, **spec: Any) -> Object:
     """Return a workload that is placed, and executes nothing."""
-    body = workload(launchMode="DryRun", **spec)
-    return {**body, "metadata": {"name": name, "namespace": "default"}}
+    return named(name, launchMode="DryRun", **spec)
 
 
 async def status_of(admin: KubeClient, name: str) -> Object:
     """Return a workload's status."""
     found = await admin.get(VMWORKLOADS, name, "default")
     return dict(found.get("status") or {})
+
+
+async def says(
+    admin: KubeClient, name: str, kind: str, reason: str, limit_s: float = 20.0
+) -> Object:
+    """Return a condition of a workload once it has a reason."""
+    found: Object = {}
+
+    async def told() -> bool:
+        conditions = (await status_of(admin, name)).get("conditions", [])
+        found.update(next((one for one in conditions if one["type"] == kind), {}))
+        return found.get("reason") == reason
+
+    await until(told, limit_s)
+    return found
 
 
 async def is_placed(admin: KubeClient, name: str) -> bool:
