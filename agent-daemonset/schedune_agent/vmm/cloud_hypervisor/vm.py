@@ -219,8 +219,11 @@ class CloudHypervisorVm:
         while self.handle.is_alive:
             try:
                 end = await self.guest_end()
-                if end is not None or not await self.is_running():
-                    return end  # a guest that never ran hears no power button
+                if end is not None:
+                    return end
+                if not await self.is_running():
+                    # One that never ran hears no power button; another has ended just now.
+                    return await self.guest_end()
                 if asking.is_due and (await self._ask("PUT", f"{API}/vm.power-button")).is_done:
                     asking.asked()
             except VmmError:
