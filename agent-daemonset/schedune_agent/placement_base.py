@@ -15,7 +15,6 @@ from schedune.api.vmplacement import (
     TraceEntry,
     VMPlacement,
 )
-from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
 from schedune.fleet.ports import node_ports
@@ -26,6 +25,7 @@ from schedune.lifecycle.reconcile import Reconciled, reconcile
 from schedune.lifecycle.recovery import recover
 from schedune.lifecycle.transitions import TERMINAL, move, note
 from schedune_agent import vm_users
+from schedune_agent.first_record import begin_record
 from schedune_agent.guest_data import GuestData, read_guest_data
 from schedune_agent.ledger import memory_of
 from schedune_agent.node import Node
@@ -56,7 +56,7 @@ class PlacementOnNode:
     def __init__(self, node: Node, placement: VMPlacement, record: LaunchRecord | None) -> None:
         uid = placement.metadata.uid
         self.placement = placement
-        self.record = _with_claim(_begin_record(placement, record), placement)
+        self.record = begin_record(placement, record)
         self.prepared: Prepared | None = placement.status.prepared
         self.trouble: Reason | None = None
         """Why the record cannot be written; while it is set, nothing new is on disk."""
@@ -320,46 +320,3 @@ class PlacementOnNode:
             "guest_end": None,
             "last_exit": self._exit(end, code),
         }
-
-
-def _with_claim(record: LaunchRecord, placement: VMPlacement) -> LaunchRecord:
-    """Fill in the claim, also of a record from before it was kept; a dry run has none."""
-    if record.claim is not None or placement.spec.mode is not LaunchMode.EXECUTE:
-        return record
-    return record.model_copy(update={"claim": placement.spec.claim})
-
-
-def _begin_record(placement: VMPlacement, record: LaunchRecord | None) -> LaunchRecord:
-    """Go on from the record, or from the status where it is lost or a newer agent's."""
-    if record is None:
-        return _fresh_record(placement)
-    if not record.is_of_newer_agent:
-        return record
-    fresh = _fresh_record(placement)
-    state = S.UNKNOWN if fresh.ended is None else fresh.state
-    return fresh.model_copy(update={"record_format": record.record_format, "state": state})
-
-
-def _fresh_record(placement: VMPlacement) -> LaunchRecord:
-    """Begin a record; what the status tells of an earlier one that was lost is kept.
-
-    Where state and trace differ, an agent that could not read the record told the state:
-    the record's own last move is what went before.
-    """
-    status = placement.status
-    return LaunchRecord(
-        placement_uid=placement.metadata.uid,
-        workload_uid=placement.spec.workload.uid,
-        namespace=placement.metadata.namespace,
-        name=placement.metadata.name,
-        backend=placement.spec.backend,
-        state=status.trace[-1].to if status.trace else status.state,
-        incarnation=max(1, status.incarnation),
-        lost_process=status.vmm,
-        trace=status.trace,
-        readiness=status.readiness,
-        addresses=status.addresses,
-        last_exit=status.last_exit,
-        refusal=status.refusal,
-        ended=status.ended,
-    )
