@@ -23,11 +23,12 @@ from idle_vms import tell_idle
 from table import tell, tell_machine
 
 from schedune.api.vmplacement import PlacementState
-from schedune_agent import placement_launch, placement_process
+from schedune_agent import placement_launch
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.system import cgroup, processes
+from schedune_agent.vmm.carriers import CarrierSearch
 from schedune_agent.vmm.qemu.argv import monitor_socket
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 from schedune_agent.vmm.qemu.vm import QemuVm
@@ -44,7 +45,7 @@ _DISK: Final = {"name": "scratch", "emptySize": "1Gi", "format": "Raw", "access"
 _STEPS: Final = (
     (RecordStore, "save", "records written and synced"),
     (Preparation, "objection", "live validation and plan"),
-    (placement_process, "find_marked", "looking for a VM of an earlier agent"),
+    (CarrierSearch, "find", "looking for a VM of an earlier agent"),
     (placement_launch, "make_overlay", "overlay made and synced"),
     (cgroup, "make_groups", "control groups"),
     (processes, "spawn", "fork and exec"),

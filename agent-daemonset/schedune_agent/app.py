@@ -130,13 +130,13 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
             read_secret=secrets_of(client),
             look_at_declared=lambda: publisher.look_at_declared(),  # noqa: PLW0108 - made below
             shutdown=HostShutdown(settings.run_directory, identity.boot_id),
+            ordered=lambda: publisher.ordered,
         )
         runner = PlacementRunner(
             client,
             node,
             on_live_change=lambda: publisher.nudge(),  # noqa: PLW0108 - made below
             withdraw=lambda uid: publisher.withdraw(uid),  # noqa: PLW0108 - made below
-            ordered=lambda: publisher.ordered,
         )
         publisher = TruthPublisher(
             client,

@@ -7,24 +7,28 @@ and how long its grace is; what follows from its end is left to the next agent.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Final
 
 from schedune.api.vmplacement import Exit
 from schedune.codes import execution as codes
+from schedune.lifecycle.carriers import Carrier, pick_carrier, rivals_of
+from schedune.lifecycle.observation import Sighting
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import identify_machine
 from schedune_agent.record import LaunchRecord, RecordError, RecordStore
 from schedune_agent.settings import AgentSettings, agent_lock
 from schedune_agent.system import processes
 from schedune_agent.system.locks import hold_lock
+from schedune_agent.system.processes import ProcessIdentity
 from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.carriers import CarrierSearch
 from schedune_agent.vmm.console_log import ConsoleLog
-from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.port import Vm, VmmError
 from schedune_agent.vmm.process import paths_of
+from schedune_agent.vmm.programs import Programs
 
 _LOOK_SECONDS: Final = 0.2
 _CONSOLE_LINES: Final = 20
@@ -80,20 +84,32 @@ async def _end(
 
 
 def _take(settings: AgentSettings, record: LaunchRecord, boot_id: str) -> Vm | None:
-    """Take hold of the VM by the same proof as an agent; None: it is gone."""
-    uid = record.placement_uid
-    found = [record.process.identity()] if record.process else []
-    for pid in find_marked(uid, settings.cluster_uid):
-        identity = processes.read_identity(pid, boot_id)
-        found += [identity] if identity is not None and identity not in found else []
-    handles = [handle for one in found if (handle := processes.prove(one, boot_id))]
-    if len(handles) > 1:
-        for handle in handles:
-            handle.close()
-        raise VmmError(f"{len(handles)} processes claim to be it: none is ended")
-    if not handles:
+    """Take hold of the VM by the same proof as an agent; None: it is gone.
+
+    Raises:
+        VmmError: something lives that may be it, and is not proved to be, or there are several.
+    """
+    uid, process = record.placement_uid, record.process
+    programs = Programs.of((), (record.binary, record.backend))
+    found = CarrierSearch(settings, boot_id, programs, uid).find()
+    handle = processes.prove(process.identity(), boot_id) if process else None
+    if handle is None:
+        handle = _take_carrier(found, boot_id)
+    elif rivals_of(found, handle.identity.key):
+        handle.close()
+        raise VmmError("another process claims to be it too: none is ended")
+    if handle is None:
         return None
-    return adapter_of(record.backend).attach(handles[0], paths_of(settings, uid), uid)
+    return adapter_of(record.backend).attach(handle, paths_of(settings, uid), uid)
+
+
+def _take_carrier(
+    found: Mapping[Carrier, ProcessIdentity], boot_id: str
+) -> processes.ProcessHandle | None:
+    pick = pick_carrier(found)
+    if pick.sighting in (Sighting.SEVERAL, Sighting.UNPROVED):
+        raise VmmError(f"it is not ended: {pick.detail}")
+    return processes.prove(found[pick.carrier], boot_id) if pick.carrier else None
 
 
 def _remember(

@@ -1,10 +1,10 @@
 """Where placements are carried out: all that their workers share of one node."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.nodetruth import NodeTruthStatus, OrphanAction
 from schedune_agent.boot_files import BootFiles
 from schedune_agent.guest_data import ReadSecret, no_secrets
 from schedune_agent.host_shutdown import HostShutdown
@@ -17,6 +17,11 @@ from schedune_agent.system.place import HERE, Place
 
 async def nothing_is_declared() -> None:
     """See nothing: there is nobody who could declare anything."""
+
+
+def nothing_is_ordered() -> Sequence[OrphanAction]:
+    """Return no order: there is nobody who could give one."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -43,5 +48,7 @@ class Node:
     """How what administrators leave to VMs is seen as it is now."""
     boot_files: BootFiles = field(default_factory=BootFiles)
     """How kernels are looked at right before they start."""
+    ordered: Callable[[], Sequence[OrphanAction]] = nothing_is_ordered
+    """What administrators order about orphans, as it was last seen."""
     shutdown: HostShutdown | None = None
     """Whether the host goes down; None: this node is no host."""

@@ -29,8 +29,9 @@ from schedune_agent.record import LaunchRecord
 from schedune_agent.residue import Residue
 from schedune_agent.system import processes
 from schedune_agent.vmm.adapters import read_claim
-from schedune_agent.vmm.found import find_in_groups, find_vmms
+from schedune_agent.vmm.found import MarkedSearch, find_in_groups, find_unmarked
 from schedune_agent.vmm.process import clean, paths_of
+from schedune_agent.vmm.programs import Programs
 from schedune_agent.vmm.taps import remove_strays, tap_names
 
 _LOG: Final = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Orphans:
             OSError: what is left of a VM that is gone cannot be removed, or a process that
                 may be ours may not be looked at.
         """
-        found = self._look()
+        found = self._look(known)
         placements = tuple(self._placements(known))
         verdicts = judge_sweep(found, placements)
         seen = {one.placement_uid for one in verdicts.values()}
@@ -99,22 +100,30 @@ class Orphans:
             remove_strays(self._node.settings, accounted, self._node.place)
             self._residue.sweep(accounted)
 
-    def _look(self) -> list[FoundProcess]:
+    def _look(self, known: Mapping[str, LaunchRecord | None]) -> list[FoundProcess]:
         """Find the VMMs; one without a marker counts when the sweep before saw it too.
 
         So a binary that is only asked for its capabilities is none. A recorded node is
         another machine: what runs beside its agent does not run there.
         """
-        node = self._node
-        boot_id = node.identity.boot_id
-        lines = dict(processes.list_command_lines())
-        unmarked = list(find_in_groups(lines, boot_id)) if node.launches else []
-        grouped = {one.key for one in unmarked}
-        vmms = find_vmms(lines, node.settings, boot_id, with_unmarked=node.launches)
-        found = [*unmarked, *(one for one in vmms if one.key not in grouped)]
+        node, programs = self._node, self._programs([*self.records.values(), *known.values()])
+        boot_id, lines = node.identity.boot_id, dict(processes.list_command_lines())
+        search = MarkedSearch(node.settings, boot_id, programs)
+        found = {one.key: one for one in search.find(lines, self.records.keys() | known.keys())}
+        if node.launches:
+            for one in find_in_groups(lines, boot_id, programs):
+                found.setdefault(one.key, one)
+            for one in find_unmarked(lines, boot_id, programs):
+                found.setdefault(one.key, one)
         before = self._unmarked
-        self._unmarked = frozenset(one.key for one in found if not one.placement_uid)
-        return [one for one in found if one.placement_uid or one.key in before]
+        self._unmarked = frozenset(key for key, one in found.items() if not one.placement_uid)
+        return [one for key, one in found.items() if one.placement_uid or key in before]
+
+    def _programs(self, records: Iterable[LaunchRecord | None]) -> Programs:
+        """Return which VMMs this node launches, and has launched."""
+        facts = self._node.facts()
+        launched = ((one.binary, one.backend) for one in records if one is not None)
+        return Programs.of(facts.backends if facts else (), *launched)
 
     def _placements(self, known: Mapping[str, LaunchRecord | None]) -> Iterator[HeldPlacement]:
         for uid in self.records.keys() | known.keys():
@@ -127,6 +136,7 @@ class Orphans:
                 ProcessKey(told.pid, told.start_time, told.boot_id) if told else None,
                 f"{record.namespace}/{record.name}" if record else "",
                 is_current=uid in known and not has_ended,
+                is_recorded=record is not None and record.process is not None,
             )
 
     def _runs(self, record: LaunchRecord) -> bool:

@@ -138,6 +138,7 @@ class PlacementEnd(PlacementProcess):
         """A failure before the guest was ready: end what there is, then say so."""
         self._find()
         if self._vm is not None and self._vm.handle.is_alive:
+            self._beware_of_rivals(self._vm)
             await self._vm.stop(0.0)
         gone = self._gone(GuestEnd(reason.row), self._reap())
         self._end(reason.row, (S.FAILED, reason), **gone)
@@ -154,6 +155,8 @@ class PlacementEnd(PlacementProcess):
             self._end(reason.row, *self._moves_to_pending(), (S.TERMINATED, reason))
             return 0.0
         is_over = self._vm is None and self.record.may_run
+        if self._vm is not None:
+            self._beware_of_rivals(self._vm)
         with contextlib.suppress(RecordError):
             # On a full disk the VM is ended all the same: that may be what makes room.
             self._walk(*self._moves_to_terminating())
@@ -170,13 +173,15 @@ class PlacementEnd(PlacementProcess):
         return 0.0
 
     async def _stop_all(self) -> tuple[GuestEnd, Move, int | None]:
-        """End every process of this placement: the recorded one, and any with its marker.
+        """End the VM, and what it left of itself when it was ended: a copy made by a fork.
 
         Raises:
             VmmError: one does not end.
+            UnprovedError: what carries its marker is not proved to be it, or is a second VM.
         """
         end, code = self._seen_end() or GuestEnd(codes.HOST_STOPPED), None
         while self._vm is not None:
+            self._beware_of_rivals(self._vm)
             end = await self._vm.stop(self._grace())
             code = self._reap()
             self.let_go()

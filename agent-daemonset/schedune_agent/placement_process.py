@@ -1,10 +1,18 @@
 """Which process a placement's VM is: taken hold of by proof, or not at all."""
 
+from typing import Final
+
+from schedune.lifecycle.carriers import pick_carrier, rivals_of
 from schedune.lifecycle.observation import Sighting
+from schedune.lifecycle.orphan_orders import ignored_by
 from schedune_agent.placement_base import PlacementOnNode
 from schedune_agent.record import RecordedProcess
 from schedune_agent.system import cgroup, processes
-from schedune_agent.vmm.markers import find_marked
+from schedune_agent.vmm.carriers import CarrierSearch
+from schedune_agent.vmm.port import Vm
+from schedune_agent.vmm.programs import Programs
+
+_LOOKS: Final = 3
 
 
 class UnprovedError(Exception):
@@ -13,8 +21,14 @@ class UnprovedError(Exception):
     sighting = Sighting.UNSEEN
 
 
+class DoubtfulError(UnprovedError):
+    """One process carries the VM's marker, and a part of the proof that it is it lacks."""
+
+    sighting = Sighting.UNPROVED
+
+
 class SplitError(UnprovedError):
-    """Several processes claim to be one VM, and no record says which is."""
+    """Several processes claim to be one VM; which of them lives on, an administrator says."""
 
     sighting = Sighting.SEVERAL
 
@@ -45,26 +59,64 @@ class PlacementProcess(PlacementOnNode):
 
         Raises:
             PermissionError: there is one that may not be looked at; it is not gone.
-            SplitError: several carry the marker; an order to end the VM is for all of them.
+            DoubtfulError: one carries the marker, and is not proved to be the VM.
+            SplitError: several carry the marker; no order to end the VM is for any of them.
             ForeignError: the recorded one is not what was started.
             UnmarkedError: none is recorded or marked, and its control groups are not empty.
         """
         if self._vm is None and self.record.process is not None:
             self._take(self.record.process.identity())
-        if self._vm is not None:
+        if self._vm is not None or self._take_carrier():
             return
-        carriers = find_marked(self.record.placement_uid, self._node.settings.cluster_uid)
-        found = [self._identity(pid) for pid in carriers]
-        marked = [one for one in found if one is not None]
-        if len(marked) > 1 and not self._stop_wanted():
-            pids = ", ".join(str(one.pid) for one in marked)
-            raise SplitError(f"pids {pids} all carry its marker")
-        if marked:
-            self._take(marked[0])
-        elif self.record.process is not None:
+        if self.record.process is not None:
             self._beware_of_foreign(self.record.process)
         elif self.record.may_run or self._is_lost:
             self._search_groups()
+
+    def _take_carrier(self) -> bool:
+        """Take hold of the one process that is proved by its marker; False: none carries it.
+
+        Raises:
+            PermissionError, DoubtfulError, SplitError: as ``_find`` does.
+        """
+        for _ in range(_LOOKS):
+            found = self._search.find()
+            pick = pick_carrier(found, ignored_by(self._node.ordered()))
+            if pick.sighting is Sighting.SEVERAL:
+                raise SplitError(pick.detail)
+            if pick.sighting is Sighting.UNPROVED:
+                raise DoubtfulError(pick.detail)
+            if pick.carrier is None:
+                return False
+            self._take(found[pick.carrier])
+            if self._vm is not None:
+                return True
+            # It ended meanwhile, or became something else: what there is now is looked for.
+        raise DoubtfulError("whoever carries it changes while it is looked at")
+
+    def _beware_of_rivals(self, vm: Vm) -> None:
+        """See that no other process is proved to be the VM too, before this one is ended.
+
+        One that is only doubtful does not keep it from being ended, but is left alone, and
+        keeps the VM from being called ended.
+
+        Raises:
+            PermissionError: there is one that may not be looked at.
+            SplitError: there is another.
+        """
+        own = vm.handle.identity
+        rivals = rivals_of(self._search.find(), own.key)
+        if rivals:
+            pids = ", ".join(str(one.key.pid) for one in rivals)
+            raise SplitError(f"pid {own.pid} is recorded, and pids {pids} carry its marker too")
+
+    @property
+    def _search(self) -> CarrierSearch:
+        facts, node = self._node.facts(), self._node
+        launched = (self.record.binary, self.record.backend)
+        programs = Programs.of(facts.backends if facts else (), launched)
+        uid = self.record.placement_uid
+        return CarrierSearch(node.settings, node.identity.boot_id, programs, uid)
 
     def _beware_of_foreign(self, process: RecordedProcess) -> None:
         """See whether the recorded process is gone, or lives as something else."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schedune.api.nodetruth import LiveVM, Orphan, OrphanAction, OrphanOrder
+from schedune.api.nodetruth import LiveVM, Orphan, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.node import Node
@@ -42,7 +42,6 @@ class PlacementRunner:
         *,
         on_live_change: Callable[[], None],
         withdraw: Callable[[str], Awaitable[None]],
-        ordered: Callable[[], Sequence[OrphanAction]],
     ) -> None:
         self._client = client
         self._node = node
@@ -53,7 +52,7 @@ class PlacementRunner:
         self._told: dict[str, tuple[object, ...]] = {}
         """From what the status was put together that its placement has."""
         self._orphans = Orphans(node)
-        self._orders = OrphanOrders(ordered, node.identity.boot_id)
+        self._orders = OrphanOrders(node.ordered, node.identity.boot_id)
         self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
         self._reflector = CalledMirror(
             client,

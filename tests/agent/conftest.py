@@ -1,15 +1,17 @@
 """What the agent's tests share: a node on real files, its placements, marked processes."""
 
+import os
 import resource
+import signal
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from schedune_agent.system import processes
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.qemu.argv import monitor_socket
+from schedune_testing.stand_ins import QEMU, write_stand_in
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 CLUSTER = str(uuid.uuid4())
@@ -152,28 +155,59 @@ StartMarked = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
-def start_marked(tmp_path: Path) -> Iterator[StartMarked]:
-    """Start processes that carry a placement's marker, and a VM's options, and do nothing."""
+def programs() -> Iterator[Path]:
+    """A folder whose programs every user may execute."""
+    with TemporaryDirectory(prefix="schedune-programs-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def start_marked(tmp_path: Path, programs: Path) -> Iterator[StartMarked]:
+    """Start stand-ins for a placement's VMM, with the command line of one; they do nothing.
+
+    ``program`` is the name of what is executed, ``run`` another run directory, ``prefix``
+    comes before the options, as of a program that runs another one; ``user`` is who runs it.
+    """
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(uid: str = UID, cluster: str = CLUSTER) -> "subprocess.Popen[bytes]":
-        mark = option_marker(uid, cluster)
-        paths = VmPaths(tmp_path / "run" / uid, tmp_path)
-        socket = f"socket,id=mon0,path={monitor_socket(paths)},server=on"
-        options = ["-smp", "1", "-m", "64M", "-machine", "q35", "-accel", "tcg", "-chardev", socket]
-        code = "import time; time.sleep(60)"
-        process = subprocess.Popen([sys.executable, "-c", code, mark, *options])
+    def start(
+        uid: str = UID,
+        cluster: str = CLUSTER,
+        *,
+        program: str = QEMU,
+        run: Path | None = None,
+        prefix: Sequence[str] = (),
+        forks: bool = False,
+        user: int | None = None,
+    ) -> "subprocess.Popen[bytes]":
+        binary = programs / ("forking" if forks else "bin") / program
+        if not binary.exists():
+            write_stand_in(binary, forks=forks)
+        argv = [*prefix, *vmm_argv(uid, cluster, run or tmp_path / "run")]
+        process = subprocess.Popen(argv, executable=binary, start_new_session=True, user=user)
         started.append(process)
         deadline = time.monotonic() + 10
-        while mark not in dict(processes.list_command_lines()).get(process.pid, []):
+        while dict(processes.list_command_lines()).get(process.pid, [])[: len(argv)] != argv:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         return process
 
     yield start
     for process in started:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def vmm_argv(uid: str, cluster: str, run: Path) -> list[str]:
+    """Return the beginning of a command line as QEMU's adapter writes it, and its socket."""
+    socket = monitor_socket(VmPaths(run / uid, run))
+    return [
+        QEMU, "-name", f"guest={uid},debug-threads=on", "-fw_cfg", option_marker(uid, cluster),
+        "-smp", "1", "-m", "64M", "-machine", "q35", "-accel", "tcg",
+        "-chardev", f"socket,id=mon0,path={socket},server=on,wait=off",
+    ]  # fmt: skip
 
 
 @pytest.fixture

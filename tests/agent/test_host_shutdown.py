@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from schedune.api.vmplacement import PlacementState
 from schedune_agent.guests_end import end_guests
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.node import Node
+from schedune_agent.record import LaunchRecord
 from schedune_agent.settings import agent_lock
 from schedune_agent.system.locks import hold_lock
 
@@ -91,6 +94,28 @@ async def test_an_agent_that_does_not_answer_is_told_of_when_the_time_is_over(
 
 async def test_a_host_without_an_agent_ever_goes_down_at_once(node: Node) -> None:
     assert await end_guests(node.settings, 0.0, now) == []
+
+
+async def test_of_the_vms_without_a_recorded_process_only_the_proved_one_is_ended(
+    node: Node, shutdown: HostShutdown, start_marked: Callable[..., "subprocess.Popen[bytes]"]
+) -> None:
+    agent_lock(node.settings).touch()
+    proved, doubtful, twins = (str(uuid.uuid4()) for _ in range(3))
+    for uid in (proved, doubtful, twins):
+        names = {"placement_uid": uid, "workload_uid": "w", "namespace": "default", "name": uid}
+        node.records.save(
+            LaunchRecord(**names, state=PlacementState.LAUNCHING, argv=["x"], grace_seconds=0)
+        )
+    vm, strange = start_marked(proved), start_marked(doubtful, program="sleep")
+    both = [start_marked(twins), start_marked(twins)]
+    told = await end_guests(node.settings, 30.0, now)
+    assert sorted(one.split(":")[0] for one in told) == sorted(
+        f"default/{uid}" for uid in (doubtful, twins)
+    )
+    assert any(f"pid {strange.pid}: it executes sleep" in one for one in told)
+    assert vm.wait(5) is not None
+    assert [one.poll() for one in (strange, *both)] == [None, None, None]
+    assert not shutdown.is_done
 
 
 def test_the_command_orders_and_takes_back(

@@ -22,9 +22,9 @@ from schedune_agent.orphans import Orphans
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import processes, taps
-from schedune_agent.vmm.found import backend_of
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.process import paths_of
+from schedune_agent.vmm.programs import backend_of
 from schedune_agent.vmm.taps import tap_names
 from schedune_lab.machine import ensure_qemu
 from schedune_testing.own_network import add_bridge, own_network, ports_of

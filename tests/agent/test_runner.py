@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +147,12 @@ class Agent:
     task: "asyncio.Task[None]"
 
     def __init__(self, client: KubeClient, node: Node, withdraw: Withdraw | None) -> None:
-        self.node = node
+        self.node = replace(node, ordered=lambda: self._publisher.ordered)
         self.runner = PlacementRunner(
             client,
-            node,
+            self.node,
             on_live_change=lambda: self._publisher.nudge(),  # noqa: PLW0108 - made below
             withdraw=withdraw or (lambda uid: self._publisher.withdraw(uid)),  # noqa: PLW0108
-            ordered=lambda: self._publisher.ordered,
         )
         self._publisher = TruthPublisher(
             client,

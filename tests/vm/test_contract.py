@@ -26,7 +26,7 @@ from schedune_agent.system import processes
 from schedune_agent.system.launcher import VmUser
 from schedune_agent.system.locks import is_locked
 from schedune_agent.system.ownership import first_denied
-from schedune_agent.vmm.markers import backend_of, placement_of
+from schedune_agent.vmm.markers import Mark, marks_on, names_path
 from schedune_agent.vmm.port import DiskFiles, LaunchPlan, Request, VmmError
 from schedune_agent.vmm.process import Confinement
 from schedune_testing.bare_vms import GIVEN, BareVm, binary_of, short_folder
@@ -64,9 +64,9 @@ def test_a_plan_is_the_same_twice_and_reads_back_from_a_record(bare: BareVm) -> 
 
 def test_a_plan_names_whose_vm_it_is_and_where_its_sockets_are(bare: BareVm) -> None:
     argv = bare.plan.argv
-    assert placement_of(argv, bare.cluster) == bare.uid
-    assert backend_of(argv) is bare.adapter.backend
-    assert any(str(bare.adapter.control_socket(bare.paths)) in part for part in argv)
+    mark = Mark(bare.adapter.backend, bare.cluster, bare.uid, is_in_place=True)
+    assert marks_on(argv) == [mark]
+    assert names_path(argv, bare.adapter.control_socket(bare.paths))
 
 
 async def test_one_that_was_started_is_proved_and_runs_nothing_yet(bare: BareVm) -> None:

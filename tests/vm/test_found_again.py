@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.qemu.argv import monitor_socket
+from schedune_testing.stand_ins import write_stand_in
 from schedune_testing.vms import BOOT_ID
 
 S = PlacementState
@@ -40,8 +42,14 @@ def kill(world: Any) -> None:
     os.close(descriptor)
 
 
-def lookalike(world: Any) -> "subprocess.Popen[bytes]":
-    """Start a process that carries the VM's marker, and is none."""
+def lookalike(world: Any, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a process with the VM's whole command line, and another program."""
+    program = write_stand_in(folder / "sleep")
+    return subprocess.Popen(world.record.argv, executable=program)
+
+
+def searching(world: Any) -> "subprocess.Popen[bytes]":
+    """Start a process that mentions the VM's marker, as a search for it does."""
     mark = option_marker(world.uid, world.settings.cluster_uid)
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", mark])
 
@@ -155,10 +163,11 @@ async def test_a_node_that_gets_another_name_keeps_its_vm(world: Any) -> None:
 
 async def test_of_several_that_carry_its_marker_the_one_is_taken_that_an_administrator_chose(
     world: Any,
+    tmp_path: Path,
 ) -> None:
     (pid,) = world.vms()
-    shutil.rmtree(world.settings.state_directory / "placements" / world.uid)
-    with lookalike(world) as other:
+    with lookalike(world, tmp_path) as other:
+        shutil.rmtree(world.settings.state_directory / "placements" / world.uid)
         worker = world.new_agent()
         await world.carry_on(worker, lambda record: record.state is S.UNKNOWN)
         assert worker.record.trace[-1].code == "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"
@@ -204,3 +213,40 @@ async def test_a_vm_that_was_moved_out_of_one_hierarchy_only_says_of_which(world
     (root / "cgroup.procs").write_text(str(pid))
     assert len(cgroup.outside(world.uid, pid)) == 1
     assert len(others) == len(cgroup.hierarchies()) - 1
+
+
+async def test_a_vm_that_somebody_searches_for_is_adopted_and_the_search_goes_on(
+    world: Any,
+) -> None:
+    (pid,) = world.vms()
+    shutil.rmtree(world.settings.state_directory / "placements" / world.uid)
+    with searching(world) as other:
+        await world.agent(lambda record: record.process is not None)
+        assert world.record.process.pid == pid
+        world.delete()
+        await world.agent(lambda record: record.ended is not None)
+        assert other.poll() is None
+        other.kill()
+    assert world.remains() == []
+
+
+async def test_a_vm_under_another_run_directory_is_unknown_and_neither_ended_nor_doubled(
+    world: Any, tmp_path: Path
+) -> None:
+    """The agent was configured anew, and its state directory is lost too."""
+    (pid,) = world.vms()
+    machine, settings = world._machine, world.settings
+    shutil.rmtree(settings.state_directory / "placements" / world.uid)
+    elsewhere = settings.model_copy(update={"run_directory": tmp_path})
+    world._machine = replace(machine, settings=elsewhere)
+    world.delete()
+    worker = world.new_agent()
+    for _ in range(3):
+        await worker.step()
+    worker.let_go()
+    assert (worker.record.state, worker.record.ended) == (S.UNKNOWN, None)
+    assert worker.record.trace[-1].code == "ERR_RECOVERY_UNPROVED_CARRIER"
+    assert world.vms() == [pid]
+    world._machine = machine
+    await world.agent(lambda record: record.ended is not None)
+    assert (world.vms(), world.remains()) == ([], [])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from schedune.lifecycle.orphans import ProcessKey
 from schedune_agent.system.launcher import LAUNCHER, Given
 
 _PROC: Final = Path("/proc")
@@ -38,6 +39,11 @@ class ProcessIdentity:
     """Device and inode of what it executes."""
     argv_digest: str
     """sha256 of its command line."""
+
+    @property
+    def key(self) -> ProcessKey:
+        """What tells it from every other process, as the rules compare it."""
+        return ProcessKey(self.pid, self.start_time, self.boot_id)
 
 
 def digest_argv(argv: Sequence[str]) -> str:
@@ -218,10 +224,31 @@ def executable_of(pid: int) -> str:
     return str((_PROC / str(pid) / "exe").readlink()).removesuffix(" (deleted)")
 
 
+def command_line_of(pid: int) -> list[str]:
+    """Return the command line of a process.
+
+    Raises:
+        OSError: the process is gone, or may not be looked at.
+    """
+    return _split((_PROC / str(pid) / "cmdline").read_bytes())
+
+
+def parent_of(pid: int) -> int:
+    """Return which process began this one, or took it over when that ended.
+
+    Raises:
+        OSError: the process is gone.
+    """
+    return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+
+
 def list_command_lines() -> Iterator[tuple[int, list[str]]]:
     """Return every process with its command line, as far as it may be read."""
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                argv = (entry / "cmdline").read_bytes().decode(errors="surrogateescape")
-                yield int(entry.name), argv.split("\0")
+                yield int(entry.name), _split((entry / "cmdline").read_bytes())
+
+
+def _split(command_line: bytes) -> list[str]:
+    return command_line.decode(errors="surrogateescape").split("\0")

@@ -25,11 +25,13 @@ async def connect(
     """
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_unix_connection(str(path), limit=limit)
-    raw = writer.get_extra_info("socket").getsockopt(
-        socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size
-    )
+    return reader, writer, _peer_of(writer.get_extra_info("socket"))
+
+
+def _peer_of(connected: socket.socket) -> int:
+    raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     pid, _, _ = _PEER.unpack(raw)
-    return reader, writer, int(pid)
+    return int(pid)
 
 
 async def connect_from(
@@ -53,18 +55,26 @@ async def connect_from(
 def is_listened_at(path: Path) -> bool:
     """Say whether anybody listens at a socket, or may: only a refusal says that nobody does."""
     try:
-        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        listener_of(path)
+    except (ConnectionRefusedError, FileNotFoundError):
         return False
+    except OSError:
+        return True
+    return True
+
+
+def listener_of(path: Path) -> int:
+    """Return the pid of whoever listens at a socket, as the kernel tells it; nothing is sent.
+
+    Raises:
+        OSError: nobody listens, or that cannot be told now.
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
     try:
         with socket.socket(socket.AF_UNIX, kind) as asking:
             # By its folder: no path is too long so.
             asking.connect(f"/proc/self/fd/{folder}/{path.name}")
-    except (ConnectionRefusedError, FileNotFoundError):
-        return False
-    except OSError:
-        return True
+            return _peer_of(asking)
     finally:
         os.close(folder)
-    return True

@@ -1,60 +1,71 @@
 """Which VMMs run on this machine: what /proc shows, with no judgement of whose they are."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from schedune.api.vmworkload import Backend
-from schedune.lifecycle.orphans import FoundProcess, ProcessKey
+from schedune.lifecycle.carriers import Carrier, may_be_vms
+from schedune.lifecycle.orphans import FoundProcess
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm import markers
-from schedune_agent.vmm.adapters import read_claim
+from schedune_agent.vmm.adapters import adapter_of, read_claim
+from schedune_agent.vmm.carriers import CarrierSearch
 from schedune_agent.vmm.process import paths_of
-
-_QEMU_PREFIX: Final = "qemu-system-"
-_NAMES: Final = {
-    "cloud-hypervisor": Backend.CLOUD_HYPERVISOR,
-    "firecracker": Backend.FIRECRACKER,
-    "qemu-kvm": Backend.QEMU,
-}
-
+from schedune_agent.vmm.programs import Programs
 
 Lines = Mapping[int, Sequence[str]]
 """Command lines of processes by pid."""
 
 
-def backend_of(executable: str) -> Backend | None:
-    """Return which VMM a program is by its file's name; None: it is none that we know."""
-    name = Path(executable).name
-    return Backend.QEMU if name.startswith(_QEMU_PREFIX) else _NAMES.get(name)
+@dataclass(frozen=True, slots=True)
+class MarkedSearch:
+    """Looks among all processes for those with a marker of ours."""
+
+    settings: AgentSettings
+    boot_id: str
+    programs: Programs
+
+    def find(self, lines: Lines, accounted: Collection[str]) -> Iterator[FoundProcess]:
+        """Return those that may be VMs of ours, each with what it lacks of the proof.
+
+        One of another cluster is for that one's agent to tell of, and so is one of no
+        placement that is ``accounted`` for here, whose socket is where another agent puts it.
+
+        Raises:
+            PermissionError: one may not be looked at; it is not gone.
+        """
+        found = dict[str, dict[Carrier, Sequence[str]]]()
+        for pid, argv in lines.items():
+            uid = markers.placement_of(argv, self.settings.cluster_uid)
+            if uid is not None and (uid in accounted or self._names_our_socket(argv, uid)):
+                search = CarrierSearch(self.settings, self.boot_id, self.programs, uid)
+                seen = search.look_at(pid)
+                if seen is not None:
+                    found.setdefault(uid, {})[seen[0]] = argv
+        for uid, carriers in found.items():
+            for one in may_be_vms(carriers):
+                claim = read_claim(carriers[one])
+                yield FoundProcess(one.key, one.marked, uid, claim, doubt=one.doubt)
+
+    def _names_our_socket(self, argv: Sequence[str], uid: str) -> bool:
+        adapter = adapter_of(markers.backend_of(argv) or Backend.QEMU)
+        return markers.names_path(argv, adapter.control_socket(paths_of(self.settings, uid)))
 
 
-def find_vmms(
-    lines: Lines, settings: AgentSettings, boot_id: str, *, with_unmarked: bool
-) -> Iterator[FoundProcess]:
-    """Return the VMMs among processes: those with our marker, and, if asked for, those with none.
-
-    One of another cluster, or with its socket where another agent puts it, is for that
-    agent to tell of.
-
-    Raises:
-        PermissionError: one with our marker may not be looked at; it is not gone.
-    """
+def find_unmarked(lines: Lines, boot_id: str, programs: Programs) -> Iterator[FoundProcess]:
+    """Return the VMMs among processes that carry no marker, of whatever cluster."""
     for pid, argv in lines.items():
-        uid = _marked_here(argv, settings)
-        if uid:
-            marked = markers.backend_of(argv) or Backend.QEMU
-            yield from _found(pid, boot_id, marked, uid, argv)
-        elif with_unmarked and not markers.carries_a_marker(argv):
+        if not markers.carries_a_marker(argv):
             with contextlib.suppress(OSError):
-                backend = backend_of(processes.executable_of(pid))
-                if backend is not None:
-                    yield from _found(pid, boot_id, backend, "", argv)
+                backend = programs.backend_of(processes.executable_of(pid))
+                identity = processes.read_identity(pid, boot_id) if backend else None
+                if identity is not None:
+                    yield FoundProcess(identity.key, backend, "", read_claim(argv))
 
 
-def find_in_groups(lines: Lines, boot_id: str) -> Iterator[FoundProcess]:
+def find_in_groups(lines: Lines, boot_id: str, programs: Programs) -> Iterator[FoundProcess]:
     """Return the processes in VMs' control groups in which nothing carries a marker.
 
     What runs beside a marked VM in its group belongs to that VM, whosever it is.
@@ -62,7 +73,7 @@ def find_in_groups(lines: Lines, boot_id: str) -> Iterator[FoundProcess]:
     Raises:
         OSError: a group, or a process in one, may not be looked at; it is not empty.
     """
-    marked = {pid for pid, argv in lines.items() if markers.carries_a_marker(argv)}
+    marked = {pid for pid, argv in lines.items() if _is_marked(pid, argv, programs)}
     roots = cgroup.hierarchies()
     for name in sorted(cgroup.names()):
         pids = set[int]()
@@ -73,28 +84,19 @@ def find_in_groups(lines: Lines, boot_id: str) -> Iterator[FoundProcess]:
         for pid in () if pids & marked else sorted(pids):
             found = processes.read_identity(pid, boot_id)
             if found is not None:
-                key, argv = ProcessKey(pid, found.start_time, boot_id), lines.get(pid, ())
-                yield FoundProcess(key, _program_of(pid), "", read_claim(argv), name)
+                claim = read_claim(lines.get(pid, ()))
+                yield FoundProcess(found.key, _program_of(pid, programs), "", claim, name)
 
 
-def _program_of(pid: int) -> Backend | None:
+def _is_marked(pid: int, argv: Sequence[str], programs: Programs) -> bool:
+    """Say whether a process may be somebody's VM by its marker: a mention alone is none."""
+    marks = markers.marks_on(argv)
+    return any(one.is_in_place for one in marks) or (
+        bool(marks) and _program_of(pid, programs) is not None
+    )
+
+
+def _program_of(pid: int, programs: Programs) -> Backend | None:
     with contextlib.suppress(OSError):
-        return backend_of(processes.executable_of(pid))
+        return programs.backend_of(processes.executable_of(pid))
     return None
-
-
-def _marked_here(argv: Sequence[str], settings: AgentSettings) -> str:
-    uid = markers.placement_of(argv, settings.cluster_uid)
-    if uid is None:
-        return ""
-    folder = f"{paths_of(settings, uid).run}/"
-    return uid if any(folder in part for part in argv) else ""
-
-
-def _found(
-    pid: int, boot_id: str, backend: Backend, uid: str, argv: Sequence[str]
-) -> Iterator[FoundProcess]:
-    identity = processes.read_identity(pid, boot_id)
-    if identity is not None:
-        key = ProcessKey(pid, identity.start_time, boot_id)
-        yield FoundProcess(key, backend, uid, read_claim(argv))

@@ -221,9 +221,10 @@ class Orphan(StatusModel):
 
     split: it runs beside another VMM of the same placement. superseded: it is recorded,
     and its VMPlacement is gone or has ended. leaked: it carries our marker, and there is
-    neither a record nor a VMPlacement. contested: several placements could account for
-    it. unmanaged: a VMM that Schedune did not start. The first three are counted as
-    reserved, as far as their size is known; none is acted on without an order.
+    neither a record nor a VMPlacement, or no proof that it is that VMPlacement's VM.
+    contested: several placements could account for it. unmanaged: a VMM that Schedune did
+    not start. The first three are counted as reserved, as far as their size is known;
+    none is acted on without an order.
     residue: no process, but files or control groups of a VM of which nothing is known any
     more, and which could not be removed; it is tried again at every sweep.
     """

@@ -28,6 +28,12 @@ REASSOCIATION_AMBIGUOUS: Final = _row(
     "More than one live process carries the marker of one placement; none of them is taken.",
     "find out which is the VM, and order the others' end in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
+UNPROVED_CARRIER: Final = _row(
+    "ERR_RECOVERY_UNPROVED_CARRIER", "UnprovedCarrier",
+    "a process carries this VM's marker and is not proved to be it: {observed}",
+    "No record says which process the VM is, and the one that carries its marker lacks a part of the proof: the marker where a launch writes it, a VMM of this node as its program, a user of VMs as whom it runs, and its control socket in this node's run directory. It may be the VM, of another version or of another run directory: it is neither ended nor taken, and nothing is started beside it.",
+    "find out on the node what it is, then order Adopt (it is the VM), Terminate (nobody needs it) or Ignore (it is no VM of this placement) for it in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
 UNMARKED_IN_GROUP: Final = _row(
     "ERR_RECOVERY_UNMARKED_IN_GROUP", "UnmarkedInGroup",
     "a process without this VM's marker is in its control group: {observed}",
@@ -99,6 +105,12 @@ ORPHAN_IN_GROUP: Final = _row(
     "Orphan class leaked: a process in the control group that was made for a VM, which neither a marker nor a launch record accounts for. Nothing is launched for that placement while it is there.",
     "find out what it is, then end it, or order Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
+ORPHAN_UNPROVED: Final = _row(
+    "ERR_ORPHAN_UNPROVED_CARRIER", "OrphanUnproved",
+    "{subject} carries our marker of {required} and is not proved to be its VM: {observed}; it is counted as reserved and left alone",
+    "Orphan class leaked: a process that carries a placement's marker, that no launch record knows, and that lacks a part of the proof: the marker where a launch writes it, a VMM of this node as its program, a user of VMs as whom it runs, and its control socket in this node's run directory. The placement is Unknown while it is there.",
+    "find out what it is, then order Adopt with the placement's UID (it is the VM), Terminate (nobody needs it) or Ignore (it is no VM of that placement) in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+)  # fmt: skip
 RESIDUE_REMOVED: Final = _row(
     "ORPHAN_RESIDUE_REMOVED", "ResidueRemoved", "what was left of {subject} is removed: {observed}",
     "Orphan class residue: folders, sockets, overlays or control groups named by a placement that this node knows nothing of. No process names it, is in its groups, holds a lock on its files or listens at its sockets. A Persistent disk is never among them. Told in the agent's log.",
@@ -130,12 +142,12 @@ ORPHAN_ORDER_STALE: Final = _row(
 )  # fmt: skip
 ORPHAN_ORDER_REFUSED: Final = _row(
     "ORPHAN_ORDER_REFUSED", "OrphanOrderRefused", "{subject} is left alone: {observed}",
-    "An order in spec.orphanActions that is not carried out: the process is the VM of a placement and no orphan, or it is to be adopted into a placement whose UID its marker does not carry, or which is gone.",
+    "An order in spec.orphanActions that is not carried out: the process is the VM of a placement and no orphan, or it is to be adopted into a placement whose UID its marker does not carry, or which is gone, or which knows its VM.",
     "end a placement's VM through its VMWorkload; adopt a VM only into the placement that its marker names", Actor.ADMINISTRATOR,
 )  # fmt: skip
 ORPHAN_IGNORED: Final = _row(
     "ORPHAN_IGNORED", "OrphanIgnored", "{subject} is known and left alone; what it takes is counted as before",
-    "An order Ignore in spec.orphanActions. It changes what is told of the orphan, not what it holds of the node.",
+    "An order Ignore in spec.orphanActions. It changes what is told of the orphan, not what it holds of the node. A placement that was Unknown for it goes on without it, unless it is a VMM with the placement's marker in its place: beside such a one no other is started.",
 )  # fmt: skip
 ORPHAN_ADOPTED: Final = _row(
     "ORPHAN_ADOPTED", "OrphanAdopted", "{subject} is the VM of {observed}",

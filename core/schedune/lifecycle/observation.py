@@ -26,6 +26,8 @@ class Sighting(StrEnum):
     """It could not be looked at, or nobody knows where to look."""
     SEVERAL = "Several"
     """More than one live process carries this VM's marker."""
+    UNPROVED = "Unproved"
+    """One carries this VM's marker, and is not proved to be this VM."""
     UNMARKED = "Unmarked"
     """None carries the marker, but a living process is in this VM's control groups."""
     FOREIGN = "Foreign"
@@ -98,5 +100,7 @@ class Observation:
                 return Liveness.ALIVE
             case Sighting.GONE:
                 return Liveness.DEAD
-            case Sighting.UNSEEN | Sighting.SEVERAL | Sighting.UNMARKED | Sighting.FOREIGN:
+            case Sighting.UNSEEN | Sighting.SEVERAL | Sighting.UNPROVED:
+                return Liveness.UNKNOWN
+            case Sighting.UNMARKED | Sighting.FOREIGN:
                 return Liveness.UNKNOWN

@@ -7,6 +7,7 @@ exactly that process, or for none; and it can never reach a placement's own VM.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from schedune.api.nodetruth import OrphanAction
 from schedune.codes import recovery
@@ -19,6 +20,9 @@ from schedune.lifecycle.orphans import (
     ProcessKey,
     Verdict,
 )
+
+_ADOPTABLE: Final = (OrphanClass.SPLIT, OrphanClass.LEAKED)
+"""Of a placement that is there: several claim to be its VM, or one that is not proved."""
 
 
 class Deed(StrEnum):
@@ -49,6 +53,11 @@ class OrderJudgement:
 def key_of(order: OrphanAction) -> ProcessKey:
     """Return which process an order is for."""
     return ProcessKey(order.pid, order.start_time, order.boot_id)
+
+
+def ignored_by(orders: Iterable[OrphanAction]) -> Collection[ProcessKey]:
+    """Return the processes that an administrator ordered to be ignored."""
+    return {key_of(one) for one in orders if one.action == "Ignore"}
 
 
 def judge_order(
@@ -85,7 +94,7 @@ def _judge_adoption(
     if wanted != marked:
         told = f"its marker names {marked or 'no placement'}, the order {wanted}"
         return _nothing(order, recovery.ORPHAN_ORDER_REFUSED, told)
-    if wanted not in current or finding.orphan_class is not OrphanClass.SPLIT:
+    if wanted not in current or finding.orphan_class not in _ADOPTABLE:
         told = f"placement {wanted} is gone or has ended: nothing can be adopted into it"
         return _nothing(order, recovery.ORPHAN_ORDER_REFUSED, told)
     reason = Reason(recovery.ORPHAN_ADOPTED, f"placement {wanted}", subject=subject_of(order))

@@ -27,8 +27,9 @@ class OrphanClass(StrEnum):
     SUPERSEDED = "superseded"
     """It is recorded as ours; its placement is gone, or is told to have ended."""
     LEAKED = "leaked"
-    """It carries our marker, and there is neither a record nor a placement; or it is in the
-    control group of a VM, and nothing says that it is that VM."""
+    """It carries our marker, and there is neither a record nor a placement, or no proof that
+    it is the placement's VM; or it is in the control group of a VM, and nothing says that
+    it is that VM."""
     CONTESTED = "contested"
     """Several placements could account for it: it carries no marker that tells which."""
     UNMANAGED = "unmanaged"
@@ -69,6 +70,8 @@ class FoundProcess:
     """What it takes of the node by its own command line; None: that does not say."""
     group_uid: str = ""
     """Without a marker: the placement in whose control group it is; "" in none."""
+    doubt: str = ""
+    """Why its marker does not prove that it is the VM (``carriers.py``); "" if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class HeldPlacement:
     """Namespace and name, for people."""
     is_current: bool = True
     """Its object is there and has not ended."""
+    is_recorded: bool = True
+    """The record names the process; False: the record is lost, and the status told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def judge_sweep(
     verdicts = {one.key: judge_process(one, held) for one in found}
     claimed = Counter(verdicts[one.key].placement_uid for one in found if not one.group_uid)
     names = {one.uid: one.name or one.uid for one in held}
-    recorded = {(one.uid, one.key) for one in held}
+    recorded = {(one.uid, one.key) for one in held if one.is_recorded}
     for one in found:
         uid = verdicts[one.key].placement_uid
         is_rival = uid in names and claimed[uid] > 1 and not one.group_uid
@@ -148,6 +153,10 @@ def judge_process(process: FoundProcess, placements: Iterable[HeldPlacement]) ->
         named = ", ".join(sorted(one.uid for one in fitting))
         return _orphan(OrphanClass.CONTESTED, process, named)
     (one,) = fitting
+    if process.doubt and not (one.is_recorded and one.key == process.key):
+        named = one.name or one.uid
+        reason = Reason(recovery.ORPHAN_UNPROVED, process.doubt, named, _name(process))
+        return OrphanFinding(OrphanClass.LEAKED, reason, one.uid)
     if one.is_current:
         return Owner(one.uid)
     return _orphan(OrphanClass.SUPERSEDED, process, one.name or one.uid, one.uid)

@@ -17,6 +17,15 @@ _TIMEOUTS: Final[Mapping[Backend, Row]] = MappingProxyType({
     Backend.FIRECRACKER: recovery.FIRECRACKER_SOCKET_TIMEOUT,
 })  # fmt: skip
 
+_UNCLEAR: Final[Mapping[Sighting, Row]] = MappingProxyType({
+    Sighting.SEVERAL: recovery.REASSOCIATION_AMBIGUOUS,
+    Sighting.UNPROVED: recovery.UNPROVED_CARRIER,
+    Sighting.UNMARKED: recovery.UNMARKED_IN_GROUP,
+    Sighting.FOREIGN: recovery.FOREIGN_PROCESS,
+    Sighting.UNSEEN: recovery.STATUS_UNREADABLE,
+})  # fmt: skip
+"""Why nobody can say: it was not seen, or nobody knows which process it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadinessPolicy:
@@ -64,14 +73,8 @@ def judge_readiness(
             return ReadinessVerdict(Liveness.DEAD, ReadinessState.FAILED, reason)
         case Sighting.GONE:
             return _unknown(recovery.PROCESS_NOT_RECORDED, "it left no exit status")
-        case Sighting.SEVERAL:
-            return _unknown(recovery.REASSOCIATION_AMBIGUOUS, observation.detail)
-        case Sighting.UNMARKED:
-            return _unknown(recovery.UNMARKED_IN_GROUP, observation.detail)
-        case Sighting.FOREIGN:
-            return _unknown(recovery.FOREIGN_PROCESS, observation.detail)
-        case Sighting.UNSEEN:
-            return _unknown(recovery.STATUS_UNREADABLE, observation.detail)
+        case _:
+            return _unknown(_UNCLEAR[observation.sighting], observation.detail)
 
 
 def _judge_living(

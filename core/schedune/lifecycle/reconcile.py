@@ -36,6 +36,7 @@ class _Seen(Enum):
     """Nobody knows which process to look at."""
     UNSEEN = auto()
     SEVERAL = auto()
+    UNPROVED = auto()
     UNMARKED = auto()
     FOREIGN = auto()
     UNRESPONSIVE = auto()
@@ -67,6 +68,7 @@ _UNKNOWN: Final = {
     _Seen.LOST: _Move(_S.UNKNOWN, recovery.PROCESS_NOT_RECORDED),
     _Seen.UNSEEN: _Move(_S.UNKNOWN, recovery.STATUS_UNREADABLE),
     _Seen.SEVERAL: _Move(_S.UNKNOWN, recovery.REASSOCIATION_AMBIGUOUS),
+    _Seen.UNPROVED: _Move(_S.UNKNOWN, recovery.UNPROVED_CARRIER),
     _Seen.UNMARKED: _Move(_S.UNKNOWN, recovery.UNMARKED_IN_GROUP),
     _Seen.FOREIGN: _Move(_S.UNKNOWN, recovery.FOREIGN_PROCESS),
     _Seen.UNRESPONSIVE: _Move(_S.UNKNOWN, execution.RECOVERY_UNANSWERED),
@@ -101,6 +103,15 @@ _MOVES: Final[Mapping[PlacementState, Mapping[_Seen, _Move]]] = MappingProxyType
     },
 })  # fmt: skip
 """Only these states have something to look at; what is not listed moves nothing."""
+
+
+_UNCLEAR: Final[Mapping[Sighting, _Seen]] = MappingProxyType({
+    Sighting.SEVERAL: _Seen.SEVERAL,
+    Sighting.UNPROVED: _Seen.UNPROVED,
+    Sighting.UNMARKED: _Seen.UNMARKED,
+    Sighting.FOREIGN: _Seen.FOREIGN,
+})  # fmt: skip
+"""Something lives, and which process the VM is nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +162,8 @@ def _classify(
     match observation.sighting:
         case Sighting.UNSEEN:
             return _Seen.UNSEEN if standing.has_process else _Seen.LOST
-        case Sighting.SEVERAL:
-            return _Seen.SEVERAL
-        case Sighting.UNMARKED:
-            return _Seen.UNMARKED
-        case Sighting.FOREIGN:
-            return _Seen.FOREIGN
+        case Sighting.SEVERAL | Sighting.UNPROVED | Sighting.UNMARKED | Sighting.FOREIGN:
+            return _UNCLEAR[observation.sighting]
         case Sighting.UNRESPONSIVE:
             return _Seen.UNRESPONSIVE
         case Sighting.GONE:
@@ -209,6 +216,7 @@ _PLAIN: Final[Mapping[_Seen, str]] = MappingProxyType({
     _Seen.LOST: "the record is without a process",
     _Seen.UNSEEN: "nothing could be seen",
     _Seen.SEVERAL: "they carry the same marker",
+    _Seen.UNPROVED: "it carries the marker",
     _Seen.UNMARKED: "nobody knows what it is",
     _Seen.FOREIGN: "it executes something else",
     _Seen.UNRESPONSIVE: "its control socket is silent",

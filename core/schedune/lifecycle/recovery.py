@@ -78,6 +78,9 @@ _FINDINGS: Final[Mapping[Sighting, _Finding]] = MappingProxyType({
     Sighting.SEVERAL: _Finding(
         recovery.REASSOCIATION_AMBIGUOUS, RecoveryEvent.UNKNOWN, "they carry the same marker"
     ),
+    Sighting.UNPROVED: _Finding(
+        recovery.UNPROVED_CARRIER, RecoveryEvent.UNKNOWN, "it carries the marker"
+    ),
     Sighting.UNMARKED: _Finding(
         recovery.UNMARKED_IN_GROUP, RecoveryEvent.UNKNOWN, "nobody knows what it is"
     ),

@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schedune.api.vmplacement import Claim, Launch, LaunchDisk
+from schedune.api.vmworkload import Backend
 from schedune.launch.guest_identity import mac_address
 from schedune_agent.vmm.cloud_hypervisor.config import VmConfig
-from schedune_agent.vmm.cloud_hypervisor.requests import API, render_argv, render_requests
-from schedune_agent.vmm.markers import backend_of, claim_in_name, placement_of
+from schedune_agent.vmm.cloud_hypervisor.requests import (
+    API,
+    api_socket,
+    render_argv,
+    render_requests,
+)
+from schedune_agent.vmm.markers import Mark, claim_in_name, marks_on, names_path
 from schedune_agent.vmm.port import (
     DiskFiles,
     LaunchFiles,
@@ -240,8 +246,10 @@ def test_a_socket_whose_path_the_kernel_refuses_is_refused_before() -> None:
 
 def test_the_process_carries_its_marker_and_what_it_holds_as_its_name() -> None:
     argv = render_argv(inputs())
-    assert placement_of(argv, "cluster-uid") == "uid-1"
-    assert backend_of(argv) == "CloudHypervisor"
+    assert marks_on(argv) == [
+        Mark(Backend.CLOUD_HYPERVISOR, "cluster-uid", "uid-1", is_in_place=True)
+    ]
+    assert names_path(argv, api_socket(inputs().paths))
     assert claim_in_name(argv) == inputs().claim
 
 

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from schedune.api.machine import ArtifactRef, Disk, Network
 from schedune.api.vmplacement import Claim, Launch
+from schedune_agent.vmm.markers import mark_of, names_path
 from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, Owner, PlanError, VmPaths
-from schedune_agent.vmm.qemu.argv import render_argv
+from schedune_agent.vmm.qemu.argv import monitor_socket, render_argv
 
 CLAIM = Claim(vcpus=1, memory="128Mi", overhead_memory="104Mi")
 OWNER = Owner("11111111-2222-3333-4444-555555555555", "workload", "cluster-uid")
@@ -54,6 +55,14 @@ def test_a_command_line_of_a_user_is_one_argument_and_changes_no_other(text: str
     (place,) = [at for at, one in enumerate(plain) if one == "quiet"]
     assert told[place - 1 : place + 1] == ["-append", text]
     assert [*told[:place], *told[place + 1 :]] == [*plain[:place], *plain[place + 1 :]]
+
+
+@given(printable.filter(bool) | st.sampled_from((*STRANGE, "-fw_cfg", "-name")))
+def test_the_marker_is_in_its_place_whatever_a_user_writes(text: str) -> None:
+    mark = mark_of(argv(text), OWNER.placement_uid, OWNER.cluster_uid)
+    assert mark is not None
+    assert mark.is_in_place
+    assert names_path(argv(text), monitor_socket(VmPaths(RUN, RUN)))
 
 
 @pytest.mark.parametrize("kernel", ["/images/a,snapshot=on", "/images/a\nb"])

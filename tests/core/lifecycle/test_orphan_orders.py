@@ -10,7 +10,7 @@ from schedune.api.nodetruth import OrphanAction
 from schedune.api.vmworkload import Backend
 from schedune.codes import recovery
 from schedune.codes.row import Row
-from schedune.lifecycle.orphan_orders import Deed, OrderJudgement, judge_order
+from schedune.lifecycle.orphan_orders import Deed, OrderJudgement, ignored_by, judge_order
 from schedune.lifecycle.orphans import FoundProcess, HeldPlacement, ProcessKey, judge_sweep
 
 KEY, BESIDE, STRAY = ProcessKey(7, 70, "b"), ProcessKey(8, 80, "b"), ProcessKey(9, 90, "b")
@@ -66,6 +66,21 @@ def test_nothing_is_adopted_into_a_placement_that_is_not_its_own_or_is_gone(
 ) -> None:
     judged = judge(order(key, "Adopt", placement))
     assert (judged.deed, judged.reason.row) == (Deed.NOTHING, recovery.ORPHAN_ORDER_REFUSED)
+
+
+def test_what_is_not_proved_is_adopted_into_the_placement_whose_marker_it_carries() -> None:
+    doubtful = FoundProcess(KEY, Backend.QEMU, "u1", doubt="it is elsewhere")
+    held = (HeldPlacement("u1", Backend.QEMU, None, "ns/vm"),)
+    verdicts = judge_sweep([doubtful], held)
+    judged = judge_order(order(KEY, "Adopt", "u1"), [doubtful], verdicts, {"u1"})
+    assert (judged.deed, judged.placement_uid) == (Deed.ADOPT, "u1")
+    refused = judge_order(order(KEY, "Adopt", "u1"), [doubtful], verdicts, set())
+    assert refused.deed is Deed.NOTHING
+
+
+def test_only_who_is_to_be_ignored_is_ignored() -> None:
+    orders = [order(KEY, "Ignore"), order(BESIDE, "Terminate"), order(STRAY, "Adopt", "u2")]
+    assert ignored_by(orders) == {KEY}
 
 
 def test_an_orphan_that_is_to_be_ignored_is_told_so_and_nothing_is_done() -> None:

@@ -26,13 +26,25 @@ KEYS = st.builds(ProcessKey, st.integers(1, 4), st.integers(1, 2), st.sampled_fr
 UIDS = st.sampled_from(["u1", "u2", "u3"])
 CLAIM = Claim(vcpus=1, memory="64Mi", overhead_memory="16Mi")
 PROCESSES = st.lists(
-    st.builds(FoundProcess, KEYS, BACKENDS, st.just("") | UIDS, st.none() | st.just(CLAIM)),
+    st.builds(
+        FoundProcess,
+        KEYS,
+        BACKENDS,
+        st.just("") | UIDS,
+        st.none() | st.just(CLAIM),
+        doubt=st.sampled_from(["", "its marker is elsewhere"]),
+    ),
     unique_by=lambda one: one.key,
     max_size=6,
 )
 PLACEMENTS = st.lists(
     st.builds(
-        HeldPlacement, UIDS, st.none() | BACKENDS, st.none() | KEYS, is_current=st.booleans()
+        HeldPlacement,
+        UIDS,
+        st.none() | BACKENDS,
+        st.none() | KEYS,
+        is_current=st.booleans(),
+        is_recorded=st.booleans(),
     ),
     unique_by=lambda one: one.uid,
     max_size=3,
@@ -82,6 +94,8 @@ def test_the_recorded_process_with_its_own_marker_is_never_called_an_orphan(
         for process in processes:
             if (process.placement_uid, process.key) != (placement.uid, placement.key):
                 continue
+            if not placement.is_recorded:
+                continue
             if placement.is_current:
                 assert verdicts[process.key] == Owner(placement.uid)
             else:
@@ -101,6 +115,31 @@ def test_a_placement_that_is_gone_owns_nothing_and_one_with_two_vms_owns_only_th
             assert owner.is_current
             rivals = [one for one in processes if one.placement_uid == owner.uid]
             assert owner.key == process.key or rivals == [process]
+            is_recorded = owner.is_recorded and owner.key == process.key
+            assert is_recorded or not (process.placement_uid and process.doubt)
+
+
+def test_a_doubtful_carrier_is_leaked_and_counted_until_a_record_names_it() -> None:
+    doubtful = FoundProcess(KEY, QEMU, "u1", CLAIM, doubt="it executes sleep")
+    for held in (
+        HeldPlacement("u1", QEMU, None, "default/vm"),
+        HeldPlacement("u1", QEMU, KEY, "default/vm", is_recorded=False),
+    ):
+        verdicts = judge_sweep([doubtful], [held])
+        assert told(verdicts[KEY]) == (OrphanClass.LEAKED, "ERR_ORPHAN_UNPROVED_CARRIER")
+        assert "our marker of default/vm and is not proved" in verdicts[KEY].reason.message
+        assert "it executes sleep" in verdicts[KEY].reason.message
+        assert {*holdings([doubtful], verdicts)} == {"u1"}
+    recorded = HeldPlacement("u1", QEMU, KEY, "default/vm")
+    assert judge_sweep([doubtful], [recorded])[KEY] == Owner("u1")
+
+
+def test_of_two_of_which_the_status_told_of_one_both_are_split() -> None:
+    """A status is no record: nobody proved that process again since its record was lost."""
+    one, other = FoundProcess(KEY, QEMU, "u1"), FoundProcess(ProcessKey(8, 1, "b"), QEMU, "u1")
+    lost = HeldPlacement("u1", QEMU, KEY, is_recorded=False)
+    found = judge_sweep([one, other], [lost])
+    assert [told(verdict)[0] for verdict in found.values()] == [OrphanClass.SPLIT] * 2
 
 
 @given(PROCESSES, PLACEMENTS)

@@ -71,6 +71,7 @@ def test_an_exit_that_was_collected_fails_the_start() -> None:
         (Sighting.GONE, "ERR_RECONCILE_PROCESS_MISSING"),
         (Sighting.UNSEEN, "ERR_RECONCILE_STATUS_UNREADABLE"),
         (Sighting.SEVERAL, "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"),
+        (Sighting.UNPROVED, "ERR_RECOVERY_UNPROVED_CARRIER"),
         (Sighting.UNMARKED, "ERR_RECOVERY_UNMARKED_IN_GROUP"),
         (Sighting.FOREIGN, "ERR_RECOVERY_FOREIGN_PROCESS"),
     ],

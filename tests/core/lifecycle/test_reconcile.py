@@ -139,6 +139,7 @@ def test_a_record_without_a_process_is_unknown_until_something_is_proved(state: 
     ("sighting", "code"),
     [
         (Sighting.SEVERAL, "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"),
+        (Sighting.UNPROVED, "ERR_RECOVERY_UNPROVED_CARRIER"),
         (Sighting.UNMARKED, "ERR_RECOVERY_UNMARKED_IN_GROUP"),
         (Sighting.FOREIGN, "ERR_RECOVERY_FOREIGN_PROCESS"),
     ],

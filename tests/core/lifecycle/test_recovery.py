@@ -93,6 +93,7 @@ def test_a_proved_process_is_adopted_in_the_state_it_was_in(state: S) -> None:
         (True, Sighting.UNSEEN, "ERR_RECOVERY_REHYDRATE_FAILED"),
         (True, Sighting.UNRESPONSIVE, "RECOVERY_UNANSWERED"),
         (True, Sighting.SEVERAL, "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"),
+        (False, Sighting.UNPROVED, "ERR_RECOVERY_UNPROVED_CARRIER"),
         (False, Sighting.UNMARKED, "ERR_RECOVERY_UNMARKED_IN_GROUP"),
         (True, Sighting.FOREIGN, "ERR_RECOVERY_FOREIGN_PROCESS"),
         (False, Sighting.UNSEEN, "ERR_RECOVERY_STALE_HANDLE"),

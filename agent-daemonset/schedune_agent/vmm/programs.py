@@ -1,0 +1,48 @@
+"""Which VMM a program is: by the name of its file, or since the node launches just that one.
+
+By name and not by inode: a package that is upgraded replaces the file under the VMs that
+run, and their program stays what it was.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from schedune.api.nodetruth import BackendFact
+from schedune.api.vmworkload import Backend
+
+_RELEASE: Final = r"([-_.]v?[0-9][\w.+-]*)?"
+_NAMES: Final = {
+    re.compile(r"qemu-system-[\w.-]+|qemu-kvm", re.ASCII): Backend.QEMU,
+    re.compile(rf"cloud-hypervisor(-static)?(-aarch64)?{_RELEASE}", re.ASCII):
+        Backend.CLOUD_HYPERVISOR,
+    re.compile(rf"firecracker{_RELEASE}", re.ASCII): Backend.FIRECRACKER,
+}  # fmt: skip
+"""As distributions and the projects' own releases name them, often with the version."""
+
+
+def backend_of(executable: str) -> Backend | None:
+    """Return which VMM a program is by its file's name; None: it is none that we know."""
+    name = Path(executable).name
+    return next((backend for form, backend in _NAMES.items() if form.fullmatch(name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The VMMs of one node, under whatever names it has them."""
+
+    names: frozenset[tuple[str, Backend]] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(cls, facts: Iterable[BackendFact], *launched: tuple[str | None, Backend]) -> Self:
+        """Return what the node's facts tell of, and what was launched before."""
+        told = [(one.path, one.name) for one in facts]
+        return cls(frozenset((Path(path).name, kind) for path, kind in (*told, *launched) if path))
+
+    def backend_of(self, executable: str) -> Backend | None:
+        """Return which VMM a program is here; None: it is none."""
+        name = Path(executable).name
+        known = (kind for launched, kind in sorted(self.names) if launched == name)
+        return next(known, None) or backend_of(executable)
