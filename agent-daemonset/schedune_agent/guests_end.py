@@ -90,7 +90,7 @@ def _take(settings: AgentSettings, record: LaunchRecord, boot_id: str) -> Vm | N
         VmmError: something lives that may be it, and is not proved to be, or there are several.
     """
     uid, process = record.placement_uid, record.process
-    programs = Programs.of((), (record.binary, record.backend))
+    programs = Programs().with_launched(record)
     found = CarrierSearch(settings, boot_id, programs, uid).find()
     handle = processes.prove(process.identity(), boot_id) if process else None
     if handle is None:

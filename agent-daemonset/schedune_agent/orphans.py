@@ -83,8 +83,9 @@ class Orphans:
             OSError: what is left of a VM that is gone cannot be removed, or a process that
                 may be ours may not be looked at.
         """
-        found = self._look(known)
-        placements = tuple(self._placements(known))
+        held = {uid: known.get(uid) or self.records.get(uid) for uid in {**self.records, **known}}
+        found = self._look(held)
+        placements = tuple(self._placements(held, known))
         verdicts = judge_sweep(found, placements)
         seen = {one.placement_uid for one in verdicts.values()}
         current = {one.uid for one in placements if one.is_current}
@@ -100,16 +101,17 @@ class Orphans:
             remove_strays(self._node.settings, accounted, self._node.place)
             self._residue.sweep(accounted)
 
-    def _look(self, known: Mapping[str, LaunchRecord | None]) -> list[FoundProcess]:
+    def _look(self, held: Mapping[str, LaunchRecord | None]) -> list[FoundProcess]:
         """Find the VMMs; one without a marker counts when the sweep before saw it too.
 
         So a binary that is only asked for its capabilities is none. A recorded node is
         another machine: what runs beside its agent does not run there.
         """
-        node, programs = self._node, self._programs([*self.records.values(), *known.values()])
+        node, facts = self._node, self._node.facts()
         boot_id, lines = node.identity.boot_id, dict(processes.list_command_lines())
-        search = MarkedSearch(node.settings, boot_id, programs)
-        found = {one.key: one for one in search.find(lines, self.records.keys() | known.keys())}
+        programs = Programs.of(facts.backends if facts else ())
+        search = MarkedSearch(node.settings, boot_id, programs, held)
+        found = {one.key: one for one in search.find(lines)}
         if node.launches:
             for one in find_in_groups(lines, boot_id, programs):
                 found.setdefault(one.key, one)
@@ -119,15 +121,11 @@ class Orphans:
         self._unmarked = frozenset(key for key, one in found.items() if not one.placement_uid)
         return [one for key, one in found.items() if one.placement_uid or key in before]
 
-    def _programs(self, records: Iterable[LaunchRecord | None]) -> Programs:
-        """Return which VMMs this node launches, and has launched."""
-        facts = self._node.facts()
-        launched = ((one.binary, one.backend) for one in records if one is not None)
-        return Programs.of(facts.backends if facts else (), *launched)
-
-    def _placements(self, known: Mapping[str, LaunchRecord | None]) -> Iterator[HeldPlacement]:
-        for uid in self.records.keys() | known.keys():
-            record = known.get(uid) or self.records.get(uid)
+    @staticmethod
+    def _placements(
+        held: Mapping[str, LaunchRecord | None], known: Collection[str]
+    ) -> Iterator[HeldPlacement]:
+        for uid, record in held.items():
             has_ended = record is not None and record.ended is not None
             told = (record.process or record.lost_process) if record else None
             yield HeldPlacement(

@@ -113,8 +113,7 @@ class PlacementProcess(PlacementOnNode):
     @property
     def _search(self) -> CarrierSearch:
         facts, node = self._node.facts(), self._node
-        launched = (self.record.binary, self.record.backend)
-        programs = Programs.of(facts.backends if facts else (), launched)
+        programs = Programs.of(facts.backends if facts else ()).with_launched(self.record)
         uid = self.record.placement_uid
         return CarrierSearch(node.settings, node.identity.boot_id, programs, uid)
 

@@ -1,12 +1,13 @@
 """Which VMMs run on this machine: what /proc shows, with no judgement of whose they are."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from schedune.api.vmworkload import Backend
 from schedune.lifecycle.carriers import Carrier, may_be_vms
 from schedune.lifecycle.orphans import FoundProcess
+from schedune_agent.record import LaunchRecord
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm import markers
@@ -26,22 +27,24 @@ class MarkedSearch:
     settings: AgentSettings
     boot_id: str
     programs: Programs
+    held: Mapping[str, LaunchRecord | None]
+    """The placements that this node knows, each with its record if it has one."""
 
-    def find(self, lines: Lines, accounted: Collection[str]) -> Iterator[FoundProcess]:
+    def find(self, lines: Lines) -> Iterator[FoundProcess]:
         """Return those that may be VMs of ours, each with what it lacks of the proof.
 
-        One of another cluster is for that one's agent to tell of, and so is one of no
-        placement that is ``accounted`` for here, whose socket is where another agent puts it.
+        One of another cluster is for that one's agent to tell of, and so is one of a
+        placement that this node does not know, whose socket is where another agent puts it.
 
         Raises:
             PermissionError: one may not be looked at; it is not gone.
         """
         found = dict[str, dict[Carrier, Sequence[str]]]()
         for pid, argv in lines.items():
-            uid = markers.placement_of(argv, self.settings.cluster_uid)
-            if uid is not None and (uid in accounted or self._names_our_socket(argv, uid)):
-                search = CarrierSearch(self.settings, self.boot_id, self.programs, uid)
-                seen = search.look_at(pid)
+            uid = next(self._placements_on(argv), None)
+            if uid is not None:
+                programs = self.programs.with_launched(self.held.get(uid))
+                seen = CarrierSearch(self.settings, self.boot_id, programs, uid).look_at(pid)
                 if seen is not None:
                     found.setdefault(uid, {})[seen[0]] = argv
         for uid, carriers in found.items():
@@ -49,9 +52,14 @@ class MarkedSearch:
                 claim = read_claim(carriers[one])
                 yield FoundProcess(one.key, one.marked, uid, claim, doubt=one.doubt)
 
-    def _names_our_socket(self, argv: Sequence[str], uid: str) -> bool:
-        adapter = adapter_of(markers.backend_of(argv) or Backend.QEMU)
-        return markers.names_path(argv, adapter.control_socket(paths_of(self.settings, uid)))
+    def _placements_on(self, argv: Sequence[str]) -> Iterator[str]:
+        """Give those of our placements, and of unknown ones of this agent, that are marked."""
+        for mark in markers.marks_on(argv):
+            uid = mark.placement_uid
+            if mark.cluster_uid == self.settings.cluster_uid:
+                socket = adapter_of(mark.backend).control_socket(paths_of(self.settings, uid))
+                if uid in self.held or markers.names_path(argv, socket):
+                    yield uid
 
 
 def find_unmarked(lines: Lines, boot_id: str, programs: Programs) -> Iterator[FoundProcess]:

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from schedune.api.nodetruth import BackendFact
 from schedune.api.vmworkload import Backend
+from schedune_agent.record import LaunchRecord
 
 _RELEASE: Final = r"([-_.]v?[0-9][\w.+-]*)?"
 _NAMES: Final = {
@@ -36,10 +37,15 @@ class Programs:
     names: frozenset[tuple[str, Backend]] = field(default_factory=frozenset)
 
     @classmethod
-    def of(cls, facts: Iterable[BackendFact], *launched: tuple[str | None, Backend]) -> Self:
-        """Return what the node's facts tell of, and what was launched before."""
-        told = [(one.path, one.name) for one in facts]
-        return cls(frozenset((Path(path).name, kind) for path, kind in (*told, *launched) if path))
+    def of(cls, facts: Iterable[BackendFact]) -> Self:
+        """Return what the node's facts tell of."""
+        return cls(frozenset((Path(one.path).name, one.name) for one in facts))
+
+    def with_launched(self, record: LaunchRecord | None) -> "Programs":
+        """Return these, and what was launched for a placement by its record."""
+        if record is None or record.binary is None:
+            return self
+        return Programs(self.names | {(Path(record.binary).name, record.backend)})
 
     def backend_of(self, executable: str) -> Backend | None:
         """Return which VMM a program is here; None: it is none."""

@@ -25,7 +25,7 @@ STATUS_UNREADABLE: Final = _row(
 )  # fmt: skip
 REASSOCIATION_AMBIGUOUS: Final = _row(
     "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS", "SeveralProcesses", "several processes claim to be this VM: {observed}",
-    "More than one live process carries the marker of one placement; none of them is taken.",
+    "More than one live process carries the marker of one placement. None of them is taken, and none is ended, not by the placement's own end either; nothing is started.",
     "find out which is the VM, and order the others' end in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
 UNPROVED_CARRIER: Final = _row(
