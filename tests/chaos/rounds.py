@@ -18,7 +18,8 @@ from workloads import disks_to_go, end_workload, remove_kept, taps_left, wanted_
 
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import MOST_TRACE, LaunchRecord
-from schedune_testing.vms import World, assert_moves_of_the_table
+from schedune_testing.traces import assert_moves_of_the_table
+from schedune_testing.vms import World
 
 S = PlacementState
 _WAS_READY = frozenset({S.RUNNING, S.DEGRADED, S.UNKNOWN})

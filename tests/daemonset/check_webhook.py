@@ -10,6 +10,7 @@ from schedune_testing.realnode.product import Product, until, workload
 pytestmark = pytest.mark.timeout(1200)
 HUGE = {"resources": {"vcpus": 1, "memory": "64Gi"}}
 CONFIGURATION = "validatingwebhookconfiguration"
+RIGHTS = "schedune-operator-webhook"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,6 +22,7 @@ def webhook(product: Product) -> Iterator[None]:
     yield
     product.install()
     product.node.do("delete", CONFIGURATION, "schedune-workloads")
+    product.node.do("delete", "clusterrole,clusterrolebinding", RIGHTS)
 
 
 def bundle(product: Product) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from schedune.api.vmplacement import PlacementState
 from schedune_agent.record import LaunchRecord
-from schedune_testing.vms import assert_moves_of_the_table
+from schedune_testing.traces import assert_moves_of_the_table
 
 S = PlacementState
 NewWorld = Callable[..., Any]

@@ -18,7 +18,7 @@ from schedune_agent.record import LaunchRecord, record_file
 from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.persistent import OWNER
 from schedune_testing.full_disk import FullDisk
-from schedune_testing.vms import assert_moves_of_the_table
+from schedune_testing.traces import assert_moves_of_the_table
 
 S = PlacementState
 NewWorld = Callable[..., Any]

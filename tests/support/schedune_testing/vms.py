@@ -8,17 +8,17 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from schedune.api.nodetruth import ArtifactKind, NodeTruthStatus
-from schedune.api.vmplacement import TraceEntry, VMPlacement
-from schedune.lifecycle.transitions import TERMINAL, is_allowed
+from schedune.api.vmplacement import VMPlacement
+from schedune_agent.boot_files import BootFiles
 from schedune_agent.facts import Probes
 from schedune_agent.guest_data import ReadSecret, no_secrets
 from schedune_agent.host_shutdown import HostShutdown
@@ -80,6 +80,7 @@ class Machine:
     identity: NodeIdentity
     facts: NodeTruthStatus
     contained: bool
+    boot_files: BootFiles = field(default_factory=BootFiles)
 
 
 @contextmanager
@@ -171,16 +172,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def assert_moves_of_the_table(trace: Sequence[TraceEntry]) -> None:
-    """Hold every entry of a trace against the table of moves, and against the one before it."""
-    state = None
-    for entry in trace:
-        begins = entry.from_ is None and (state is None or state in TERMINAL)
-        assert begins or entry.from_ is state, trace
-        assert entry.from_ is entry.to or is_allowed(entry.from_, entry.to), trace
-        state = entry.to
-
-
 class KilledError(BaseException):
     """The agent is killed here: nothing catches it."""
 
@@ -228,6 +219,7 @@ def new_node(
         contained=machine.contained,
         vm_users=usable(machine.settings),
         read_secret=read_secret,
+        boot_files=machine.boot_files,
         shutdown=HostShutdown(machine.settings.run_directory, machine.identity.boot_id),
     )
 
