@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -208,12 +209,14 @@ async def test_a_vmm_that_this_node_has_under_a_name_of_its_own_is_one(
 
 
 async def test_a_vm_that_was_told_its_run_directory_by_another_name_is_known_by_its_socket(
-    node: Node, new_placement: NewPlacement, tmp_path: Path
+    node: Node, new_placement: NewPlacement, tmp_path: Path, tmp_path_factory: Any
 ) -> None:
     """As of /var/run and /run: the kernel says who listens in our run directory."""
-    socket = monitor_socket(paths_of(node.settings, UID))
+    run_directory = tmp_path_factory.mktemp("d")  # short: a socket's path has 107 bytes
+    settings = node.settings.model_copy(update={"run_directory": run_directory})
+    node, socket = replace(node, settings=settings), monitor_socket(paths_of(settings, UID))
     socket.parent.mkdir(parents=True)
-    (tmp_path / "by-another-name").symlink_to(tmp_path / "run")
+    (tmp_path / "by-another-name").symlink_to(run_directory)
     elsewhere = tmp_path / "by-another-name" / UID / socket.name
     argv = [
         QEMU, "-name", f"guest={UID},debug-threads=on",
