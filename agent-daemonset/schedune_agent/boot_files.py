@@ -67,10 +67,13 @@ class BootFiles:
         """Have a child look.
 
         Raises:
-            OSError: none can be started.
+            OSError: none can be started, or it could not tell: it had too little time or
+                memory, or the file was written meanwhile.
         """
         answers: list[Answer] = []
         await work_on("look", [file], _LOOK_S, lambda _, said: answers.append(said))
+        if "problem" in answers[0]:
+            raise OSError(str(answers[0]["problem"]))
         return read_answer(file, answers[0])
 
     def _remember(self, key: tuple[Key, int], found: Artifact) -> None:

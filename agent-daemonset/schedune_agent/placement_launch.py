@@ -6,7 +6,9 @@ The record is written before each effect, so that whatever exists can be found a
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from schedune.api.vmplacement import Prepared, Refusal
@@ -33,8 +35,7 @@ from schedune_agent.vmm.disk_files import (
     make_overlay,
     make_variables,
 )
-from schedune_agent.vmm.persistent import locked_for
-from schedune_agent.vmm.port import GuestEnd, LaunchPlan, Vm, VmmError, VmmRefusalError
+from schedune_agent.vmm.port import GuestEnd, LaunchPlan, PlanError, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 from schedune_agent.vmm.seed import make_seed
 from schedune_kube.errors import ApiError
@@ -291,13 +292,25 @@ class PlacementLaunch(PlacementRecovery):
             raise DiskError(str(error), disk_codes.DISK_UNUSABLE) from error
 
     async def _start(self) -> RecordedProcess:
-        argv, paths = self.record.argv, self._paths
-        taps = tuple(self._preparation().taps().values())
-        locked = locked_for(self.record.backend, self._preparation().disks())
-        plan = LaunchPlan(self.record.binary or argv[0], tuple(argv), taps=taps, locked=locked)
+        plan = self._recorded_plan()
         self._console.begin(self.record.incarnation)
         self._spawned_at = time.monotonic()
-        return await start(plan, paths, self._node.identity.boot_id, self._confinement)
+        return await start(plan, self._paths, self._node.identity.boot_id, self._confinement)
+
+    def _recorded_plan(self) -> LaunchPlan:
+        """Return what the record says is run, with what it is given as this launch would be now.
+
+        Raises:
+            VmmError: nothing could be launched now.
+        """
+        argv = self.record.argv
+        program = self.record.binary or argv[0]
+        try:
+            plan = self._preparation().plan()
+        except (LookupError, PlanError) as error:
+            raise VmmError(str(error)) from error
+        reach = plan.reach and replace(plan.reach, reads=(Path(program), *plan.reach.reads))
+        return replace(plan, binary=program, argv=tuple(argv), requests=(), reach=reach)
 
     async def _make_seed(self) -> None:
         """Make the disk that tells the guest who it is, anew for each incarnation."""

@@ -374,7 +374,7 @@ async def test_a_vm_that_is_not_proved_is_taken_by_order_and_then_ended_as_any_o
 async def test_beside_what_is_no_vm_and_is_ignored_by_order_the_placement_goes_on(
     node: Node, new_placement: NewPlacement, start_marked: StartMarked
 ) -> None:
-    doubtful = start_marked(program="sleep")
+    doubtful = start_marked(program="sleep", user=65534)
     administrator = Administrator(node, new_placement)
     await looked(administrator.worker)
     assert await administrator.order("Ignore") == ["ORPHAN_IGNORED"]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from schedune.api.scheduling_policy import DEFAULT_POLICY
 from schedune.api.vmplacement import BINDING
+from schedune.api.vmworkload import Backend
 from schedune_testing.control_plane import OPERATOR, ControlPlane
 from schedune_testing.manifests import full_workloads, minimal_workload, placement
 from schedune_testing.schema_rules import locate, value_at, walk
@@ -179,6 +181,17 @@ def test_a_placement_cannot_be_changed(
     answer = control_plane.put(placed)
     assert not answer.accepted
     assert "a placement is immutable but for `stop`" in answer.message
+
+
+@pytest.mark.parametrize("backend", list(Backend))
+def test_a_placement_takes_all_floors_that_the_policy_has_for_its_backend(
+    control_plane: ControlPlane, backend: Backend
+) -> None:
+    manifest = placement()
+    floors = [one.render() for one in DEFAULT_POLICY.version_floors if one.name is backend]
+    manifest["spec"] |= {"backend": backend.value, "versions": {"floors": floors}}
+    answer = control_plane.post(manifest, dry_run=True, user=OPERATOR)
+    assert answer.accepted, answer.message
 
 
 @pytest.mark.parametrize("versions", [None, {"minimum": "7.1"}])

@@ -5,7 +5,9 @@ and an agent that is to be killed asks no more of it.
 """
 
 import itertools
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,9 @@ from schedune.api.vmplacement import PlacementState
 from schedune.api.vmworkload import LaunchMode
 from schedune.launch.traits import CGROUPS, TUN
 from schedune_agent.record import LaunchRecord
+from schedune_agent.vmm.firecracker.requests import api_socket
 from schedune_agent.vmm.http_socket import Answer, HttpSocket
+from schedune_testing.bare_vms import LANDLOCK_ABI
 from schedune_testing.given import FIRECRACKER, given_binary
 from schedune_testing.open_kvm import with_open_kvm
 
@@ -106,6 +110,24 @@ async def test_an_end_with_an_agent_killed_anywhere_leaves_no_vm(world: Callable
     ended = one.record
     assert [entry.to for entry in ended.trace].count(S.TERMINATED) == 1, ended.trace
     assert (one.vms(), one.remains()) == ([], [])
+
+
+@pytest.mark.skipif(LANDLOCK_ABI < 1, reason="not given: a kernel with Landlock")
+async def test_one_that_an_agent_launched_opens_no_file_that_is_not_its_vms(
+    world: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "of-another").write_bytes(bytes(2**20))
+    (tmp_path / "of-another").chmod(0o644)
+    disk = {"name": "data", "artifact": "data", "format": "Raw", "access": "ReadOnly"}
+    one = world(disks=[disk])
+    await one.agent(is_running)
+    assert one.record.state is S.RUNNING, one.record.trace
+    elsewhere = {"drive_id": "disk0", "path_on_host": str(tmp_path / "of-another")}
+    request = ("PATCH", "/drives/disk0", json.dumps(elsewhere))
+    api = HttpSocket(api_socket(one.paths), one.record.process.pid)
+    answer = await api.request(*request, timeout_s=5)
+    assert not answer.is_done
+    assert "Permission denied" in answer.complaint()
 
 
 async def test_what_would_be_run_is_shown_whole_and_nothing_runs(world: Callable[..., Any]) -> None:

@@ -77,10 +77,10 @@ class CarrierSearch:
         )
 
     def _is_vms_user(self, user: int) -> bool:
-        """Say whether VMs run as this user: as one that was set aside for them, or as we do."""
+        """Say whether VMs run as this user: one set aside for them, one of a record, or we."""
         users = self.settings.vm_users
         is_set_aside = users is not None and users.first <= user < users.first + users.count
-        return is_set_aside or user == os.geteuid()
+        return is_set_aside or user in self.programs.users or user == os.geteuid()
 
     def _is_here(self, pid: int, argv: Sequence[str], mark: Mark) -> bool:
         """Say whether its control socket is ours: by the path it was given, or as it listens.

@@ -15,11 +15,12 @@ from schedune.api.vmworkload import Backend
 from schedune_agent.record import LaunchRecord
 
 _RELEASE: Final = r"([-_.]v?[0-9][\w.+-]*)?"
+_MACHINE: Final = "(-x86_64|-aarch64)?"
 _NAMES: Final = {
-    re.compile(r"qemu-system-[\w.-]+|qemu-kvm", re.ASCII): Backend.QEMU,
-    re.compile(rf"cloud-hypervisor(-static)?(-aarch64)?{_RELEASE}", re.ASCII):
+    re.compile(r"\.?qemu-system-[\w.-]+|qemu-kvm", re.ASCII): Backend.QEMU,
+    re.compile(rf"cloud-hypervisor(-static)?{_MACHINE}{_RELEASE}", re.ASCII):
         Backend.CLOUD_HYPERVISOR,
-    re.compile(rf"firecracker{_RELEASE}", re.ASCII): Backend.FIRECRACKER,
+    re.compile(rf"firecracker{_MACHINE}{_RELEASE}", re.ASCII): Backend.FIRECRACKER,
 }  # fmt: skip
 """As distributions and the projects' own releases name them, often with the version."""
 
@@ -35,6 +36,8 @@ class Programs:
     """The VMMs of one node, under whatever names it has them."""
 
     names: frozenset[tuple[str, Backend]] = field(default_factory=frozenset)
+    users: frozenset[int] = field(default_factory=frozenset)
+    """As whom they were launched, beside those that are set aside now."""
 
     @classmethod
     def of(cls, facts: Iterable[BackendFact]) -> Self:
@@ -45,7 +48,9 @@ class Programs:
         """Return these, and what was launched for a placement by its record."""
         if record is None or record.binary is None:
             return self
-        return Programs(self.names | {(Path(record.binary).name, record.backend)})
+        users = () if record.user is None else (record.user,)
+        names = self.names | {(Path(record.binary).name, record.backend)}
+        return Programs(names, self.users.union(users))
 
     def backend_of(self, executable: str) -> Backend | None:
         """Return which VMM a program is here; None: it is none."""

@@ -182,7 +182,10 @@ class AcceptedVersions(ApiModel):
     """Lowest version that the workload accepts."""
     exact: Version | None = None
     """The only one that it accepts."""
-    floors: Annotated[list[VersionFloor], Field(max_length=16)] = Field(default_factory=list)
+    floors: Annotated[
+        list[VersionFloor],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
     """Versions below which the scheduling policy launches none."""
 
 

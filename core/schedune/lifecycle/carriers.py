@@ -51,6 +51,11 @@ class Carrier:
         """Say whether it is a VMM with the marker in its place, wherever its sockets are."""
         return self.is_in_place and self.backend is self.marked
 
+    @property
+    def lacks_a_name_only(self) -> bool:
+        """Say whether it is the VM but for its program: under a name that nobody knows any more."""
+        return self.is_in_place and self.backend is None and self.is_here and self.is_vms_user
+
     def is_copy_of(self, parent: "Carrier | None") -> bool:
         """Say whether it is a fork of its parent, and nothing else was executed since.
 
@@ -99,10 +104,12 @@ def may_be_vms(carriers: Iterable[Carrier]) -> Sequence[Carrier]:
 def pick_carrier(carriers: Iterable[Carrier], ignored: Collection[ProcessKey] = ()) -> Pick:
     """Say which of all processes with its marker is the VM.
 
-    ``ignored`` are those that an administrator ordered to be ignored. A VMM with the marker
-    in its place is none to pass over all the same: beside it a second one would be begun.
+    ``ignored`` are those that an administrator ordered to be ignored; some are not passed
+    over all the same: beside the VM a second one would be begun.
     """
-    found = [one for one in may_be_vms(carriers) if one.is_marked_vmm or one.key not in ignored]
+    all_ = may_be_vms(carriers)
+    found = [one for one in all_ if one.is_marked_vmm or one.key not in ignored]
+    found = found or [one for one in all_ if one.lacks_a_name_only]
     if not found:
         return Pick(Sighting.GONE)
     if len(found) > 1:

@@ -14,6 +14,8 @@ _KEPT: Final = (
 )  # fmt: skip
 _MAP_KEYS: Final = ("name", "type")
 """A list of objects that have one of these, required, is a map by it."""
+LIST_TYPE: Final = "x-kubernetes-list-type"
+"""A field that says "atomic" by it is none: its keys are not its name alone."""
 _MAX_TIME: Final = 64
 
 
@@ -98,6 +100,6 @@ def _array(
         node.get("items", {"type": "string"}), definitions, with_defaults=with_defaults
     )
     key = next((key for key in _MAP_KEYS if key in items.get("required", ())), None)
-    if key is None:
-        return {"items": items, "x-kubernetes-list-type": "atomic"}
-    return {"items": items, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+    if key is None or node.get(LIST_TYPE) == "atomic":
+        return {"items": items, LIST_TYPE: "atomic"}
+    return {"items": items, LIST_TYPE: "map", "x-kubernetes-list-map-keys": [key]}
