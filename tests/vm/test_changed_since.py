@@ -132,3 +132,13 @@ async def test_a_vmm_that_is_older_by_now_starts_nothing(
     await world.carry_on(worker, lambda record: record.state is S.LAUNCHING)
     object.__setattr__(worker._node, "facts", lambda: older)
     await assert_refused(world, worker, code, started)
+
+
+async def test_a_look_that_has_too_little_time_leaves_the_facts_as_they_are(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy node the child that looks does not get far: that is no word on the kernel."""
+    monkeypatch.setattr(boot_files, "_LOOK_S", -5)  # it is waited for 5 s longer
+    facts, launch = world._machine.facts, world.placement.spec.launch
+    fresh = await BootFiles().freshen(facts, launch, world.settings.image_roots)
+    assert {one.name: one for one in fresh.artifacts} == {one.name: one for one in facts.artifacts}
