@@ -130,7 +130,8 @@ def test_every_step_of_the_page_works_as_it_stands(reader: Reader) -> None:
     assert "REFUSED_" not in described
     assert "first" in reader.type("schedune explain -A")
     reader.type(f"schedune why-not first {NAME}")
-    assert "schedune-guest: kernel" in reader.type("schedune logs default/first")
+    said = "schedune-guest: kernel"  # Ready is its VMM: the guest may still boot
+    until("the guest speaks", lambda: said in reader.type("schedune logs default/first"))
     reader.type(delete)
     assert reader.type("kubectl get vmplacements") == "No resources found in default namespace.\n"
 
