@@ -15,9 +15,9 @@ import pytest
 
 from schedune.api.nodetruth import OrphanAction
 from schedune.api.vmplacement import PlacementState, VMPlacement
+from schedune_agent.node import Node
 from schedune_agent.orphan_orders import OrphanOrders
 from schedune_agent.orphans import Orphans, Sweep
-from schedune_agent.placement_base import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.settings import VmUsersSettings

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from subprocess import CompletedProcess
 from typing import Any
@@ -21,7 +21,7 @@ from schedune_operator.app import Operator
 from schedune_testing.accounts import Object, ensure
 from schedune_testing.agents import publishing
 from schedune_testing.cleaning import clean
-from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.control_plane import ControlPlane
 from schedune_testing.freshness import becomes, until
 from schedune_testing.nodes import workload
 from schedune_testing.operators import operating
@@ -46,10 +46,9 @@ HUGE = {"resources": {"vcpus": 2, "memory": "18Gi"}}
 
 
 @pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Run one of our own: whoever applies a workload there is answered."""
-    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as found:
-        yield found
+def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
+    """Take one of our own: whoever applies a workload there is answered."""
+    return own_control_plane
 
 
 @pytest.fixture
