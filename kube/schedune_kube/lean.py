@@ -1,24 +1,50 @@
-"""Objects without what nobody reads: who wrote which field takes much of one, most in memory."""
+"""Objects as they are kept: without what nobody reads, and equal words once for all of them.
 
+Who wrote which field takes much of an object. Of what is left most is words that other
+objects hold, too (names of fields, reasons, sentences): shared, a workload takes half.
+"""
+
+import sys
 from typing import Any, Final
 
 AGENT: Final = "schedune-agent"
 """Field manager of the agents: the API server stamps when it wrote."""
-_NOISE: Final = frozenset({"images", "volumesInUse", "volumesAttached"})
+_NOISE: Final = frozenset({
+    "images", "volumesInUse", "volumesAttached", "allocatable", "daemonEndpoints", "nodeInfo",
+    "runtimeHandlers",
+})  # fmt: skip
 """Parts of a Node's status that are long and say nothing of VMs."""
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""The whole spec once more, for kubectl alone."""
 
 
 def lean(raw: dict[str, Any]) -> dict[str, Any]:
-    """Leave out who wrote which field, but not when the agent last wrote: that is a proof."""
+    """Leave out who wrote which field, but not when the agent last wrote: that is a proof.
+
+    The object that is given stays as it is.
+    """
     metadata = {key: one for key, one in raw["metadata"].items() if key != "managedFields"}
     stamps = stamps_of(raw)
     if stamps:
         metadata["managedFields"] = stamps
+    if _LAST_APPLIED in (metadata.get("annotations") or ()):
+        kept = {key: one for key, one in metadata["annotations"].items() if key != _LAST_APPLIED}
+        metadata["annotations"] = kept
     found = {**raw, "metadata": metadata}
     # What a list holds does not say its kind; no kind of ours has parts of these names.
     if isinstance(raw.get("status"), dict) and raw["status"].keys() & _NOISE:
         found["status"] = {key: one for key, one in raw["status"].items() if key not in _NOISE}
-    return found
+    shared: dict[str, Any] = _sharing(found)
+    return shared
+
+
+def _sharing(value: Any) -> Any:
+    """Return an equal value whose words are those of the others; one that nobody holds goes."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _sharing(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_sharing(one) for one in value]
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def stamps_of(raw: dict[str, Any]) -> list[dict[str, Any]]:

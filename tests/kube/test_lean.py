@@ -1,5 +1,7 @@
 """What is kept of an object in memory."""
 
+import json
+
 from schedune_kube.lean import lean
 
 WRITES = [
@@ -21,3 +23,18 @@ def test_of_a_node_only_what_is_long_and_says_nothing_of_vms_is_left_out() -> No
     listed = {"metadata": {"name": "n"}, "status": status}  # a list's items name no kind
     for raw in (listed, {"kind": "Node", **listed}):
         assert lean(raw) == {**raw, "status": {"conditions": conditions}}
+
+
+def test_what_kubectl_keeps_of_the_last_apply_is_left_out_and_other_annotations_stay() -> None:
+    last = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    raw = {"metadata": {"name": "vm", "annotations": {**last, "team": "edge"}}}
+    assert lean(raw) == {"metadata": {"name": "vm", "annotations": {"team": "edge"}}}
+    assert raw["metadata"]["annotations"].keys() == {*last, "team"}, "the given one is another's"
+
+
+def test_objects_that_hold_equal_words_share_them() -> None:
+    told = {"metadata": {"name": "vm"}, "status": {"why": ["waiting for the agent on arm-01"]}}
+    one, other = (lean(json.loads(json.dumps(told))) for _ in range(2))
+    assert one == other == told
+    assert one["status"]["why"][0] is other["status"]["why"][0]
+    assert list(one)[1] is list(other)[1]
