@@ -68,6 +68,8 @@ def make_registry(credentials: Credentials) -> kopf.OperatorRegistry:
         settings.persistence.progress_storage = NoProgress()
         settings.scanning.disabled = True
         settings.posting.enabled = False
+        # Whoever waits for a next event holds the last one, whole: of 10,000 at once that is much.
+        settings.queueing.idle_timeout = 0.05
         # After an outage the watch is back within a second, not after a pause that grew.
         settings.networking.error_backoffs = itertools.repeat(1.0)
         settings.networking.request_timeout = 10.0
