@@ -27,7 +27,7 @@ from schedune_agent.placements import PlacementRunner
 from schedune_agent.record import RecordStore
 from schedune_agent.replay import RecordedFacts
 from schedune_agent.seen import AgentMetrics, Vitals, show
-from schedune_agent.settings import AgentSettings, agent_lock
+from schedune_agent.settings import AgentSettings, agent_lock, run_lock
 from schedune_agent.system import cgroup
 from schedune_agent.system.launcher import LAUNCHER
 from schedune_agent.system.locks import hold_lock
@@ -195,7 +195,7 @@ async def _hold_locks(settings: AgentSettings, stack: AsyncExitStack) -> None:
     await _hold_lock("stateDirectory", agent_lock(settings), 0o700, stack)
     if settings.facts_file is None:
         # VMs of a recorded node run nowhere.
-        await _hold_lock("runDirectory", settings.run_directory / "agent.lock", 0o711, stack)
+        await _hold_lock("runDirectory", run_lock(settings.run_directory), 0o711, stack)
 
 
 async def _hold_lock(field: str, lock: Path, mode: int, stack: AsyncExitStack) -> None:

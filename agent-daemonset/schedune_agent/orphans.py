@@ -110,7 +110,7 @@ class Orphans:
         node, facts = self._node, self._node.facts()
         boot_id, lines = node.identity.boot_id, dict(processes.list_command_lines())
         programs = Programs.of(facts.backends if facts else ())
-        search = MarkedSearch(node.settings, boot_id, programs, held)
+        search = MarkedSearch(node.settings, boot_id, programs, held, node.launches)
         found = {one.key: one for one in search.find(lines)}
         if node.launches:
             for one in find_in_groups(lines, boot_id, programs):

@@ -121,6 +121,11 @@ def agent_lock(settings: AgentSettings) -> Path:
     return settings.state_directory / "agent.lock"
 
 
+def run_lock(run_directory: Path) -> Path:
+    """Return what the agent holds whose VMs are in a run directory."""
+    return run_directory / "agent.lock"
+
+
 def read_settings(path: Path, in_pod: KubernetesSettings | None = None) -> AgentSettings:
     """Read a settings file; in a pod it need not say where the API server is.
 

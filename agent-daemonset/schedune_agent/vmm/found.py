@@ -1,18 +1,27 @@
-"""Which VMMs run on this machine: what /proc shows, with no judgement of whose they are."""
+"""Which VMMs run on this machine: what /proc shows, with no judgement of whose they are.
+
+Another agent of our cluster on this machine tells of its VMs itself: it is known by the lock
+on its run directory. A VM in a run directory that no agent is at work in is nobody else's.
+"""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 from schedune.api.vmworkload import Backend
 from schedune.lifecycle.carriers import Carrier, may_be_vms
 from schedune.lifecycle.orphans import FoundProcess
 from schedune_agent.record import LaunchRecord
-from schedune_agent.settings import AgentSettings
+from schedune_agent.settings import AgentSettings, run_lock
 from schedune_agent.system import cgroup, processes
+from schedune_agent.system.lock_holders import held_files
 from schedune_agent.vmm import markers
 from schedune_agent.vmm.adapters import adapter_of, read_claim
 from schedune_agent.vmm.carriers import CarrierSearch
+from schedune_agent.vmm.markers import Mark
+from schedune_agent.vmm.port import VmPaths
 from schedune_agent.vmm.process import paths_of
 from schedune_agent.vmm.programs import Programs
 
@@ -20,7 +29,7 @@ Lines = Mapping[int, Sequence[str]]
 """Command lines of processes by pid."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarkedSearch:
     """Looks among all processes for those with a marker of ours."""
 
@@ -29,12 +38,14 @@ class MarkedSearch:
     programs: Programs
     held: Mapping[str, LaunchRecord | None]
     """The placements that this node knows, each with its record if it has one."""
+    is_machine: bool = True
+    """Our node is this machine; False: what lies outside its own run directory is another's."""
 
     def find(self, lines: Lines) -> Iterator[FoundProcess]:
         """Return those that may be VMs of ours, each with what it lacks of the proof.
 
         One of another cluster is for that one's agent to tell of, and so is one of a
-        placement that this node does not know, whose socket is where another agent puts it.
+        placement that this node does not know, in the run directory of an agent at work.
 
         Raises:
             PermissionError: one may not be looked at; it is not gone.
@@ -53,13 +64,39 @@ class MarkedSearch:
                 yield FoundProcess(one.key, one.marked, uid, claim, doubt=one.doubt)
 
     def _placements_on(self, argv: Sequence[str]) -> Iterator[str]:
-        """Give those of our placements, and of unknown ones of this agent, that are marked."""
+        """Give the placements that are marked: ours, and unknown ones that are no other's."""
         for mark in markers.marks_on(argv):
-            uid = mark.placement_uid
             if mark.cluster_uid == self.settings.cluster_uid:
-                socket = adapter_of(mark.backend).control_socket(paths_of(self.settings, uid))
-                if uid in self.held or markers.names_path(argv, socket):
+                uid = mark.placement_uid
+                if uid in self.held or not self._is_anothers(mark, argv):
                     yield uid
+
+    def _is_anothers(self, mark: Mark, argv: Sequence[str]) -> bool:
+        """Say whether an unknown placement's VM is for another agent to tell of.
+
+        Only an agent that holds its lock is one. A run directory that we may not look into,
+        that is gone, or that is told by another name than the kernel has for it, has none.
+        """
+        ours = adapter_of(mark.backend).control_socket(paths_of(self.settings, mark.placement_uid))
+        if markers.names_path(argv, ours):
+            return False
+        return not self.is_machine or any(
+            run_lock(one) in self._others_locks for one in _run_directories(mark, argv)
+        )
+
+    @cached_property
+    def _others_locks(self) -> frozenset[Path]:
+        own = run_lock(self.settings.run_directory)
+        return held_files(own.name) - {own.resolve()}
+
+
+def _run_directories(mark: Mark, argv: Sequence[str]) -> Iterator[Path]:
+    """Give the run directories that an agent had which told a VMM its control socket so."""
+    control_socket = adapter_of(mark.backend).control_socket
+    for path in map(Path, markers.paths_on(argv)):
+        run = path.parent
+        if run.name == mark.placement_uid and control_socket(VmPaths(run, run)) == path:
+            yield run.parent
 
 
 def find_unmarked(lines: Lines, boot_id: str, programs: Programs) -> Iterator[FoundProcess]:

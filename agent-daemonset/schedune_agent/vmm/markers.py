@@ -94,12 +94,18 @@ def names_path(argv: Sequence[str], path: Path) -> bool:
 
     What a user wrote, the guest's command line, is no such option.
     """
-    told, text = str(path), argv.index(_USERS_TEXT) + 1 if _USERS_TEXT in argv else None
-    return any(
-        part == told or f"path={told}" in part.split(",")
-        for at, part in enumerate(argv)
-        if at != text
-    )
+    return str(path) in paths_on(argv)
+
+
+def paths_on(argv: Sequence[str]) -> Iterator[str]:
+    """Give what may be a path that a VMM was given: a word, or the ``path`` of an option."""
+    text = argv.index(_USERS_TEXT) + 1 if _USERS_TEXT in argv else None
+    for at, part in enumerate(argv):
+        if at != text:
+            yield part
+            yield from (
+                one.removeprefix("path=") for one in part.split(",") if one.startswith("path=")
+            )
 
 
 def claim_in_name(argv: Sequence[str]) -> Claim | None:

@@ -95,8 +95,8 @@ ORPHAN_SUPERSEDED: Final = _row(
 )  # fmt: skip
 ORPHAN_STALE_ARTIFACT: Final = _row(
     "ERR_ORPHAN_STALE_ARTIFACT_STATE", "OrphanOfLostPlacement",
-    "{subject} carries our marker of {observed}, which is no placement of this node, and its launch record is lost; it runs on, counted as reserved",
-    "Orphan class leaked: a VMM process with Schedune's marker, and neither a launch record nor a VMPlacement that accounts for it.",
+    "{subject} carries our marker of {required}, which is no placement of this node, and its launch record is lost; {observed}; it runs on, counted as reserved",
+    "Orphan class leaked: a VMM process with Schedune's marker, and neither a launch record nor a VMPlacement that accounts for it, wherever its control socket is: only what is in the run directory of another agent that is at work is left to that one. The message says what it lacks to be proved a VM of this node.",
     "make sure that nobody needs it, then end the process, or order Terminate in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
 )  # fmt: skip
 ORPHAN_IN_GROUP: Final = _row(

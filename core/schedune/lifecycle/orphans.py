@@ -112,7 +112,6 @@ Verdict = Owner | OrphanFinding
 _ROWS: Final[Mapping[OrphanClass, Row]] = MappingProxyType({
     OrphanClass.SPLIT: recovery.ORPHAN_SPLIT,
     OrphanClass.SUPERSEDED: recovery.ORPHAN_SUPERSEDED,
-    OrphanClass.LEAKED: recovery.ORPHAN_STALE_ARTIFACT,
     OrphanClass.CONTESTED: recovery.ORPHAN_POSSIBLY_OURS,
     OrphanClass.UNMANAGED: recovery.ORPHAN_UNMANAGED,
 })  # fmt: skip
@@ -143,7 +142,9 @@ def judge_process(process: FoundProcess, placements: Iterable[HeldPlacement]) ->
     """Say which placement one process belongs to, or what kind of orphan it is."""
     fitting, marked = _fitting(process, tuple(placements)), process.placement_uid
     if not fitting and marked:
-        return _orphan(OrphanClass.LEAKED, process, marked, marked)
+        told = process.doubt or "it is like a VM of this node in all else"
+        reason = Reason(recovery.ORPHAN_STALE_ARTIFACT, told, marked, _name(process))
+        return OrphanFinding(OrphanClass.LEAKED, reason, marked)
     if not fitting and process.group_uid:
         reason = Reason(recovery.ORPHAN_IN_GROUP, process.group_uid, subject=_name(process))
         return OrphanFinding(OrphanClass.LEAKED, reason, process.group_uid)

@@ -188,6 +188,13 @@ def test_a_marker_of_no_placement_outweighs_a_number_that_fits() -> None:
     assert found == (OrphanClass.LEAKED, "ERR_ORPHAN_STALE_ARTIFACT_STATE")
 
 
+def test_of_a_vm_of_no_placement_it_is_told_what_it_lacks_to_be_proved_one() -> None:
+    found = judge_process(FoundProcess(KEY, QEMU, "gone", doubt="it runs as user 7"), [])
+    assert isinstance(found, OrphanFinding)
+    assert "marker of gone" in found.reason.message
+    assert "it runs as user 7" in found.reason.message
+
+
 def test_a_vmm_with_neither_marker_nor_placement_is_not_ours() -> None:
     found = orphan(FoundProcess(KEY, QEMU))
     assert found == (OrphanClass.UNMANAGED, "ERR_ORPHAN_UNMANAGED_BACKEND_PROCESS")
