@@ -1,6 +1,7 @@
 """What changed between placement and launch is refused with its code, before anything starts."""
 
 import os
+import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from schedune.api.nodetruth import Artifact, NodeTruthStatus
 from schedune.api.scheduling_policy import VersionFloor
 from schedune.api.vmplacement import AcceptedVersions, PlacementState
 from schedune.api.vmworkload import Backend
 from schedune_agent import boot_files
 from schedune_agent.boot_files import BootFiles
 from schedune_agent.system import processes
+from schedune_testing.images import cpio, elf
 from schedune_testing.vms import World
 
 NewWorld = Callable[..., Any]
@@ -64,6 +67,29 @@ def world(new_world: NewWorld, machine: Any) -> Any:
     )
 
 
+async def test_an_initrd_that_is_another_of_its_size_by_now_is_not_booted(
+    new_world: NewWorld, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (images,) = machine.settings.image_roots
+    own, other = (cpio({"init": elf(name)}) for name in ours_first())
+    told = Artifact(name="unpacked", kind="Initrd", format="Cpio", size_bytes=len(own))
+    facts = machine.facts.model_copy(update={"artifacts": [*machine.facts.artifacts, told]})
+    booted = {"kernel": {"artifact": "still"}, "initrd": {"artifact": "unpacked"}}
+    world, started = new_world(facts=facts, **{**STILL, **booted}), list[object]()
+    (images / "unpacked").write_bytes(own)
+    worker = world.new_agent()
+    monkeypatch.setattr(processes, "spawn", lambda *_, **__: started.append(1))
+    await world.carry_on(worker, lambda record: record.state is S.LAUNCHING)
+    (images / "unpacked").write_bytes(other)
+    await assert_refused(world, worker, "REJECT_ARTIFACT_ARCHITECTURE_MISMATCH", started)
+    (images / "unpacked").unlink()
+
+
+def ours_first() -> list[str]:
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    return sorted(names.values(), key=lambda one: one != names[platform.machine()])
+
+
 async def assert_refused(world: World, worker: Any, code: str, started: list[object]) -> None:
     await world.carry_on(worker, lambda record: record.ended is not None)
     last = worker.record.trace[-1]
@@ -100,9 +126,7 @@ async def test_a_kernel_that_is_the_same_boots_and_is_looked_at_once(
         facts = world._machine.facts
         launch, roots = world.placement.spec.launch, world.settings.image_roots
         fresh = await files.freshen(facts, launch, roots)
-        assert {one.name: one for one in fresh.artifacts} == {
-            one.name: one for one in facts.artifacts
-        }
+        assert without_digests(fresh) == without_digests(facts)
     assert looks == ["booted"]
     await world.agent(lambda record: record.state is S.RUNNING)
     assert len(world.vms()) == 1
@@ -141,4 +165,9 @@ async def test_a_look_that_has_too_little_time_leaves_the_facts_as_they_are(
     monkeypatch.setattr(boot_files, "_LOOK_S", -5)  # it is waited for 5 s longer
     facts, launch = world._machine.facts, world.placement.spec.launch
     fresh = await BootFiles().freshen(facts, launch, world.settings.image_roots)
-    assert {one.name: one for one in fresh.artifacts} == {one.name: one for one in facts.artifacts}
+    assert without_digests(fresh) == without_digests(facts)
+
+
+def without_digests(facts: NodeTruthStatus) -> dict[str, object]:
+    digests = {"sha256", "sha256_missing"}
+    return {one.name: one.model_dump(exclude=digests) for one in facts.artifacts}

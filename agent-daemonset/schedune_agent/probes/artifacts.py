@@ -9,12 +9,14 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from pydantic import Field
+
 from schedune.api.nodetruth import Artifact, CapabilityState
 from schedune.api.text import shorten
 from schedune.codes import probes as codes
 from schedune.codes.row import Row
 from schedune_agent.probes.digests import Digests
-from schedune_agent.probes.image_roots import ImageFile, Key, Listing, list_roots
+from schedune_agent.probes.image_roots import ImageFile, Listing, Sight, list_roots
 from schedune_agent.probes.image_work import Answer, work_on
 
 MOST: Final = 64
@@ -30,6 +32,12 @@ _MOST_DOUBLINGS: Final = 8
 _T = TypeVar("_T")
 
 
+class SeenArtifact(Artifact):
+    """An artefact of which it is known which file it was: for this agent only, never told."""
+
+    sight: Sight = Field(exclude=True)
+
+
 class ArtifactProbe:
     """Looks at files once and again only when they changed."""
 
@@ -38,9 +46,9 @@ class ArtifactProbe:
         self._patience_s = patience_s
         self._listing: asyncio.Task[Listing] | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._looks: dict[Key, Artifact] = {}
-        self._rounds_left: dict[Key, int] = {}
-        self._failures: dict[Key, int] = {}
+        self._looks: dict[Sight, Artifact] = {}
+        self._rounds_left: dict[Sight, int] = {}
+        self._failures: dict[Sight, int] = {}
         self._digests = Digests()
         self._listed = Listing(())
 
@@ -82,17 +90,17 @@ class ArtifactProbe:
 
     async def _look_at(self, files: Sequence[ImageFile]) -> None:
         """Start looking at what is not known, and wait a moment for it."""
-        keys = {one.key for one in files}
+        keys = {one.sight for one in files}
         self._looks = {key: look for key, look in self._looks.items() if key in keys}
         self._count_down(keys)
-        unknown = [one for one in files if one.key not in self._looks]
+        unknown = [one for one in files if one.sight not in self._looks]
         if unknown and self._looking is None:
             self._looking = _start(work_on("look", unknown, _LOOK_S, self._remember))
         if self._looking is not None and await _is_done(self._looking, self._patience_s):
             task, self._looking = self._looking, None
             task.result()
 
-    def _count_down(self, keys: set[Key]) -> None:
+    def _count_down(self, keys: set[Sight]) -> None:
         """Forget a failure after a while: its cause may be gone."""
         self._failures = {key: count for key, count in self._failures.items() if key in keys}
         self._rounds_left = {
@@ -104,10 +112,12 @@ class ArtifactProbe:
 
     def _remember(self, file: ImageFile, answer: Answer) -> None:
         if "problem" in answer:
-            self._rounds_left[file.key] = 1 if answer.get("cheap") else self._retry_rounds(file.key)
-        self._looks[file.key] = read_answer(file, answer)
+            self._rounds_left[file.sight] = (
+                1 if answer.get("cheap") else self._retry_rounds(file.sight)
+            )
+        self._looks[file.sight] = read_answer(file, answer)
 
-    def _retry_rounds(self, key: Key) -> int:
+    def _retry_rounds(self, key: Sight) -> int:
         """Return when to try again: many files that exhaust their child must cost little."""
         before = self._failures.get(key, 0)
         self._failures[key] = before + 1
@@ -116,17 +126,17 @@ class ArtifactProbe:
     def _artifact(self, file: ImageFile) -> Artifact:
         if file.obstacle:
             return unrecognised(file, file.obstacle)
-        look = self._looks.get(file.key)
+        look = self._looks.get(file.sight)
         if look is None:
             return unrecognised(file, "not looked at yet")
         digest = self._digests.of(file)
-        return look.model_copy(
-            update={
-                "name": file.path.name,
-                "sha256": digest.sha256,
-                "sha256_missing": digest.missing,
-            }
-        )
+        changes = {
+            "name": file.path.name,
+            "sha256": digest.sha256,
+            "sha256_missing": digest.missing,
+            "sight": file.sight,
+        }
+        return SeenArtifact.model_validate({**dict(look), **changes})
 
 
 def read_answer(file: ImageFile, answer: Answer) -> Artifact:

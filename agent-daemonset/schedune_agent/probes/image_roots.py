@@ -23,6 +23,8 @@ _KINDS: Final = (
 
 Key = tuple[int, int, int, int]
 """Device, inode, time of change in nanoseconds, size: the same key, the same bytes."""
+Sight = tuple[Key, int]
+"""A key, and when anything of the file was last changed, that time of its included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,18 @@ class ImageFile:
     key: Key
     obstacle: str = ""
     """Why it is no file to look at; empty: it is one."""
+    changed_ns: int = 0
+    """When anything of it was last changed: nobody can set that back."""
 
     @property
     def size(self) -> int:
         """Its length in bytes."""
         return self.key[3]
+
+    @property
+    def sight(self) -> Sight:
+        """What is another when its bytes may be, whoever hides that."""
+        return self.key, self.changed_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ def _file(entry: "os.DirEntry[str]") -> ImageFile:
     except OSError as error:
         return ImageFile(Path(entry.path), (0, 0, 0, 0), f"cannot be seen: {error.strerror}")
     obstacle = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "")
-    return ImageFile(Path(entry.path), key_of(status), obstacle)
+    return ImageFile(Path(entry.path), key_of(status), obstacle, status.st_ctime_ns)
 
 
 def key_of(status: os.stat_result) -> Key:
