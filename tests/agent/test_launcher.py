@@ -15,8 +15,10 @@ from typing import IO, Any
 
 import pytest
 
-from schedune_agent.system import cgroup, processes
+from schedune_agent.system import cgroup, launcher_child, processes
 from schedune_agent.system.launcher import LAUNCHER, Given, Launcher, Reach, VmUser
+from schedune_testing.dynamic_programs import put_interpreter, put_library, write_dynamic
+from schedune_testing.stand_ins import write_stand_in
 
 SLEEP = shutil.which("sleep") or "sleep"
 USER = VmUser(64099, 64099, (64098,))
@@ -165,6 +167,41 @@ def test_one_with_a_reach_opens_what_is_in_it_and_nothing_else(
     assert ("allowed\n" in said, "mine\n" in said, "of others" in said) == (True, True, False)
     assert said.lower().count("permission denied") == len(("secret", "write", "list"))
     assert read.read_text() == "allowed\n"
+
+
+@needs_landlock
+@pytest.mark.parametrize("run_path", ["{folder}/lib", "$ORIGIN/../lib", "${{ORIGIN}}/../lib:/none"])
+def test_one_with_a_reach_is_loaded_out_of_the_folders_that_it_names_itself(
+    start: Callable[..., int], tmp_path: Path, log: IO[bytes], run_path: str
+) -> None:
+    """As from a store of packages, where nothing is in the usual places."""
+    interpreter = put_interpreter(tmp_path / "store" / "loader")
+    put_library(tmp_path / "lib")
+    named = run_path.format(folder=tmp_path)
+    program = write_dynamic(tmp_path / "bin" / "vmm", interpreter, named)
+    pid = start("vmm", program=str(program), reach=Reach((program,), ()))
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    log.seek(0)
+    assert (ended and ended.si_status, log.read()) == (0, b"")
+
+
+def test_what_a_program_names_widens_its_reach_by_no_root_and_by_no_relative_folder(
+    tmp_path: Path,
+) -> None:
+    interpreter = put_interpreter(tmp_path / "loader")
+    program = write_dynamic(tmp_path / "vmm", interpreter, f"/:/usr/..:lib::{tmp_path}")
+    found = launcher_child._loaded_from(str(program))
+    assert found == [str(interpreter), str(interpreter.parent), str(tmp_path)]
+
+
+@pytest.mark.parametrize("length", [0, 20, 64, 100, 300])
+def test_a_program_that_is_none_or_is_cut_off_names_nothing(tmp_path: Path, length: int) -> None:
+    program = write_dynamic(tmp_path / "vmm", Path("/lib/none.so"), str(tmp_path))
+    program.write_bytes(program.read_bytes()[:length])
+    static = write_stand_in(tmp_path / "static")
+    found = launcher_child._loaded_from(str(program))
+    assert str(tmp_path) not in found
+    assert launcher_child._loaded_from(str(static)) == []
 
 
 def test_it_inherits_no_variable_and_leaves_no_core(

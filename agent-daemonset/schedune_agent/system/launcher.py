@@ -39,7 +39,8 @@ class VmUser:
 class Reach:
     """The only files that a program can open (Landlock), with all that is below folders.
 
-    What is not there is left out. What it finds open already is not touched by this.
+    What is not there is left out. What it finds open already is not touched by this. A program
+    that is no static one reaches its interpreter too, and the folders of its RUNPATH.
     """
 
     reads: tuple[Path, ...]

@@ -23,7 +23,7 @@ import struct
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 _LARGEST = 2**17
 _MOST_DESCRIPTORS = 250
@@ -36,6 +36,10 @@ _CAPABILITY_VERSION = 0x20080522
 _MOST_CAPABILITIES = 64
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _PATH_BENEATH = 1
+_ELF64 = b"\x7fELF\2\1"
+_LOAD, _DYNAMIC, _INTERP = 1, 2, 3
+_STRTAB, _RPATH, _RUNPATH = 5, 15, 29
+_MOST_SEGMENTS, _MOST_BYTES = 128, 2**16
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _EVERYTHING = 1, 2, 4, 8, 2**13 - 1
 """Rights of Landlock's first version (linux/landlock.h); a kernel without it makes no fence."""
 # PyDLL keeps the interpreter's lock: a copy must not find it let go of.
@@ -86,7 +90,7 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
             # Before anything is opened: what it finds open is to be the node's, not a pod's.
             _check(_LIBC.setns(one, 0), "namespaces")
         report = _arrange(report, log, dict(zip(given["numbers"], passed, strict=True)))
-        fence = _make_fence(given["reach"])
+        fence = _make_fence(given["reach"], given["program"])
         _give_up_rights(given["user"])
         if fence is not None:
             _check(_LIBC.syscall(_LANDLOCK_RESTRICT, fence, 0), "Landlock")
@@ -132,18 +136,76 @@ def _arrange(report: int, log: int, passed: "Mapping[int, int]") -> int:
     return report
 
 
-def _make_fence(reach: "Sequence[Sequence[str]] | None") -> int | None:
-    """Return a set of Landlock's rules: files to read, files to write, and no others."""
+def _make_fence(reach: "Sequence[Sequence[str]] | None", program: str) -> int | None:
+    """Return a set of Landlock's rules: files to read, files to write, and no others.
+
+    With them goes what the program is loaded from: only here its own file is surely seen.
+    """
     if reach is None:
         return None
+    read, written = reach
     handled = struct.pack("=Q", _EVERYTHING)
     fence = int(_LIBC.syscall(_LANDLOCK_CREATE, handled, len(handled), 0))
     _check(fence < 0, "Landlock")
-    for paths, rights in zip(reach, (_EXECUTE | _READ_FILE | _READ_DIR, _EVERYTHING), strict=True):
+    for paths, rights in (
+        ([*read, *_loaded_from(program)], _EXECUTE | _READ_FILE | _READ_DIR),
+        (written, _EVERYTHING),
+    ):
         for path in paths:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 _open_door(fence, path, rights)
     return fence
+
+
+def _loaded_from(program: str) -> "list[str]":
+    """Return the folders that a program names for its interpreter and libraries, and the former.
+
+    A static one names none, and neither does what is no ELF of 64 bits.
+    """
+    with Path(program).open("rb") as file, contextlib.suppress(struct.error):
+        interpreter, run_path = _loading(file)
+        if interpreter:
+            origin = str(Path(program).resolve().parent)
+            named = run_path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin).split(":")
+            folders = [str(Path(interpreter).resolve().parent), *named]
+            return [interpreter, *filter(_is_a_part, folders)]
+    return []
+
+
+def _is_a_part(folder: str) -> bool:
+    """Say whether a folder may be let in: not the root, nor what depends on where we are."""
+    return folder.startswith("/") and Path(folder).resolve() != Path("/")
+
+
+def _loading(file: "BinaryIO") -> "tuple[str, str]":
+    """Return the interpreter and the RUNPATH (or RPATH) of an ELF; "": it has none."""
+    head = file.read(64)
+    if head[:6] != _ELF64:
+        return "", ""
+    (table,), (size, count) = (
+        struct.unpack_from("<Q", head, 32),
+        struct.unpack_from("<HH", head, 54),
+    )
+    segments = []
+    for number in range(min(count, _MOST_SEGMENTS)):
+        file.seek(table + number * size)
+        segments.append(struct.unpack("<I4xQQ8xQ16x", file.read(56)))
+    interpreter = next((_text(file, one[1], one[3]) for one in segments if one[0] == _INTERP), "")
+    told = dict[int, int]()
+    for _, at, _, length in (one for one in segments if one[0] == _DYNAMIC):
+        file.seek(at)
+        content = file.read(min(length, _MOST_BYTES))
+        told.update(struct.iter_unpack("<qQ", content[: len(content) // 16 * 16]))
+    name = told.get(_RUNPATH, told.get(_RPATH))
+    for kind, at, address, length in segments:
+        if name is not None and kind == _LOAD and 0 <= told.get(_STRTAB, -1) - address < length:
+            return interpreter, _text(file, at + told[_STRTAB] - address + name, _MOST_BYTES)
+    return interpreter, ""
+
+
+def _text(file: "BinaryIO", at: int, length: int) -> str:
+    file.seek(at)
+    return os.fsdecode(file.read(min(length, _MOST_BYTES)).partition(b"\0")[0])
 
 
 def _open_door(fence: int, path: str, rights: int) -> None:

@@ -16,7 +16,8 @@ _OF_EVERYBODY: Final = tuple(
         "/dev/urandom", "/sys/devices/system/cpu",
     )
 )  # fmt: skip
-"""Libraries, for a build that is not static; on arm64 Firecracker reads of the caches."""
+"""Libraries in their usual places, for a build that is not static (``system.launcher.Reach``
+gives it those that it names); on arm64 Firecracker reads of the caches."""
 _KVM: Final = Path("/dev/kvm")
 _TUN: Final = Path("/dev/net/tun")
 
