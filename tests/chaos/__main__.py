@@ -19,7 +19,7 @@ from stage import stage_on
 from two_operators import play_operators
 from workloads import with_a_bridge
 
-from schedune_testing.interrupted import end_in_order_on_sigterm
+from schedune_testing.interrupted import end_in_order_on_sigterm, only_the_first_interrupt
 from schedune_testing.vms import machine_of_this_host
 
 _OPERATORS = 0.35
@@ -58,6 +58,7 @@ def play_agents(minutes: float, seed: int, vms: int, kills: int) -> int:
         machine_of_this_host(boots=False) as found,
         with_a_bridge(found) as machine,
         stage_on(machine) as stage,
+        only_the_first_interrupt(),
     ):
         if not machine.facts.networks:
             _say("no VM has a tap: we may not make a network of our own here")

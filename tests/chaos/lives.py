@@ -128,6 +128,7 @@ def _outlive(child: int, patience_s: float) -> tuple[bool, int]:
 
 
 def _in_child(stage: Stage, worlds: Sequence[World], plan: Plan, log: Any) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # not as the harness has it
     try:
         asyncio.run(_Agent(stage, worlds, plan, log).run())
     except BaseException:  # noqa: BLE001 - the top of a process

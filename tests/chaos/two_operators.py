@@ -17,6 +17,7 @@ from schedune_kube.client import KubeClient
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_testing.accounts import token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.interrupted import only_the_first_interrupt
 
 _NODES = 12
 _MOST = 90
@@ -37,6 +38,7 @@ def play_operators(minutes: float, seed: int, say: Say) -> int:
 async def _play(plane: ControlPlane, minutes: float, seed: int, say: Say) -> int:
     chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
     async with AsyncExitStack() as stack:
+        stack.enter_context(only_the_first_interrupt())
         admin = await stack.enter_async_context(
             KubeClient(from_kubeconfig(plane.admin_kubeconfig), field_manager="chaos")
         )

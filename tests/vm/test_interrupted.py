@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -51,7 +52,12 @@ def vms(folder: Path) -> list[int]:
 
 
 def interrupt(
-    folder: Path, script: list[str], number: signal.Signals, has_begun: Callable[[Path], object]
+    folder: Path,
+    script: list[str],
+    number: signal.Signals,
+    has_begun: Callable[[Path], object],
+    again: int = 0,
+    errors: IO[bytes] | int = subprocess.DEVNULL,
 ) -> None:
     """Run a script, interrupt it once it has begun, and see that nothing of it is left."""
     support = os.pathsep.join(str(ROOT / one) for one in ("tests/support", "bench"))
@@ -59,14 +65,14 @@ def interrupt(
     before = cgroup.names()
     with subprocess.Popen(
         [sys.executable, *script], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
     ) as run:  # fmt: skip
         until(lambda: has_begun(folder), run)
         uids = {path.name for path in folder.glob("*/run/*")}
         run.send_signal(number)
-        if number is signal.SIGTERM:
+        for _ in range(1 if number is signal.SIGTERM else again):
             time.sleep(0.05)
-            run.send_signal(number)  # as ``timeout`` does
+            run.send_signal(number)  # as ``timeout`` does, or who is impatient
         assert run.wait(PATIENCE_S) != 0
     assert naming(folder) == []
     assert list(folder.iterdir()) == []
@@ -79,6 +85,57 @@ def test_an_interrupted_run_ends_its_vms_and_removes_what_it_made(
     folder: Path, script: list[str], number: signal.Signals
 ) -> None:
     interrupt(folder, script, number, vms)
+
+
+def test_whoever_presses_ctrl_c_again_does_not_break_off_the_ending_of_chaos(folder: Path) -> None:
+    script = ["tests/chaos", "--vms", "0", "--part", "agents"]
+    with tempfile.TemporaryFile() as told:
+        interrupt(folder, script, signal.SIGINT, vms, again=6, errors=told)
+        told.seek(0)
+        words = told.read().decode()
+    assert words.count("is ending") == 1
+    assert "During handling of the above" not in words
+
+
+def test_whoever_presses_ctrl_c_again_does_not_break_off_what_an_event_loop_ends(
+    folder: Path,
+) -> None:
+    (folder / "run").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDS_SLOWLY, str(folder)], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests/support")},
+    ) as run:  # fmt: skip
+        until((folder / "begun").exists, run)
+        for _ in range(4):
+            run.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        told = run.communicate(timeout=PATIENCE_S)[1]
+    assert sorted(one.name for one in folder.iterdir()) == ["after", "begun", "run", "within"]
+    assert told.count("is ending") == 1
+
+
+ENDS_SLOWLY = """
+import asyncio, sys, time
+from pathlib import Path
+from schedune_testing.interrupted import only_the_first_interrupt
+
+folder = Path(sys.argv[1])
+
+async def work():
+    with only_the_first_interrupt():
+        try:
+            (folder / "begun").touch()
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.5)
+            (folder / "within").touch()
+
+try:
+    asyncio.run(work())
+finally:
+    time.sleep(0.3)
+    (folder / "after").touch()
+"""
 
 
 def test_an_interrupted_measurement_of_operators_ends_its_control_plane(folder: Path) -> None:

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.markers import placement_of
 
 _PATIENCE_S = 60.0
 _ENDS = (signal.SIGTERM, signal.SIGHUP)
+_IS_ENDING = b"interrupted: it is ending what it started; a further interrupt changes nothing\n"
 
 
 def end_in_order_on_sigterm() -> None:
@@ -29,6 +31,29 @@ def end_in_order_on_sigterm() -> None:
 
     for number in _ENDS:
         signal.signal(number, end)
+
+
+@contextmanager
+def only_the_first_interrupt() -> Iterator[None]:
+    """Let the first SIGINT end what is within, as it did before, and none what that ends.
+
+    Within a coroutine it is the event loop's own way that is kept.
+    """
+    before = signal.getsignal(signal.SIGINT)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for one in (signal.SIGINT, *_ENDS):
+            signal.signal(one, signal.SIG_IGN)
+        os.write(2, _IS_ENDING)  # at any moment: no stream may be written to here
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is end:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
