@@ -16,7 +16,8 @@ from schedune_kube.resources import NODES, VMPLACEMENTS
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane
 from schedune_testing.interrupted import leaving_no_vm
-from schedune_testing.vms import Machine, placement
+from schedune_testing.machines import Machine
+from schedune_testing.vms import placement
 
 _VMS: Final = 50
 _SETTLE_S: Final = 25.0

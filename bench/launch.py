@@ -34,7 +34,8 @@ from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 from schedune_agent.vmm.qemu.vm import QemuVm
 from schedune_testing.control_plane import running_control_plane
 from schedune_testing.interrupted import end_in_order_on_sigterm
-from schedune_testing.vms import Machine, World, machine_of_this_host, new_node
+from schedune_testing.machines import Machine, machine_of_this_host
+from schedune_testing.vms import World, new_node
 
 _LAUNCHES: Final = 15
 _AT_ONCE: Final = 20

@@ -20,7 +20,7 @@ from two_operators import play_operators
 from workloads import with_a_bridge
 
 from schedune_testing.interrupted import end_in_order_on_sigterm, only_the_first_interrupt
-from schedune_testing.vms import machine_of_this_host
+from schedune_testing.machines import machine_of_this_host
 
 _OPERATORS = 0.35
 """The share of the time in which two operators are played with; agents and VMs have the rest."""

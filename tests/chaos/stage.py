@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schedune_testing.vms import Machine
+from schedune_testing.machines import Machine
 
 _STATE_SIZE = "8m"
 _SUBREAPER = 36

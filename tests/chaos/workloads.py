@@ -13,8 +13,9 @@ from schedune.api.vmplacement import Stop
 from schedune.api.vmworkload import DiskAccess
 from schedune.codes.summary import WORKLOAD_GONE
 from schedune_agent.vmm.persistent import persistent_file
+from schedune_testing.machines import Machine
 from schedune_testing.own_network import add_bridge, own_network, ports_of
-from schedune_testing.vms import Machine, World
+from schedune_testing.vms import World
 
 BRIDGE: Final = "chaos0"
 SCRATCH: Final = {"name": "scratch", "emptySize": "1Mi", "format": "Raw", "access": "Ephemeral"}

@@ -11,6 +11,7 @@ import pytest
 from schedune_agent.vmm.cloud_hypervisor.events import EventFile
 from schedune_agent.vmm.cloud_hypervisor.requests import events_file
 from schedune_testing.given import CLOUD_HYPERVISOR, given_binary
+from schedune_testing.machines import Machine
 from schedune_testing.real_guests import (
     DATA,
     Make,
@@ -24,7 +25,6 @@ from schedune_testing.real_guests import (
     run,
     timed,
 )
-from schedune_testing.vms import Machine
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from schedune_agent.record import LaunchRecord
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_testing.given import FIRECRACKER, given_binary
+from schedune_testing.machines import Machine
 from schedune_testing.real_guests import (
     Make,
     S,
@@ -22,7 +23,6 @@ from schedune_testing.real_guests import (
     outlives_its_agent,
     timed,
 )
-from schedune_testing.vms import Machine
 
 
 @pytest.fixture

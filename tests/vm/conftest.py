@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from schedune_testing.vms import Machine, World, machine_of_this_host
+from schedune_testing.machines import Machine, machine_of_this_host
+from schedune_testing.vms import World
 
 HERE = Path(__file__).resolve().parent
 

@@ -14,8 +14,9 @@ from schedune_agent.vmm.qemu.argv import second_monitor_socket
 from schedune_agent.vmm.qemu.qmp import QmpClient
 from schedune_lab.guest import build_initrd
 from schedune_testing.arm64 import ensure_arm64_kernel, ensure_arm64_qemu
+from schedune_testing.machines import Machine, machine_with
 from schedune_testing.recorded import recorded
-from schedune_testing.vms import Machine, World, machine_with
+from schedune_testing.vms import World
 
 S = PlacementState
 GUEST = {

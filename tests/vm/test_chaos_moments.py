@@ -16,7 +16,8 @@ import pytest
 from schedune.api.vmplacement import PlacementState
 from schedune_agent import placement_launch
 from schedune_agent.system import cgroup
-from schedune_testing.vms import Machine, World
+from schedune_testing.machines import Machine
+from schedune_testing.vms import World
 
 S = PlacementState
 CHAOS = Path(__file__).resolve().parents[1] / "chaos"

@@ -18,8 +18,8 @@ from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.qemu.argv import monitor_socket
+from schedune_testing.machines import BOOT_ID
 from schedune_testing.stand_ins import write_stand_in
-from schedune_testing.vms import BOOT_ID
 
 S = PlacementState
 NewWorld = Callable[..., Any]

@@ -17,7 +17,7 @@ from schedune.api.vmplacement import PlacementState
 from schedune_agent.guests_end import end_guests
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.record import LaunchRecord
-from schedune_testing.vms import BOOT_ID, Machine
+from schedune_testing.machines import BOOT_ID, Machine
 
 S = PlacementState
 NewWorld = Callable[..., Any]

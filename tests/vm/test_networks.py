@@ -16,6 +16,7 @@ from schedune.launch.traits import TUN
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import taps
 from schedune_agent.vmm.taps import tap_names
+from schedune_testing.machines import PATIENCE_S, Machine
 from schedune_testing.own_network import (
     add_bridge,
     ask_guest,
@@ -23,7 +24,6 @@ from schedune_testing.own_network import (
     ports_of,
     remove_bridge,
 )
-from schedune_testing.vms import PATIENCE_S, Machine
 
 S = PlacementState
 NewWorld = Callable[..., Any]

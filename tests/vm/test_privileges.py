@@ -19,7 +19,7 @@ from schedune_agent import vm_users
 from schedune_agent.record import LaunchRecord
 from schedune_agent.system import cgroup, processes
 from schedune_agent.system.cgroup_limits import missing_limits
-from schedune_testing.vms import VM_USERS
+from schedune_testing.machines import VM_USERS
 
 S = PlacementState
 NewWorld = Callable[..., Any]

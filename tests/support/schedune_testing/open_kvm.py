@@ -6,7 +6,7 @@ from dataclasses import replace
 from schedune_agent.system.launcher import VmUser
 from schedune_agent.system.ownership import first_denied
 from schedune_agent.vm_users import KVM
-from schedune_testing.vms import VM_USERS, Machine
+from schedune_testing.machines import VM_USERS, Machine
 
 
 def with_open_kvm(machine: Machine) -> Machine:

@@ -15,8 +15,9 @@ from schedune.launch.guest_identity import mac_address
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord
 from schedune_agent.vmm.taps import tap_names
+from schedune_testing.machines import PATIENCE_S, Machine
 from schedune_testing.own_network import add_bridge, ask_guest, own_network, ports_of
-from schedune_testing.vms import CLOCK_RUNS, PATIENCE_S, Machine, World
+from schedune_testing.vms import CLOCK_RUNS, World
 
 S = PlacementState
 Make = Callable[..., World]
