@@ -6,81 +6,39 @@ Real processes carry the marker here, as VMMs do and as everybody else may.
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from schedune.api.nodetruth import OrphanAction
 from schedune.api.vmplacement import PlacementState, VMPlacement
 from schedune_agent.node import Node
-from schedune_agent.orphan_orders import OrphanOrders
-from schedune_agent.orphans import Orphans, Sweep
-from schedune_agent.placement_worker import PlacementWorker
-from schedune_agent.record import LaunchRecord, RecordedProcess
+from schedune_agent.orphans import Orphans
 from schedune_agent.settings import VmUsersSettings
 from schedune_agent.system import processes
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.process import paths_of
 from schedune_agent.vmm.qemu.argv import monitor_socket
+from schedune_testing.looking import (
+    BOOT_ID,
+    UID,
+    UNPROVED,
+    WAYS,
+    is_left_alone,
+    looked,
+    looking,
+)
 from schedune_testing.stand_ins import QEMU, write_stand_in
 
 NewPlacement = Callable[..., VMPlacement]
 StartMarked = Callable[..., "subprocess.Popen[bytes]"]
 S = PlacementState
-UID = "11111111-2222-3333-4444-555555555555"
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-UNPROVED = "ERR_RECOVERY_UNPROVED_CARRIER"
-SEVERAL = "ERR_RECOVERY_REASSOCIATION_AMBIGUOUS"
-WAYS = ["adoption", "launch", "deletion", "stop"]
-"""When a VM of which there is no record is looked for."""
-
-
-def codes(worker: PlacementWorker) -> list[str]:
-    return [entry.code for entry in worker.record.trace]
 
 
 def run(*argv: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(argv)
-
-
-def record(state: PlacementState, process: RecordedProcess | None = None) -> LaunchRecord:
-    names = {"placement_uid": UID, "workload_uid": "w", "namespace": "default", "name": "vm"}
-    return LaunchRecord(**names, state=state, process=process, argv=["/bin/false"])
-
-
-def recorded(process: "subprocess.Popen[bytes]") -> RecordedProcess:
-    found = processes.read_identity(process.pid, BOOT_ID)
-    assert found is not None
-    return RecordedProcess.of(found)
-
-
-def looking(node: Node, new_placement: NewPlacement, way: str) -> PlacementWorker:
-    """Return a worker that has to look for its VM before it does anything else."""
-    if way == "launch":
-        return PlacementWorker(node, new_placement(), record(S.LAUNCHING))
-    placement = new_placement(deleted=way == "deletion")
-    if way == "stop":
-        stop = {"reason": "Deleted", "graceSeconds": 0}
-        spec = placement.spec.model_validate({**placement.spec.render(), "stop": stop})
-        placement = placement.model_copy(update={"spec": spec})
-    return PlacementWorker(node, placement, None)
-
-
-async def looked(worker: PlacementWorker, times: int = 3) -> list[str]:
-    for _ in range(times):
-        await worker.step()
-    return codes(worker)
-
-
-async def is_left_alone(worker: PlacementWorker, process: "subprocess.Popen[bytes]") -> bool:
-    """Say whether a doubtful process is left as it is, and its placement says that."""
-    told = await looked(worker)
-    is_unknown = (worker.record.state, worker.record.ended) == (S.UNKNOWN, None)
-    lasts = told.count(UNPROVED) == 1 and told[-1] == UNPROVED
-    return is_unknown and lasts and worker.is_live and process.poll() is None
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -264,133 +222,6 @@ async def test_a_fork_of_a_vm_is_no_second_vm_and_ends_with_it(
 
 def copies(vm: "subprocess.Popen[bytes]") -> list[int]:
     return list(map(int, Path(f"/proc/{vm.pid}/task/{vm.pid}/children").read_text().split()))
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("program", [QEMU, "sleep"], ids=["proved", "doubtful"])
-async def test_of_two_that_carry_one_marker_none_is_taken_or_ended_and_both_are_told_of(
-    node: Node, new_placement: NewPlacement, start_marked: StartMarked, way: str, program: str
-) -> None:
-    both = [start_marked(), start_marked(program=program)]
-    worker = looking(node, new_placement, way)
-    told = await looked(worker)
-    assert (worker.record.state, worker.record.ended) == (S.UNKNOWN, None)
-    assert (told[-1], told.count(SEVERAL)) == (SEVERAL, 1)
-    assert [one.poll() for one in both] == [None, None]
-    orphans = Orphans(node)
-    orphans.sweep({UID: worker.record})
-    found = [(one.class_, one.pid) for one in orphans.found if one.placement_uid]
-    assert sorted(found) == sorted(("split", one.pid) for one in both)
-
-
-async def test_a_recorded_vm_is_not_ended_beside_a_second_one_until_that_is_settled(
-    node: Node, new_placement: NewPlacement, start_marked: StartMarked
-) -> None:
-    vm, second = start_marked(), start_marked()
-    worker = PlacementWorker(node, new_placement(deleted=True), record(S.RUNNING, recorded(vm)))
-    assert await looked(worker) == [SEVERAL]
-    assert (worker.record.ended, vm.poll(), second.poll()) == (None, None, None)
-    second.kill()
-    second.wait()
-    await worker.step()
-    assert worker.record.ended is not None
-    assert vm.wait(5) is not None
-
-
-async def test_a_recorded_vm_is_ended_beside_a_doubtful_one_and_is_not_called_ended_before_that_is(
-    node: Node, new_placement: NewPlacement, start_marked: StartMarked
-) -> None:
-    """Whoever may run a program on the node must not keep a VM from being ended."""
-    vm, doubtful = start_marked(), start_marked(user=65534)
-    worker = PlacementWorker(node, new_placement(deleted=True), record(S.RUNNING, recorded(vm)))
-    told = await looked(worker)
-    assert vm.wait(5) is not None
-    assert (worker.record.ended, told[-1], told.count(UNPROVED)) == (None, UNPROVED, 1)
-    assert doubtful.poll() is None
-    doubtful.kill()
-    doubtful.wait()
-    await worker.step()
-    assert worker.record.ended is not None
-
-
-class Administrator:
-    """Gives orders about what a sweep finds, and lets them be carried out."""
-
-    def __init__(self, node: Node, new_placement: NewPlacement) -> None:
-        self.orders: list[OrphanAction] = []
-        self.node = replace(node, ordered=lambda: self.orders)
-        self.worker = looking(self.node, new_placement, "adoption")
-        self._orphans = Orphans(self.node)
-        self._carries_out = OrphanOrders(self.node.ordered, BOOT_ID)
-
-    def look(self) -> Sweep:
-        self._orphans.sweep({UID: self.worker.record})
-        return self._orphans.last
-
-    async def order(self, action: str) -> Sequence[str]:
-        """Order something about the one that is told of; return what came of it."""
-        self.look()
-        (found,) = [one for one in self._orphans.found if one.placement_uid]
-        assert (found.class_, found.code) == ("leaked", "ERR_ORPHAN_UNPROVED_CARRIER")
-        assert "is not proved to be its VM" in found.message
-        told = {"pid": found.pid, "startTime": found.start_time, "bootID": found.boot_id}
-        body = {**told, "action": action, "placementUID": UID if action == "Adopt" else None}
-        self.orders = [OrphanAction.model_validate(body)]
-        await self._carries_out.carry_out(self.look, lambda _uid, one: self.worker.choose(one))
-        return [one.code for one in self._carries_out.told]
-
-
-async def test_a_doubtful_process_is_counted_told_of_and_ended_by_order(
-    node: Node, new_placement: NewPlacement, start_marked: StartMarked
-) -> None:
-    doubtful = start_marked(program="sleep")
-    administrator = Administrator(node, new_placement)
-    await looked(administrator.worker)
-    administrator.look()
-    assert node.ledger.held[UID].memory == "64Mi"
-    assert await administrator.order("Terminate") == ["ORPHAN_TERMINATED"]
-    assert doubtful.wait(5) is not None
-    await looked(administrator.worker, 1)
-    assert administrator.worker.record.ended is not None
-
-
-async def test_a_vm_that_is_not_proved_is_taken_by_order_and_then_ended_as_any_other(
-    node: Node, new_placement: NewPlacement, start_marked: StartMarked, tmp_path: Path
-) -> None:
-    vm = start_marked(run=tmp_path / "before")
-    administrator = Administrator(node, new_placement)
-    worker = administrator.worker
-    await looked(worker)
-    assert await administrator.order("Adopt") == ["ORPHAN_ADOPTED"]
-    assert (await looked(worker))[-1] == "RECOVERY_UNANSWERED"
-    assert worker.record.process is not None
-    assert (worker.record.process.pid, vm.poll()) == (vm.pid, None)
-    worker.placement = new_placement(deleted=True)
-    await worker.step()
-    assert worker.record.ended is not None
-    assert vm.wait(5) is not None
-
-
-async def test_beside_what_is_no_vm_and_is_ignored_by_order_the_placement_goes_on(
-    node: Node, new_placement: NewPlacement, start_marked: StartMarked
-) -> None:
-    doubtful = start_marked(program="sleep", user=65534)
-    administrator = Administrator(node, new_placement)
-    await looked(administrator.worker)
-    assert await administrator.order("Ignore") == ["ORPHAN_IGNORED"]
-    await looked(administrator.worker, 1)
-    assert administrator.worker.record.ended is not None
-    assert doubtful.poll() is None
-
-
-async def test_no_order_to_ignore_starts_a_second_vmm_beside_one_that_is_marked(
-    node: Node, new_placement: NewPlacement, start_marked: StartMarked, tmp_path: Path
-) -> None:
-    vm = start_marked(run=tmp_path / "before")
-    administrator = Administrator(node, new_placement)
-    await looked(administrator.worker)
-    assert await administrator.order("Ignore") == ["ORPHAN_IGNORED"]
-    assert await is_left_alone(administrator.worker, vm)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
