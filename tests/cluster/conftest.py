@@ -7,6 +7,7 @@ import pytest
 
 from schedune_kube.client import KubeClient
 from schedune_kube.kubeconfig import from_kubeconfig
+from schedune_testing.cleaning import clean
 from schedune_testing.control_plane import ControlPlane, running_control_plane
 from schedune_testing.two_nodes import TwoNodes, two_nodes
 
@@ -40,6 +41,13 @@ async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
     credentials = from_kubeconfig(control_plane.admin_kubeconfig)
     async with KubeClient(credentials, field_manager="test") as client:
         yield client
+
+
+@pytest.fixture
+async def cleaned(admin: KubeClient) -> AsyncIterator[None]:
+    """Leave nothing of a test on a control plane of a module's own."""
+    yield
+    await clean(admin)
 
 
 @pytest.fixture(scope="session")

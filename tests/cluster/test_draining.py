@@ -12,13 +12,13 @@ from schedune_kube.errors import NotFoundError
 from schedune_kube.resources import EVENTS, NODES, NODETRUTHS, VMPLACEMENTS, VMWORKLOADS
 from schedune_testing.accounts import Object
 from schedune_testing.agents import condition, publishing, truth_of
-from schedune_testing.cleaning import clean
 from schedune_testing.control_plane import ControlPlane
 from schedune_testing.freshness import becomes, is_refused, named, says, status_of, until
 from schedune_testing.obeying import Obedience, obeying
 from schedune_testing.operators import operating
 from schedune_testing.recordings import run
 
+pytestmark = pytest.mark.usefixtures("cleaned")
 OLD, NEW = "old", "new"
 LASTING = {"leaseDurationSeconds": 30}
 """Heartbeats that count for long: these tests are not about silence."""
@@ -33,12 +33,6 @@ GROUP = {"vcpus": 1, "memory": "4Gi"}
 def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
     """Take one of our own: these tests look at all Nodes there are."""
     return own_control_plane
-
-
-@pytest.fixture(autouse=True)
-async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
-    yield
-    await clean(admin)
 
 
 @asynccontextmanager

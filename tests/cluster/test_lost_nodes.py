@@ -1,14 +1,12 @@
 """Nodes that fall silent, are said to be off, and speak all the same: real Leases, real objects."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 import pytest
 
 from schedune.api.nodetruth import LiveVM
 from schedune_kube.client import KubeClient
-from schedune_kube.errors import NotFoundError
 from schedune_kube.resources import (
     LEASES,
     NODES,
@@ -18,11 +16,11 @@ from schedune_kube.resources import (
 )
 from schedune_testing.accounts import Object
 from schedune_testing.agents import LEASES_OF_NODES, publishing
-from schedune_testing.cleaning import clean
 from schedune_testing.control_plane import ControlPlane
-from schedune_testing.freshness import becomes, named, says, status_of, until
+from schedune_testing.freshness import becomes, named, placed_on, says, status_of, until
 from schedune_testing.operators import operating
 
+pytestmark = pytest.mark.usefixtures("cleaned")
 LOST, SPARE = "lost", "spare"
 OFF = {"key": "node.kubernetes.io/out-of-service", "value": "off", "effect": "NoExecute"}
 
@@ -33,28 +31,9 @@ def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
     return own_control_plane
 
 
-@pytest.fixture(autouse=True)
-async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
-    yield
-    await clean(admin)
-
-
 async def ready(admin: KubeClient, reason: str) -> Object:
     """Return Ready of the VM once it has a reason."""
     return await says(admin, "vm", "Ready", reason)
-
-
-async def placed_on(admin: KubeClient, node: str, name: str = "vm") -> Object:
-    """Return the placement once it is bound to a node."""
-    found: Object = {}
-
-    async def is_there() -> bool:
-        with suppress(NotFoundError):
-            found.update(await admin.get(VMPLACEMENTS, name, "default"))
-        return bool(found) and found["spec"]["nodeName"] == node
-
-    await until(is_there)
-    return found
 
 
 async def history_of(admin: KubeClient, name: str = "vm") -> list[Object]:

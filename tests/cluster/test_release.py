@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,17 +11,18 @@ from click.testing import Result
 
 from schedune.lifecycle.release import ANNOTATION
 from schedune_kube.client import KubeClient
-from schedune_kube.errors import ApiError, NotFoundError
+from schedune_kube.errors import NotFoundError
 from schedune_kube.kubeconfig import from_kubeconfig
-from schedune_kube.resources import EVENTS, LEASES, NODES, NODETRUTHS, VMPLACEMENTS, VMWORKLOADS
+from schedune_kube.resources import EVENTS, VMPLACEMENTS, VMWORKLOADS
 from schedune_testing.accounts import Object
-from schedune_testing.agents import LEASES_OF_NODES, publishing
+from schedune_testing.agents import publishing
 from schedune_testing.control_plane import ControlPlane
-from schedune_testing.freshness import becomes, status_of, until
+from schedune_testing.freshness import becomes, placed_on, status_of, until
 from schedune_testing.nodes import workload
 from schedune_testing.operators import operating
 from schedune_testing.recordings import run
 
+pytestmark = pytest.mark.usefixtures("cleaned")
 MUTE, SPARE = "mute", "spare"
 SAID = ("--asserted-by", "Ada, on call", "--because", "I pulled the plug", "--yes")
 
@@ -42,33 +43,11 @@ async def admin(
         yield client
 
 
-@pytest.fixture(autouse=True)
-async def nothing_is_left_of_a_test(admin: KubeClient) -> AsyncIterator[None]:
-    yield
-    for name in [one["metadata"]["name"] for one in (await admin.list(VMPLACEMENTS))[0]]:
-        await admin.merge_patch(VMPLACEMENTS, name, {"metadata": {"finalizers": None}}, "default")
-    for kind, space in (
-        (VMWORKLOADS, "default"), (VMPLACEMENTS, "default"), (NODES, None), (NODETRUTHS, None),
-        (LEASES, LEASES_OF_NODES), (EVENTS, "default"),
-    ):  # fmt: skip
-        for one in (await admin.list(kind, space))[0]:
-            with suppress(ApiError):
-                await admin.delete(kind, one["metadata"]["name"], space)
-
-
 async def placement(admin: KubeClient) -> Object:
     try:
         return await admin.get(VMPLACEMENTS, "vm", "default")
     except NotFoundError:
         return {}
-
-
-async def placed_on(admin: KubeClient, node: str) -> Object:
-    async def is_there() -> bool:
-        return bool((await placement(admin)).get("spec", {}).get("nodeName") == node)
-
-    await until(is_there)
-    return await placement(admin)
 
 
 async def place(admin: KubeClient, node: str) -> Object:

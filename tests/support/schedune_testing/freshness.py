@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from schedune_kube.client import KubeClient
-from schedune_kube.errors import ApiError
-from schedune_kube.resources import NODETRUTHS, VMWORKLOADS
+from schedune_kube.errors import ApiError, NotFoundError
+from schedune_kube.resources import NODETRUTHS, VMPLACEMENTS, VMWORKLOADS
 from schedune_testing.accounts import Object
 from schedune_testing.agents import condition, truth_of
 from schedune_testing.nodes import workload
@@ -108,6 +108,19 @@ async def says(
         return found.get("reason") == reason
 
     await until(told, limit_s)
+    return found
+
+
+async def placed_on(admin: KubeClient, node: str, name: str = "vm") -> Object:
+    """Return the placement once it is bound to a node."""
+    found: Object = {}
+
+    async def is_there() -> bool:
+        with suppress(NotFoundError):
+            found.update(await admin.get(VMPLACEMENTS, name, "default"))
+        return bool(found) and found["spec"]["nodeName"] == node
+
+    await until(is_there)
     return found
 
 
