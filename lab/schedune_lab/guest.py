@@ -1,16 +1,14 @@
 """The lab's guest: an initramfs of busybox, a few modules and one script."""
 
 import gzip
-import lzma
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from schedune_lab.compressed import unpack
 from schedune_lab.guest_vsock import vsock_listener
 from schedune_lab.machine import KernelFiles
-from schedune_lab.progress import LabError
 
 INIT: Final = Path(__file__).with_name("guest_init.sh")
 MODULES: Final = (
@@ -61,7 +59,8 @@ def _modules(kernel: KernelFiles, wanted: Sequence[str]) -> Iterator[tuple[str, 
         if name not in found or name in given:
             return
         given.add(name)
-        content = _unpack(found[name])
+        # The module itself: busybox's insmod reads no compressed ones.
+        content = unpack(found[name].read_bytes(), name)
         needs = _NEEDS.search(content)
         for other in needs[1].decode().split(",") if needs else ():
             yield from give(other)
@@ -69,25 +68,6 @@ def _modules(kernel: KernelFiles, wanted: Sequence[str]) -> Iterator[tuple[str, 
 
     for name in wanted:
         yield from give(name)
-
-
-def _unpack(path: Path) -> bytes:
-    """Return the module itself: busybox's insmod reads no compressed ones."""
-    content = path.read_bytes()
-    match path.suffix:
-        case ".ko":
-            return content
-        case ".xz":
-            return lzma.decompress(content)
-        case ".gz":
-            return gzip.decompress(content)
-        case ".zst":
-            done = subprocess.run(["zstd", "-dc", str(path)], capture_output=True, check=False)
-            if done.returncode:
-                raise LabError(f"cannot unpack {path.name}; install the package zstd")
-            return done.stdout
-        case _:
-            raise LabError(f"{path} is compressed in a way that is not known here")
 
 
 def _newc(number: int, name: str, mode: int, content: bytes) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import psutil
 import yaml
 
+from schedune_lab.bare_kernel import write_bare_kernel
 from schedune_lab.cluster import Access
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel
@@ -95,8 +96,9 @@ def offered_capacity(folder: Path) -> dict[str, object]:
 
 
 def put_images(folder: Path) -> None:
-    """Put a kernel and an initrd where the lab's agents look for artefacts."""
+    """Put kernels and an initrd where the lab's agents look for artefacts."""
     folder.mkdir()
     kernel = ensure_kernel()
     shutil.copyfile(kernel.image, folder / "lab-kernel")
+    write_bare_kernel(kernel.image, folder / "lab-bare-kernel")
     build_initrd(ensure_busybox(), kernel, folder / "lab-initrd")

@@ -30,9 +30,9 @@ from schedune_agent.vmm.firecracker.requests import (
     vsock_socket,
 )
 from schedune_agent.vmm.port import DiskFiles, LaunchFiles, Request, VmmError, VmmRefusalError
+from schedune_lab.bare_kernel import write_bare_kernel
 from schedune_lab.machine import ensure_kernel
 from schedune_testing.bare_vms import BOOT_ID, LANDLOCK_ABI, BareVm, binary_of, short_folder
-from schedune_testing.vmlinux import unpack_vmlinux
 
 NewBare = Callable[..., BareVm]
 LAUNCH: Final = {
@@ -47,7 +47,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kernel as Firecracker boots it, unpacked once."""
     binary_of(Backend.FIRECRACKER)
     out = tmp_path_factory.mktemp("kernel") / "vmlinux"
-    unpack_vmlinux(ensure_kernel().image, out)
+    write_bare_kernel(ensure_kernel().image, out)
     return out
 
 

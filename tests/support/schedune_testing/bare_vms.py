@@ -19,9 +19,9 @@ from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.markers import find_marked
 from schedune_agent.vmm.port import LaunchFiles, LaunchInputs, LaunchPlan, Owner, Tap, Vm, VmPaths
 from schedune_agent.vmm.process import Confinement, start
+from schedune_lab.bare_kernel import write_bare_kernel
 from schedune_lab.machine import ensure_kernel, ensure_qemu
 from schedune_testing.given import CLOUD_HYPERVISOR, FIRECRACKER, given_binary
-from schedune_testing.vmlinux import unpack_vmlinux
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 GIVEN: Final[Mapping[Backend, str]] = {
@@ -68,7 +68,7 @@ class BareVm:
         }
         kernel = folder / "kernel"
         if not kernel.exists() and backend is Backend.FIRECRACKER:
-            unpack_vmlinux(ensure_kernel().image, kernel)
+            write_bare_kernel(ensure_kernel().image, kernel)
         elif not kernel.exists():
             shutil.copyfile(ensure_kernel().image, kernel)
         self.inputs = LaunchInputs(

@@ -31,13 +31,13 @@ from schedune_agent.probes import (
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system import cgroup
 from schedune_agent.system.host_files import HOST, HostFiles
+from schedune_lab.bare_kernel import write_bare_kernel
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel, ensure_qemu
 from schedune_testing.given import FIRECRACKER
 from schedune_testing.guest_agent import build_agent_initrd
 from schedune_testing.tiny_guests import OFF_AT_ONCE, RESETS, STILL
 from schedune_testing.vm_images import UNRECOGNISED, put_images
-from schedune_testing.vmlinux import unpack_vmlinux
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 PATIENCE_S = 60.0
@@ -128,7 +128,7 @@ def _put_images(images: Path, *, boots: bool) -> None:
         if shutil.which("apt-get"):  # the nested machine has none, and no test that needs it
             build_agent_initrd(images / "initrd", images / "with-agent")
         if os.environ.get(FIRECRACKER):
-            unpack_vmlinux(kernel.image, images / "vmlinux")
+            write_bare_kernel(kernel.image, images / "vmlinux")
     (images / "data").write_bytes(DATA.ljust(2**20, b"\0"))
     (images / "off").write_bytes(OFF_AT_ONCE[platform.machine()])
     (images / "resets").write_bytes(RESETS[platform.machine()])
