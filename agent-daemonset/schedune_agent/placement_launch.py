@@ -157,7 +157,8 @@ class PlacementLaunch(PlacementRecovery):
             return 0.0
         if shows:
             plan = self._preparation().plan()
-            self.prepared = Prepared(argv=list(plan.argv), requests=list(map(str, plan.requests)))
+            requests = list(map(str, plan.requests))
+            self.prepared = Prepared(argv=list(plan.argv), binary=plan.binary, requests=requests)
         if self.record.state is not S.VALIDATED:
             self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
         return HEARTBEAT_SECONDS

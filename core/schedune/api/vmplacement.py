@@ -287,7 +287,9 @@ class Prepared(StatusModel):
     argv: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=256)] = Field(
         default_factory=list
     )
-    """The command line."""
+    """The command line. Its first word is a name by which the process is found again."""
+    binary: Annotated[str, Field(max_length=4096)] = ""
+    """The program that is executed; empty: an agent that did not tell it yet wrote this."""
     requests: Annotated[list[Annotated[str, Field(max_length=8192)]], Field(max_length=64)] = Field(
         default_factory=list
     )
