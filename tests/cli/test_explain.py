@@ -35,6 +35,7 @@ def test_payments_reads_as_the_story_of_the_demo(monkeypatch: pytest.MonkeyPatch
     assert "REJECT_MISSING_KVM" in row_of(told.stdout, "arm-02")
     assert "there is no /dev/kvm" in row_of(told.stdout, "arm-02")
     assert "REJECT_INSUFFICIENT_MEMORY" in row_of(told.stdout, "edge-01")
+    assert "REJECT_ARTIFACT_MISSING" in row_of(told.stdout, "micro-01")
     assert "REJECT_TELEMETRY_STALE" in row_of(told.stdout, "x86-02")
     assert "judged for 2026-11-24T09:00:00Z" in told.stdout
 
@@ -47,6 +48,23 @@ def test_what_nobody_can_run_is_answered_with_the_numbers_that_would_pass(
     assert told.exit_code == 1
     assert "you: vcpus <= 12 (asked 24) and memory <=" in told.stdout
     assert "vcpus: 24, even if all is repaired" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("example", "backend", "missing"),
+    [
+        ("cloud-hypervisor", "CloudHypervisor", "ERR_LAUNCH_MISSING_CAPABILITY_CH_BINARY"),
+        ("firecracker", "Firecracker", "ERR_LAUNCH_MISSING_CAPABILITY_FC_BINARY"),
+    ],
+)
+def test_each_example_of_a_backend_goes_to_the_node_that_has_it_and_others_say_they_lack_it(
+    example: str, backend: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    told = run("explain", "-f", f"examples/{example}.yaml", "--truth", "examples/fleet/", "--all")
+    assert told.exit_code == 0
+    assert f"micro-01 is chosen ({backend}" in told.stdout
+    assert told.stdout.count(missing) == 4
 
 
 # --- exit statuses -----------------------------------------------------------------------

@@ -33,7 +33,7 @@ from schedune_testing.control_plane import ControlPlane, running_control_plane
 from schedune_testing.waiting import processes_of, until
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-NODES = {"this-machine", "arm-01", "arm-02", "edge-01", "x86-02"}
+NODES = {"this-machine", "arm-01", "arm-02", "edge-01", "micro-01", "x86-02"}
 GIVES_UP_S = 15
 KINDS = (
     "crds,namespaces,nodes,clusterroles,clusterrolebindings,validatingadmissionpolicies,"

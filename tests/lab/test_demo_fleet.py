@@ -59,6 +59,7 @@ def test_payments_goes_to_arm_01_and_each_other_node_has_exactly_its_own_cause(
         "arm-02": ["REJECT_MISSING_KVM"],
         "x86-02": ["REJECT_TELEMETRY_STALE"],
         "edge-01": ["REJECT_INSUFFICIENT_MEMORY"],
+        "micro-01": ["REJECT_ARTIFACT_MISSING"],
     }
 
 

@@ -22,6 +22,7 @@ def test_the_report_has_the_documented_form(tmp_path: Path) -> None:
         "passed": True,
         "steps": [{"name": "fleet", "passed": True, "seconds": 1.3}],
         "payments": {},
+        "backends": {},
         "vm": {},
     }
 

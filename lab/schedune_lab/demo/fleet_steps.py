@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from schedune_lab.demo.prepared import show_prepared
 from schedune_lab.demo.report import Report
 from schedune_lab.demo.world import (
     DemoLab,
@@ -13,22 +14,22 @@ from schedune_lab.demo.world import (
     Object,
     claim,
     condition,
-    processes_with,
     status_of,
     wait_for,
 )
 
 EXAMPLES: Final = Path(__file__).resolve().parents[3] / "examples"
-RECORDED: Final = ("arm-01", "arm-02", "edge-01", "x86-02")
+RECORDED: Final = ("arm-01", "arm-02", "edge-01", "micro-01", "x86-02")
 SILENT: Final = "x86-02"
 EXPECTED: Final = {
     "arm-02": ["REJECT_MISSING_KVM"],
     "edge-01": ["REJECT_INSUFFICIENT_MEMORY"],
+    "micro-01": ["REJECT_ARTIFACT_MISSING"],
     "x86-02": ["REJECT_TELEMETRY_STALE"],
 }
 _FRESH_S: Final = 60.0
 _ANSWER_S: Final = 60.0
-_WHY: Final = "{range .status.why[*]}{@}{'\\n'}{end}"
+WHY: Final = "{range .status.why[*]}{@}{'\\n'}{end}"
 
 
 def show_fleet(lab: DemoLab, kubectl: Kubectl, _report: Report) -> None:
@@ -54,7 +55,7 @@ def _is_fresh(kubectl: Kubectl, node: str) -> bool:
 
 
 def place_payments(_lab: DemoLab, kubectl: Kubectl, report: Report) -> None:
-    """One node of four can run it; the others hear why not. The launch is prepared, not run."""
+    """One node of five can run it; the others hear why not. The launch is prepared, not run."""
     kubectl.apply(EXAMPLES / "payments.yaml", "payments")
     kubectl.show("wait", "--for=condition=Ready", "vmworkload/payments", "--timeout=60s")
     kubectl.show("describe", "vmworkload", "payments")
@@ -69,31 +70,13 @@ def place_payments(_lab: DemoLab, kubectl: Kubectl, report: Report) -> None:
     claim(report.payments["node"] == "arm-01", f"chosen was {report.payments['node']}, not arm-01")
     claim(report.payments["rejected"] == EXPECTED, f"rejected were {rejected}")
     claim(condition(workload, "Ready").get("reason") == "DryRunPrepared", "it is no dry run")
-    argv = status_of(placement).get("prepared", {}).get("argv", [])
-    claim(argv, "no prepared launch is shown")
-    click.echo("What arm-01 would run:\n")
-    click.echo("  " + " \\\n    ".join(_shell_lines(argv)) + "\n")
-    uid = (placement or {}).get("metadata", {}).get("uid", "")
-    claim(not status_of(placement).get("vmm"), "the dry run has a VMM")
-    claim(uid and not processes_with(uid), "something runs for the dry run")
-    click.echo("Nothing runs for it: no process of this machine carries its UID.\n")
+    show_prepared(placement)
 
 
 def rejected_nodes(workload: Object | None) -> dict[str, list[str]]:
     """Return the causes against each node, as the workload's status tells them."""
     signatures = status_of(workload).get("evaluation", {}).get("signatures", [])
     return {node: one["codes"] for one in signatures for node in one.get("sampleNodes", [])}
-
-
-def _shell_lines(argv: list[str]) -> list[str]:
-    """Put each option on a line of its own, with its value."""
-    lines: list[str] = []
-    for word in argv:
-        if not lines or word.startswith("-") or " " in lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] += f" {word}"
-    return lines
 
 
 def ask_the_impossible(_lab: DemoLab, kubectl: Kubectl, _report: Report) -> None:
@@ -105,7 +88,7 @@ def ask_the_impossible(_lab: DemoLab, kubectl: Kubectl, _report: Report) -> None
         _ANSWER_S,
     )
     workload = kubectl.read("vmworkload", "warehouse")
-    kubectl.show("get", "vmworkload", "warehouse", "-o", f"jsonpath={_WHY}")
+    kubectl.show("get", "vmworkload", "warehouse", "-o", f"jsonpath={WHY}")
     evaluation = status_of(workload)["evaluation"]
     claim(evaluation["nodesEligible"] == 0, "a node can run what none can")
     claim(condition(workload, "Ready").get("status") == "False", "it is not said to be not Ready")

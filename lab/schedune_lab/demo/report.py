@@ -32,6 +32,7 @@ class Report:
     kubernetes: str = ""
     steps: list[StepReport] = field(default_factory=list)
     payments: dict[str, Any] = field(default_factory=dict)
+    backends: dict[str, Any] = field(default_factory=dict)
     vm: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -46,6 +47,7 @@ class Report:
             "passed": self.passed,
             "steps": [step.render() for step in self.steps],
             "payments": self.payments,
+            "backends": self.backends,
             "vm": self.vm,
         }
         path.parent.mkdir(parents=True, exist_ok=True)

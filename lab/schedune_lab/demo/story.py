@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from schedune_lab.demo.backend_steps import prepare_backends
 from schedune_lab.demo.fleet_steps import ask_the_impossible, place_payments, show_fleet
 from schedune_lab.demo.report import Report, StepReport
 from schedune_lab.demo.vm_steps import delete_vm, outlive_agent, run_vm
@@ -16,7 +17,8 @@ Step = Callable[[DemoLab, Kubectl, Report], None]
 
 STEPS: Final[tuple[tuple[str, str, Step], ...]] = (
     ("fleet", "A fleet, and what is known of it", show_fleet),
-    ("payments", "One VM, four nodes: who can run it, and why not the others", place_payments),
+    ("payments", "One VM, five nodes: who can run it, and why not the others", place_payments),
+    ("backends", "Cloud Hypervisor and Firecracker: what would run where", prepare_backends),
     ("vm", "A real VM on this machine", run_vm),
     ("agent-restart", "The agent dies, the VM does not", outlive_agent),
     ("impossible", "What nobody can run, and what would have to change", ask_the_impossible),

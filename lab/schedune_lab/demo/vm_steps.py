@@ -40,6 +40,7 @@ def run_vm(lab: DemoLab, kubectl: Kubectl, report: Report) -> None:
     kubectl.apply(path, "hello")
     kubectl.show("wait", "--for=condition=Ready", "vmworkload/hello", f"--timeout={_BOOT_S}s")
     kubectl.show("get", "vmworkloads,vmplacements,nodetruths")
+    kubectl.show("describe", "vmworkload", "hello")
     placement = kubectl.read("vmplacement", "hello")
     status = status_of(placement)
     vmm, readiness = status.get("vmm", {}), status.get("readiness", {})
