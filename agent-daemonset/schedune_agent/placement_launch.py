@@ -142,6 +142,11 @@ class PlacementLaunch(PlacementRecovery):
             number = users.first  # of a dry run; what one may open all may
         return self._preparation().objection(number)
 
+    @property
+    def _validated(self) -> Reason:
+        recorded = self._node.settings.facts_file is not None
+        return Reason(codes.LAUNCH_VALIDATED, "recorded" if recorded else "live")
+
     async def _prepare_only(self) -> float:
         """Validate, and for a dry run leave what would be run; nothing is executed."""
         if self.record.state in TERMINAL:
@@ -160,7 +165,7 @@ class PlacementLaunch(PlacementRecovery):
             requests = list(map(str, plan.requests))
             self.prepared = Prepared(argv=list(plan.argv), binary=plan.binary, requests=requests)
         if self.record.state is not S.VALIDATED:
-            self._move(S.VALIDATED, Reason(codes.LAUNCH_VALIDATED))
+            self._move(S.VALIDATED, self._validated)
         return HEARTBEAT_SECONDS
 
     # --- launch --------------------------------------------------------------------
@@ -174,7 +179,7 @@ class PlacementLaunch(PlacementRecovery):
             return 0.0
         moves = list[Move]()
         if self.record.state is S.PREPARING:
-            moves.append((S.VALIDATED, Reason(codes.LAUNCH_VALIDATED)))
+            moves.append((S.VALIDATED, self._validated))
         plan = _in_record(self._preparation().plan())
         plan["grace_seconds"] = self.placement.spec.launch.termination_grace_seconds
         recorded = Reason(codes.LAUNCH_RECORDED)

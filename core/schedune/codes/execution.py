@@ -41,7 +41,7 @@ PREPARING: Final = _row(
 LAUNCH_VALIDATED: Final = _row(
     "LAUNCH_VALIDATED",
     "LaunchValidated",
-    "launch validation passed on live facts",
+    "launch validation passed on {observed} facts",
     "Everything the launch needs is on the node.",
 )
 LAUNCH_RECORDED: Final = _row(

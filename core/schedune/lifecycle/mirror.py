@@ -5,7 +5,7 @@ from typing import Final
 
 from schedune.api.evaluation import CodeCount, Evaluation
 from schedune.api.text import plain_line
-from schedune.api.vmplacement import PlacementState, VMPlacement
+from schedune.api.vmplacement import PlacementState, Prepared, VMPlacement
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution, summary
 from schedune.codes.row import Reason, Row
@@ -131,15 +131,18 @@ def _why(placement: VMPlacement, headline: str, evaluation: Evaluation | None) -
     if status.vmm is not None:
         lines.append(f"pid {status.vmm.pid}, control socket {status.vmm.control_socket}")
     if status.prepared is not None:
-        lines.append(
-            f"Prepared: {len(status.prepared.argv)} arguments in the VMPlacement's status.prepared"
-        )
+        lines.append(f"Prepared: {_counted(status.prepared)} in the VMPlacement's status.prepared")
     lines += _rejections(evaluation.codes if evaluation else [])
     lines += [
         f"{entry.time:%H:%M:%SZ} {entry.to.value}: {entry.message or entry.code}"
         for entry in status.trace[-3:]
     ]
     return [plain_line(line) for line in lines][:12]
+
+
+def _counted(prepared: Prepared) -> str:
+    arguments, requests = len(prepared.argv), len(prepared.requests)
+    return f"{arguments} arguments" + (f" and {requests} requests" if requests else "")
 
 
 def _rejections(causes: list[CodeCount]) -> list[str]:
