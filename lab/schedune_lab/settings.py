@@ -16,6 +16,7 @@ from schedune_lab.cluster import Access
 from schedune_lab.guest import build_initrd
 from schedune_lab.machine import ensure_busybox, ensure_kernel
 from schedune_lab.nodes import LabNode
+from schedune_lab.progress import LabError, say
 from schedune_lab.state import Part, Ports
 
 HEARTBEAT_S: Final = 2
@@ -100,5 +101,8 @@ def put_images(folder: Path) -> None:
     folder.mkdir()
     kernel = ensure_kernel()
     shutil.copyfile(kernel.image, folder / "lab-kernel")
-    write_bare_kernel(kernel.image, folder / "lab-bare-kernel")
+    try:
+        write_bare_kernel(kernel.image, folder / "lab-bare-kernel")
+    except LabError as error:
+        say(f"without lab-bare-kernel, no VM under Firecracker can run here: {error}")
     build_initrd(ensure_busybox(), kernel, folder / "lab-initrd")

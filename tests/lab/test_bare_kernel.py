@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from schedune_lab import settings
 from schedune_lab.bare_kernel import write_bare_kernel
-from schedune_lab.machine import ensure_kernel
+from schedune_lab.machine import KernelFiles, ensure_kernel
 from schedune_lab.progress import LabError
 
 ELF = b"\x7fELF" + bytes(range(256)) * 64
@@ -67,6 +68,18 @@ def test_an_image_without_one_is_told_by_its_name_and_what_is_wrong(
     with pytest.raises(LabError, match=f"vmlinuz.*{why}"):
         bare(tmp_path, image)
     assert not (tmp_path / "bare").exists()
+
+
+def test_a_lab_whose_kernel_has_none_comes_up_without_it_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "vmlinuz"
+    image.write_bytes(bzimage(b"no kernel"))
+    monkeypatch.setattr(settings, "ensure_kernel", lambda: KernelFiles(image, tmp_path, "1"))
+    settings.put_images(tmp_path / "images")
+    assert {one.name for one in (tmp_path / "images").iterdir()} == {"lab-kernel", "lab-initrd"}
+    told = capsys.readouterr()
+    assert "no VM under Firecracker can run here" in told.out + told.err
 
 
 def test_the_distributions_kernel_has_one(tmp_path: Path) -> None:
