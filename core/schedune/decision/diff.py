@@ -1,7 +1,7 @@
 """Why a node's verdict is another than it was: found by replaying with facts put back.
 
-A fact is told only if putting it back alone changes the verdict, or if it belongs to a
-smallest set that restores the former one.
+A fact is told only if putting it back alone changes the verdict, or if those that do need
+it to restore the former one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -127,23 +127,23 @@ class _Replay:
         world = _World(record, _on(self._now.claims, name), self._now, self._now.intent)
         steps = self._steps(name)
         alone = [one for one in steps if self._verdict_of(one.put_back(world)) != now]
-        told = alone
-        if self._verdict_of(_all_back(world, alone)) != then:
-            told = [
-                *alone,
-                *(one for one in self._smallest(world, steps, then) if one not in alone),
-            ]
+        others = [one for one in steps if one not in alone]
+        told = [*alone, *self._needed(world, alone, others, then)]
         return tuple(one.fact for one in told)
 
-    def _smallest(self, world: _World, steps: Sequence[_Step], wanted: Verdict) -> list[_Step]:
-        """Drop every fact without which the former verdict comes back just as well."""
-        if self._verdict_of(_all_back(world, steps)) != wanted:
+    def _needed(
+        self, world: _World, told: Sequence[_Step], others: Sequence[_Step], wanted: Verdict
+    ) -> list[_Step]:
+        """Return a smallest set of others that restores the former verdict with those told."""
+        if self._verdict_of(_all_back(world, told)) == wanted:
             return []
-        kept = list(steps)
-        for one in steps:
-            fewer = [step for step in kept if step is not one]
-            if self._verdict_of(_all_back(world, fewer)) == wanted:
-                kept = fewer
+        before, kept = None, list(others)
+        while kept != before:  # what was needed beside another may be needed no more without it
+            before = kept
+            for one in before:
+                fewer = [step for step in kept if step is not one]
+                if self._verdict_of(_all_back(world, [*told, *fewer])) == wanted:
+                    kept = fewer
         return kept
 
     def _steps(self, name: str) -> list[_Step]:
