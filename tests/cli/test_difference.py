@@ -100,6 +100,23 @@ def test_facts_that_hide_each_other_are_told_as_a_smallest_set(files: Files) -> 
     assert facts_of() == {"a": ["spec.scheduling", "status.identity"]}
 
 
+def test_facts_that_act_alone_are_told_with_those_that_they_need_to_restore_the_answer(
+    files: Files,
+) -> None:
+    """The one that goes matters only beside the one that came, which changes the answer alone."""
+    ours = {"preference": ["QEMU", "CloudHypervisor"]}
+    full = {"capacity": {"vcpus": 0, "memory": "64Gi", "disk": "1Ti", "basis": "Declared"}}
+    hypervisor = {"name": "CloudHypervisor", "path": "/usr/bin/vmm", "version": "52.0",
+                  "architecture": "amd64", "accelerations": ["KVM"]}  # fmt: skip
+    asked = workload(backend=ours)
+    files.write("then.yaml", snapshot(node("a"), truth("a", **full), lease("a"), asked))
+    changed = later("a", capabilities=[], backends=[hypervisor], **full)
+    files.write("now.yaml", snapshot(*changed, asked, recorded=LATER))
+    assert facts_of() == {
+        "a": ["capabilities kvm_vm_launch", "backends CloudHypervisor", "backends QEMU"]
+    }
+
+
 def test_a_heartbeat_that_stopped_is_told_and_one_that_went_on_is_not(files: Files) -> None:
     files.write("then.yaml", snapshot(*whole("a", "b"), workload()))
     files.write("now.yaml", snapshot(*whole("a"), *later("b"), workload(), recorded=LATER))
