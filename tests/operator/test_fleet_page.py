@@ -99,6 +99,7 @@ async def test_what_users_and_nodes_say_is_shown_and_never_acted_on() -> None:
     waits["status"]["conditions"][0]["message"] = HOSTILE
     waits["status"]["why"] = [HOSTILE]
     waits["status"]["history"] = [{"attempt": 1, "exitReason": HOSTILE}]
+    found.cache.note("MODIFIED", waits)
     async with shown(found) as session:
         for address in ("/", "/workloads", "/workloads/default/waits", "/nodes/arm-01-1"):
             _, told = await read(session, address)

@@ -25,6 +25,7 @@ def fleet() -> Reading:
     decided(found, waits)
     waits["status"]["why"].append(HOSTILE)
     waits["status"]["conditions"][0]["message"] += HOSTILE
+    found.cache.note("MODIFIED", waits)
     return found
 
 
