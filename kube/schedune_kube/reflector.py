@@ -19,7 +19,7 @@ Key = tuple[str, str]
 """Namespace ("" for cluster-scoped kinds) and name."""
 
 OnChange = Callable[[Key, Raw | None], None]
-"""Called with the new object, or None when it is gone; must not block."""
+"""Called with the new object as it is kept, or None when it is gone; must not block."""
 
 _LOG: Final = logging.getLogger(__name__)
 _SHORTEST_S: Final = 0.2
@@ -39,9 +39,9 @@ class Reflector:
         on_change: OnChange | None = None,
         remember: Callable[[Raw], Raw] | None = None,
     ) -> None:
-        """``remember`` returns what of an object the store keeps: its names and version at least.
+        """``remember`` returns what is kept of an object: its names, UID and version at least.
 
-        None: all of it. ``on_change`` is given the whole object either way.
+        None: all of it.
         """
         self.store: dict[Key, Raw] = {}
         self.synced = asyncio.Event()
@@ -95,7 +95,10 @@ class Reflector:
         self._wanted.clear()
         asked_at = time.monotonic()
         items, version = await self._client.list(
-            self._resource, self._namespace, field_selector=self._selector
+            self._resource,
+            self._namespace,
+            field_selector=self._selector,
+            remember=self._remember,
         )
         # A count that went backwards is another history (a restored etcd): nothing is newer.
         newest = int(version) if int(version) >= self._version else None
@@ -140,7 +143,7 @@ class Reflector:
                 if held is not None and held["metadata"]["uid"] == item["metadata"]["uid"]:
                     self._forget(key)
             elif not self._is_older(key, item):
-                self._keep(key, item)
+                self._keep(key, self._remember(item) if self._remember else item)
 
     def _is_older(self, key: Key, item: Raw) -> bool:
         held = self.store.get(key)
@@ -150,7 +153,7 @@ class Reflector:
         known = self.store.get(key)
         if known is not None and _version(known) == _version(item):
             return
-        self.store[key] = self._remember(item) if self._remember else item
+        self.store[key] = item
         if self._on_change:
             self._on_change(key, item)
 

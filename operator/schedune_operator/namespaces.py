@@ -43,6 +43,7 @@ def _ours(raw: Raw) -> Raw:
     return {
         "metadata": {
             "name": metadata["name"],
+            "uid": metadata["uid"],
             "resourceVersion": metadata["resourceVersion"],
             "annotations": {name: held[name] for name in ANNOTATIONS if name in held},
             "labels": {ADMISSION: labels[ADMISSION]} if ADMISSION in labels else {},

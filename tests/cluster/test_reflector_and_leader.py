@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from schedune.fleet.quota import MAX_VCPUS
 from schedune_kube.client import KubeClient
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.leader import Elector, LeaderTimes
 from schedune_kube.reflector import Reflector
-from schedune_kube.resources import LEASES, VMWORKLOADS
+from schedune_kube.resources import LEASES, NAMESPACES, VMWORKLOADS
+from schedune_operator.namespaces import Namespaces
 from schedune_testing.control_plane import ControlPlane
 from schedune_testing.manifests import minimal_workload
 
@@ -73,6 +75,26 @@ async def test_what_was_deleted_while_nobody_watched_is_reported_as_deleted(
     await client.delete(VMWORKLOADS, "missed", "default")
     task = asyncio.create_task(mirror.run())
     await until(lambda: "missed" in gone)
+    await end(task)
+
+
+async def test_a_namespace_that_is_deleted_takes_its_quota_along_and_ends_no_operator(
+    client: KubeClient,
+) -> None:
+    namespaces = Namespaces(client, lambda: None)
+    task = asyncio.create_task(namespaces.mirror.run())
+    limited = {"name": "short-lived", "annotations": {MAX_VCPUS: "4"}}
+    raw = await client.create(
+        NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": limited}
+    )
+    await until(lambda: "short-lived" in namespaces.quotas)
+    await client.delete(NAMESPACES, "short-lived")
+    # The lab has no controller that ends a namespace: this is what it does at last.
+    raw["spec"] = {"finalizers": []}
+    del raw["metadata"]["resourceVersion"]
+    await client.replace(NAMESPACES, "short-lived", raw, subresource="finalize")
+    await until(lambda: "short-lived" not in namespaces.quotas or task.done())
+    assert not task.done()
     await end(task)
 
 
