@@ -118,8 +118,13 @@ class KubeClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
         resource_version: str | None = None,
+        remember: Callable[[Raw], Raw] | None = None,
     ) -> tuple[list[Raw], str]:
-        """Return all objects, page by page, and the version of the collection."""
+        """Return all objects, page by page, and the version of the collection.
+
+        ``remember`` returns what is wanted of each: of a large collection the rest is then held
+        for one page at a time.
+        """
         items: list[Raw] = []
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
         if resource_version is not None:
@@ -128,7 +133,8 @@ class KubeClient:
             query["limit"] = str(PAGE)
         while True:
             page = await self._ask("GET", resource.path(namespace), query, seconds=LIST_SECONDS)
-            items += page.get("items") or []
+            found = page.get("items") or []
+            items += map(remember, found) if remember else found
             metadata = page.get("metadata", {})
             if not metadata.get("continue"):
                 return items, str(metadata.get("resourceVersion", ""))

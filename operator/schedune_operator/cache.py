@@ -51,16 +51,20 @@ class WorkloadCache:
             self.workloads[key] = lean(raw)
 
     def replace_all(self, items: list[Raw], version: str) -> None:
-        """Take in a whole list: what is not in it, and not newer than it, is gone."""
+        """Take in a whole list of lean objects: what is not in it, and not newer, is gone."""
         before = self.workloads
         newer = {key: raw for key, raw in before.items() if _version(raw) > int(version)}
-        listed = {_key(one): lean(one) for one in items}
-        self.workloads = listed | newer
+        self.workloads = {_key(one): self._held_or(one) for one in items} | newer
         self.ours = {key: one for key, one in self.ours.items() if key in self.workloads}
         for key in {*before, *self.workloads}:
             if before.get(key) is not self.workloads.get(key):
                 self.on_note(key)
         self.changed.set()
+
+    def _held_or(self, raw: Raw) -> Raw:
+        """Return what is held of an object where it is of the same version: that is no news."""
+        held = self.workloads.get(_key(raw))
+        return held if held is not None and _version(held) == _version(raw) else raw
 
     def _is_older(self, key: Key, raw: Raw) -> bool:
         """Compare versions, also with an earlier object of the name: they are of one count."""

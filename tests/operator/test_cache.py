@@ -37,6 +37,17 @@ def test_a_list_does_not_forget_what_was_made_after_it() -> None:
     assert set(cache.workloads) == {KEY, ("shop", "late")}
 
 
+def test_what_a_list_brings_in_the_version_that_is_held_is_no_news() -> None:
+    cache, told = WorkloadCache(), list[tuple[str, str]]()
+    cache.note("ADDED", workload(5))
+    cache.note("ADDED", workload(6, name="changed"))
+    held = cache.workloads[KEY]
+    cache.on_note = told.append
+    cache.replace_all([workload(5), workload(9, name="changed")], "10")
+    assert cache.workloads[KEY] is held
+    assert told == [("shop", "changed")]
+
+
 def test_a_list_forgets_what_was_deleted_while_nobody_watched() -> None:
     cache = WorkloadCache()
     cache.note("ADDED", workload(3))
