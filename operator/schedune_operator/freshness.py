@@ -266,6 +266,11 @@ class Heartbeats:
         """Return the last heartbeat of a node."""
         return self._known.get(node_name)
 
+    def is_silent(self, node_name: str) -> bool:
+        """Say whether a node's heartbeat is overdue, or there is none."""
+        beat = self._known.get(node_name)
+        return beat is None or self._monotonic() - beat.seen > beat.duration_s
+
     def last(self, node_name: str) -> Heartbeat | None:
         """Return the last heartbeat of a node, even if its Lease is gone since."""
         return self._known.get(node_name) or self._gone.get(node_name)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.resources import NODETRUTHS
+from schedune_operator.calm import Calm, Grounds, calm_of
 from schedune_operator.freshness import Vouching
 from schedune_operator.outage import OutageWatch
 from schedune_operator.world import World
@@ -41,6 +41,17 @@ class Pending:
 
 
 @dataclass
+class _Sight:
+    """What one pass saw."""
+
+    pending: list[Pending] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    heard: set[str] = field(default_factory=set)
+    believed: set[str] = field(default_factory=set)
+    """Of those that were looked at: whose published condition says that they are fresh."""
+
+
+@dataclass
 class TruthJudge:
     """Says of every truth whether it may be believed, and of every node whether it serves."""
 
@@ -60,6 +71,8 @@ class TruthJudge:
     """Says how far the draining of a node has come."""
     _last: str = field(default="", init=False)
     """Where the last pass ended, so that none waits for ever behind others."""
+    _calm: dict[str, Calm] = field(default_factory=dict, init=False)
+    """Nodes at which nothing is to be seen unless something changed, since the last pass."""
     _told: bool = field(default=False, init=False)
     _deaf: bool = field(default=False, init=False)
     _hearing_since: float = field(default=float("-inf"), init=False)
@@ -78,7 +91,7 @@ class TruthJudge:
         """
         if self._is_deaf():
             return False
-        pending = await self._look()
+        pending = await self.look()
         await self._tell_of_outage()
         due = [one for one in pending if one.node.name not in self.outage.withheld]
         due.sort(key=lambda one: (one.node.name <= self._last, one.node.name))
@@ -93,7 +106,7 @@ class TruthJudge:
         """Say whether we cannot look at heartbeats, and remember since when we can again."""
         deaf = self.world.heartbeats.looked_ago_s() > self.deaf_after_s
         if self._deaf and not deaf:
-            self._hearing_since = time.monotonic()
+            self._hearing_since = self.world.monotonic()
         self._deaf = deaf
         return deaf
 
@@ -102,31 +115,48 @@ class TruthJudge:
         since = self._hearing_since
         return vouching.heard < since and vouching.now - since < vouching.lease_s / 2
 
-    async def _look(self) -> list[Pending]:
+    async def look(self) -> list[Pending]:
         """Look at every truth; return those whose conditions are out of date."""
-        pending, known, heard, believed = [], set(), set(), set()
-        for number, node in enumerate(self.world.records(), start=1):
+        found, before, self._calm = _Sight(), self._calm, {}
+        for number, raw in enumerate(list(self.world.nodes.store.values()), start=1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-            truth = node.truth
-            if truth is None:
-                continue
-            vouching = self.world.vouching(node.name, truth.status.digest)
-            held = {one.type: one for one in truth.status.conditions}
-            known.add(node.name)
-            if not vouching.is_late:
-                heard.add(node.name)
-            if (says := held.get("Fresh")) is not None and says.status == "True":
-                believed.add(node.name)
-            if vouching.is_unsettled or self._may_have_called(vouching):
-                continue
-            is_draining = truth.spec.scheduling is Scheduling.DRAINING
-            drain = self.drain(node.name) if is_draining else ""
-            claims = claims_of(node, truth, vouching, self.expire_s, drain)
-            if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
-                pending.append(Pending(node, truth, claims))
-        self.outage.observe(heard, known, time.monotonic(), believed)
-        return pending
+            name, now = raw["metadata"]["name"], self.world.monotonic()
+            grounds, calm = self.world.grounds(raw), before.get(name)
+            if calm is not None and calm.lasts(grounds, now):
+                self._calm[name] = calm
+                found.known.add(name)
+                if now <= calm.late_after:
+                    found.heard.add(name)
+            elif grounds.truth is not None:
+                self._look_at(grounds, found)
+        self.outage.observe(found.heard, found.known, self.world.monotonic(), found.believed)
+        return found.pending
+
+    def _look_at(self, grounds: Grounds, found: "_Sight") -> None:
+        """Look at one truth."""
+        node = self.world.record(grounds.node)
+        truth = node.truth
+        if truth is None:
+            return
+        vouching = self.world.vouching(node.name, truth.status.digest)
+        held = {one.type: one for one in truth.status.conditions}
+        found.known.add(node.name)
+        if not vouching.is_late:
+            found.heard.add(node.name)
+        if (says := held.get("Fresh")) is not None and says.status == "True":
+            found.believed.add(node.name)
+        if vouching.is_unsettled or self._may_have_called(vouching):
+            return
+        is_draining = truth.spec.scheduling is Scheduling.DRAINING
+        drain = self.drain(node.name) if is_draining else ""
+        claims = claims_of(node, truth, vouching, self.expire_s, drain)
+        if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
+            found.pending.append(Pending(node, truth, claims))
+        elif not is_draining:
+            calm = calm_of(grounds, vouching, truth.status.digest)
+            if calm is not None:
+                self._calm[node.name] = calm
 
     async def _tell_of_outage(self) -> None:
         """Tell once that we hear nothing, and once that it is over."""

@@ -26,6 +26,7 @@ from schedune_kube.client import KubeClient, Raw
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
+from schedune_operator.calm import Grounds
 from schedune_operator.claims import claim_of
 from schedune_operator.freshness import (
     CLOCKS_AGREE_S,
@@ -37,6 +38,7 @@ from schedune_operator.freshness import (
 )
 from schedune_operator.namespaces import Namespaces
 from schedune_operator.priorities import Priorities
+from schedune_operator.sparing import share_field_sets
 from schedune_operator.tenants import Tenants
 
 _LOG: Final = logging.getLogger(__name__)
@@ -77,7 +79,8 @@ class World:
         """Told of every node about which something was ordered."""
         self._client = client
         self._clock = clock
-        self._monotonic = monotonic
+        self.monotonic = monotonic
+        """By which moments are counted, in seconds."""
         self._shift = clock().timestamp() - monotonic()
         """What makes a time of day of a monotonic moment."""
         self._written: dict[str, tuple[datetime, float]] = {}
@@ -206,7 +209,7 @@ class World:
     def vouching(self, node_name: str, digest: str | None) -> Vouching:
         """Say how far facts of a digest, published by a node, are vouched for now."""
         beat = self.heartbeats.get(node_name)
-        return vouch(beat, digest, self._truth_written(node_name), self._monotonic())
+        return vouch(beat, digest, self._truth_written(node_name), self.monotonic())
 
     def _truth_written(self, name: str) -> tuple[datetime, float] | None:
         """Return when its agent last wrote a truth, by the server's clock and by ours."""
@@ -217,7 +220,7 @@ class World:
             return None
         held = self._written.get(name)
         if held is None or held[0] != stamp:
-            seen = seen_by_stamp(stamp, self._monotonic(), self._client.server_time())
+            seen = seen_by_stamp(stamp, self.monotonic(), self._client.server_time())
             held = self._written[name] = (stamp, seen)
         return held
 
@@ -235,7 +238,12 @@ class World:
 
     def is_silent(self, node_name: str) -> bool:
         """Say whether a node's heartbeat is overdue."""
-        return vouch(self.heartbeats.get(node_name), None, None, self._monotonic()).is_silent
+        return self.heartbeats.is_silent(node_name)
+
+    def grounds(self, raw: Raw) -> Grounds:
+        """Return what is held of a node that is in the mirror."""
+        name = raw["metadata"]["name"]
+        return Grounds(raw, self.truths.store.get(("", name)), self.heartbeats.get(name))
 
     def time_of_day(self, moment: float) -> datetime | None:
         """Return when a monotonic moment was; None: -inf never was."""
@@ -245,7 +253,7 @@ class World:
 
     def _follow_clock(self) -> None:
         """Read every moment anew where our time of day was set: ages are by the monotonic clock."""
-        shift = self._clock().timestamp() - self._monotonic()
+        shift = self._clock().timestamp() - self.monotonic()
         if abs(shift - self._shift) > _JUMP_S:
             _LOG.warning("clock.jumped", extra={"seconds": round(shift - self._shift, 1)})
             self._shift = shift
@@ -308,6 +316,7 @@ def _read_truth(name: str, raw: Raw) -> NodeTruth | None:
     except (ValidationError, QuantityError) as error:
         _LOG.error("truth.unreadable", extra={"node": name, "error": str(error)})
         return None
+    share_field_sets(truth)
     return truth
 
 

@@ -1,0 +1,167 @@
+"""A node that is passed over has no news: whoever looks at every node would tell the same."""
+
+import asyncio
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schedune_kube.client import KubeClient
+from schedune_kube.credentials import Credentials
+from schedune_kube.events import QueuedEvents, Subject
+from schedune_kube.resources import LEASES
+from schedune_operator.freshness import observe
+from schedune_operator.outage import OutageWatch
+from schedune_operator.truths import TruthJudge
+from schedune_operator.world import World
+from schedune_testing.seen import recorded_nodes
+
+START = datetime(2026, 11, 24, 12, tzinfo=UTC)
+COUNT = 3
+
+
+@dataclass
+class Story:
+    """Some nodes, and a judge that remembers at which of them there was nothing to be seen."""
+
+    moment: float = 1000.0
+    version: int = 0
+    leases: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        client = KubeClient(Credentials("https://127.0.0.1:1"), field_manager="test")
+        self.world = World(client, lambda: None, lambda _: {}, self.clock, lambda: self.moment)
+        self.client = client
+        objects = recorded_nodes(COUNT)
+        self.nodes, self.truths = objects[::2], objects[1::2]
+        for raw in self.nodes:
+            raw["metadata"]["uid"] = f"uid-{raw['metadata']['name']}"
+        for number in range(COUNT):
+            self.change(self.nodes[number])
+            self.change(self.truths[number])
+            for _ in range(2):  # of a Lease seen for the first time nobody knows how old it is
+                self.beat(number, self.truths[number]["status"]["digest"])
+        self.judge = self.new_judge()
+
+    def clock(self) -> datetime:
+        return START + timedelta(seconds=self.moment)
+
+    def new_judge(self) -> TruthJudge:
+        return TruthJudge(
+            client=self.client,
+            world=self.world,
+            events=QueuedEvents(self.client, "test", self.clock),
+            clock=self.clock,
+            leading=lambda: True,
+            lease=Subject(LEASES, "test", "test", ""),
+            deaf_after_s=1e9,
+            expire_s=900,
+            outage=OutageWatch(10, 900),
+            drain=lambda _: f"drained at {self.moment}",
+        )
+
+    def change(self, raw: dict[str, Any]) -> None:
+        """Let the mirrors hold an object as it is now."""
+        self.version += 1
+        raw["metadata"]["resourceVersion"] = str(self.version)
+        raw["metadata"].setdefault("uid", f"uid-{raw['metadata']['name']}")
+        mirror = self.world.nodes if raw["kind"] == "Node" else self.world.truths
+        mirror.absorb(copy.deepcopy(raw))
+
+    def beat(self, number: int, digest: str) -> None:
+        """Let a node's heartbeat vouch for facts."""
+        self.version += 1
+        name = self.nodes[number]["metadata"]["name"]
+        vouched = {"schedune.io/truth-digest": digest}
+        metadata = {"name": name, "resourceVersion": str(self.version), "annotations": vouched}
+        self.leases[name] = {"metadata": metadata, "spec": {"leaseDurationSeconds": 180}}
+        known = self.world.heartbeats._known
+        seen = observe(known, self.leases.values(), self.moment, None)
+        self.world.heartbeats._known = seen
+
+    def look(self) -> None:
+        """Let both look, and write on some of the truths what they would."""
+        mine, other = asyncio.run(self.judge.look()), asyncio.run(self.new_judge().look())
+        told = [[(one.node.name, one.claims) for one in seen] for seen in (mine, other)]
+        assert told[0] == told[1]
+        for one in mine:
+            (truth,) = [t for t in self.truths if t["metadata"]["name"] == one.node.name]
+            truth["status"]["conditions"] = [
+                {
+                    "type": kind, "status": claim.status, "reason": claim.row.reason,
+                    "message": claim.message, "lastTransitionTime": "2026-11-24T12:00:00Z",
+                }
+                for kind, claim in one.claims.items()
+            ]  # fmt: skip
+            self.change(truth)
+
+
+def time_passes(seconds: float) -> Callable[[Story], None]:
+    def step(story: Story) -> None:
+        story.moment += seconds
+
+    return step
+
+
+def node_beats(number: int, digest: str) -> Callable[[Story], None]:
+    return lambda story: story.beat(number, digest or story.truths[number]["status"]["digest"])
+
+
+def cordon(number: int, *, on: bool) -> Callable[[Story], None]:
+    def step(story: Story) -> None:
+        story.nodes[number]["spec"] = {"unschedulable": on}
+        story.change(story.nodes[number])
+
+    return step
+
+
+def truth_is_another(number: int, scheduling: str, digest: str) -> Callable[[Story], None]:
+    def step(story: Story) -> None:
+        truth = story.truths[number]
+        truth["spec"] = {"scheduling": scheduling}
+        truth["status"]["digest"] = digest or truth["status"]["digest"]
+        story.change(truth)
+
+    return step
+
+
+NUMBERS = st.integers(0, COUNT - 1)
+DIGESTS = st.sampled_from(["", "sha256:a", "sha256:b"])
+STEPS = st.one_of(
+    st.sampled_from([1.0, 9.0, 60.0, 89.0, 92.0, 179.0, 181.0, 950.0]).map(time_passes),
+    st.builds(node_beats, NUMBERS, DIGESTS),
+    st.builds(cordon, NUMBERS, on=st.booleans()),
+    st.builds(
+        truth_is_another, NUMBERS, st.sampled_from(["Enabled", "Cordoned", "Draining"]), DIGESTS
+    ),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(STEPS, max_size=14))
+def test_a_judge_that_passes_calm_nodes_over_tells_what_one_that_looks_at_all_would(
+    steps: list[Callable[[Story], None]],
+) -> None:
+    story = Story()
+    story.look()
+    for step in steps:
+        step(story)
+        story.look()
+
+
+def test_a_fleet_that_beats_is_calm_until_it_falls_silent() -> None:
+    story = Story()
+    story.look()
+    story.look()
+    assert len(story.judge._calm) == COUNT
+    story.moment += 179
+    story.look()
+    assert len(story.judge._calm) == COUNT
+    story.moment += 2
+    story.look()
+    assert not story.judge._calm
+    assert [t["status"]["conditions"][0]["status"] for t in story.truths] == ["False"] * COUNT
