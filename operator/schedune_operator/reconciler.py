@@ -314,21 +314,20 @@ class Reconciler:
         body = actions.placement_body(
             workload, placing, self.policy, attempt=attempt, epoch=self.epoch()
         )
-        node, key = placing.node.name, (workload.metadata.namespace, workload.metadata.name)
+        key = (workload.metadata.namespace, workload.metadata.name)
         if workload.spec.launch_mode is LaunchMode.EXECUTE:
             # Counted before it is written: others are decided on while this write is under way.
             self.world.assume(key, placing.record)
-        if not await actions.create(self.client, self.world, key, body):
+        made = await actions.create(self.client, self.world, key, body)
+        placement = self.world.placement(key)
+        if not made or placement is None:
             return await self._name_is_taken(workload, held)
-        _LOG.info("workload.placed", extra={"workload": workload.metadata.name, "node": node})
-        told = f"{node} chosen (score {placing.score}); {placing.headline}"
-        situation = Situation(
-            ready=Claim("False", codes.WAITING_FOR_AGENT, told),
-            scheduled=Claim("True", codes.PLACED, told),
-            why=placing.why,
-        )
+        told = {"workload": workload.metadata.name, "node": placing.node.name}
+        _LOG.info("workload.placed", extra=told)
         self.meter.placed(key)
-        return Answer(situation, placing.evaluation, self.world.placement(key), held.history)
+        # Told as every later look will tell it: else the status would be written a second time.
+        situation = mirror(placement, [], placing.evaluation, silent_since=None, is_silent=False)
+        return Answer(situation, placing.evaluation, placement, held.history)
 
     async def _name_is_taken(self, workload: VMWorkload, held: VMWorkloadStatus) -> Answer:
         """A placement of this name exists that our mirror does not hold: look at it itself."""

@@ -7,7 +7,6 @@ the other nodes is what it was, and is not explained anew: only the choice is.
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Final, TypeVar
 
 import numpy as np
@@ -24,17 +23,10 @@ from schedune.decision.digest import digest_of_inputs
 from schedune.decision.evaluation import LARGEST_PLACED, evaluation_of, fitted
 from schedune.decision.explanation import Explanation
 from schedune.decision.reservation import claim_on, record_on
-from schedune.decision.sentence import headline, headline_of, what_stops
+from schedune.decision.sentence import headline
 from schedune.decision.standing import Standings, Verdict, is_shareable
-from schedune.decision.why import (
-    MOST_ELIGIBLE,
-    TableRow,
-    chosen_line,
-    rejected_lines,
-    table_of,
-    why_lines,
-)
-from schedune.fleet.column import Mask, Rows
+from schedune.decision.why import why_lines
+from schedune.fleet.column import Mask
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord
 from schedune.fleet.profile import NodeProfile
@@ -62,8 +54,6 @@ class Placing:
     record: ClaimRecord
     """The same as the fleet counts it, until the placement has a UID."""
     evaluation: Evaluation
-    headline: str
-    why: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +80,6 @@ class _Story:
     evaluation: Evaluation
     size: int
     """Bytes of that in JSON."""
-    stops: str
-    lines: list[TableRow]
-    hidden: int
 
 
 class Placer:
@@ -180,7 +167,6 @@ def _backing_off(explanation: Explanation) -> Reason | None:
 
 
 def _tell(explanation: Explanation, fleet: Fleet, now: datetime, eligible: Mask) -> _Story:
-    lines, hidden = rejected_lines(explanation)
     evaluation = evaluation_of(explanation, placed=True)
     return _Story(
         shape=fleet.shape,
@@ -189,9 +175,6 @@ def _tell(explanation: Explanation, fleet: Fleet, now: datetime, eligible: Mask)
         time=now,
         evaluation=evaluation,
         size=len(json.dumps(evaluation.render())),
-        stops=what_stops(explanation),
-        lines=lines,
-        hidden=hidden,
     )
 
 
@@ -213,8 +196,6 @@ def placing_of(explanation: Explanation) -> Placing:
         claim=claim_on(decision.fleet, decision.intent, row),
         record=record_on(decision.fleet, decision.intent, row, _name(decision.intent)),
         evaluation=evaluation_of(explanation, placed=True),
-        headline=headline(explanation),
-        why=why_lines(explanation),
     )
 
 
@@ -233,29 +214,10 @@ class _Telling:
     eligible: Mask
     story: _Story
 
-    @cached_property
-    def best(self) -> Rows:
-        """The best rows, best first; of equals the first by name."""
-        scores = np.where(self.eligible, self.verdict.scores, -1)
-        found = []
-        for _ in range(min(MOST_ELIGIBLE, int(self.eligible.sum()))):
-            found.append(int(np.argmax(scores)))
-            scores[found[-1]] = -1
-        return np.array(found, np.intp)
-
     def placing(self) -> Placing:
-        fleet, row = self.placer.fleet, int(self.best[0])
-        nodes, eligible = len(fleet), int(self.eligible.sum())
-        told = headline_of(nodes, eligible, self.story.stops)
-        lines = [
-            chosen_line(
-                fleet.nodes[one].name,
-                self._backend(one),
-                int(self.verdict.scores[one]),
-                is_chosen=one == row,
-            )
-            for one in self.best.tolist()
-        ]
+        # Of equals the first by name.
+        row = int(np.argmax(np.where(self.eligible, self.verdict.scores, -1)))
+        fleet = self.placer.fleet
         return Placing(
             intent=self.intent,
             node=fleet.nodes[row],
@@ -263,15 +225,13 @@ class _Telling:
             score=int(self.verdict.scores[row]),
             claim=claim_on(fleet, self.intent, row),
             record=record_on(fleet, self.intent, row, _name(self.intent)),
-            evaluation=self._evaluation(row, nodes, eligible),
-            headline=told,
-            why=table_of(f"{told}.", [*lines, *self.story.lines], self.story.hidden, None),
+            evaluation=self._evaluation(row),
         )
 
     def _backend(self, row: int) -> Backend:
         return next(one for one, mask in self.verdict.launchable.items() if mask[row])
 
-    def _evaluation(self, row: int, nodes: int, eligible: int) -> Evaluation:
+    def _evaluation(self, row: int) -> Evaluation:
         parts = [
             ScorePart(name=part.name, score=int(part.values[row]), weight=part.weight)
             for part in self.verdict.parts
@@ -288,8 +248,8 @@ class _Telling:
         told = self.story.evaluation.model_copy(
             update={
                 "candidates": [candidate],
-                "nodes_eligible": eligible,
-                "nodes_evaluated": nodes,
+                "nodes_eligible": int(self.eligible.sum()),
+                "nodes_evaluated": len(self.placer.fleet),
                 "time": self.now,
                 "truth_digest": digest,
             }

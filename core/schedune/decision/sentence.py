@@ -11,20 +11,11 @@ def headline(explanation: Explanation) -> str:
     """Say in one sentence how many nodes can run the VM, and what stops the others."""
     decision = explanation.decision
     nodes, eligible = len(decision.question.view), int(decision.eligible.sum())
-    return headline_of(nodes, eligible, what_stops(explanation))
-
-
-def headline_of(nodes: int, eligible: int, stops: str) -> str:
-    """Say the same from its parts."""
     if nodes == 0:
         return "0/0 nodes can run this VM: no nodes are known"
-    return f"{eligible}/{nodes} nodes can run this VM" + (f": {stops}" if stops else "")
-
-
-def what_stops(explanation: Explanation) -> str:
-    """Count the causes on the nodes that cannot run the VM."""
     counts = sorted(explanation.counts, key=lambda one: (-one.nodes, one.row.reason))
-    return ", ".join(f"{one.nodes} {one.row.reason}" for one in counts)
+    stops = ", ".join(f"{one.nodes} {one.row.reason}" for one in counts)
+    return f"{eligible}/{nodes} nodes can run this VM" + (f": {stops}" if stops else "")
 
 
 CLOSED: Final = frozenset({"nodeDraining", "nodeOpen"})

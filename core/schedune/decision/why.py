@@ -9,7 +9,7 @@ from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline, would_change
 
 MOST_LINES: Final = 12
-MOST_ELIGIBLE: Final = 3
+_MOST_ELIGIBLE: Final = 3
 TableRow = tuple[str, str, str, str]
 
 
@@ -17,25 +17,25 @@ def why_lines(explanation: Explanation) -> list[str]:
     """Render the decision in at most 12 lines of at most 118 columns."""
     decision = explanation.decision
     rows = [
-        chosen_line(
+        _chosen_line(
             decision.node(row).name,
             decision.backend_on(row),
             int(decision.scores[row]),
             is_chosen=row == decision.chosen,
         )
-        for row in decision.ranking[:MOST_ELIGIBLE].tolist()
+        for row in decision.ranking[:_MOST_ELIGIBLE].tolist()
     ]
-    told, hidden = rejected_lines(explanation)
-    return table_of(f"{headline(explanation)}.", [*rows, *told], hidden, _advice(explanation))
+    told, hidden = _rejected_lines(explanation)
+    return _table_of(f"{headline(explanation)}.", [*rows, *told], hidden, _advice(explanation))
 
 
-def chosen_line(node: str, backend: Backend, score: int, *, is_chosen: bool) -> TableRow:
+def _chosen_line(node: str, backend: Backend, score: int, *, is_chosen: bool) -> TableRow:
     """Return what is told of an eligible node."""
     verdict = "chosen" if is_chosen else "eligible"
     return node, verdict, "-", f"{backend.value}, score {score}"
 
 
-def rejected_lines(explanation: Explanation) -> tuple[list[TableRow], int]:
+def _rejected_lines(explanation: Explanation) -> tuple[list[TableRow], int]:
     """Return what is told of the nearest rejected nodes, and how many others there are."""
     decision = explanation.decision
     told = explanation.rejected[:MOST_LINES].tolist()
@@ -55,7 +55,7 @@ def _advice(explanation: Explanation) -> str | None:
     return f"Nearest: {explanation.decision.node(row).name} if {would_change(causes)}."
 
 
-def table_of(first: str, rows: Sequence[TableRow], hidden: int, last: str | None) -> list[str]:
+def _table_of(first: str, rows: Sequence[TableRow], hidden: int, last: str | None) -> list[str]:
     """Lay rows out under a headline, as many as fit; ``hidden`` further nodes are counted."""
     room = MOST_LINES - 2 - (1 if last else 0)
     if len(rows) > room or hidden:

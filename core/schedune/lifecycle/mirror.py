@@ -28,9 +28,7 @@ def mirror(
 ) -> Situation:
     """Return the situation of a workload that has a placement of its own."""
     node, state = placement.spec.node_name, placement.status.state
-    scheduled = _claim(
-        "True", summary.PLACED, f"placed on {node} with {placement.spec.backend.value}"
-    )
+    scheduled = _claim("True", summary.PLACED, _placed(placement, evaluation))
     validated = _claim("True", summary.VALIDATED, node)
     if state not in _CHECKED:
         validated = _claim("Unknown", summary.WAITING_FOR_AGENT, node)
@@ -56,6 +54,14 @@ def mirror(
         settled=settled and not stalled,
         why=_why(placement, ready.message, evaluation),
     )
+
+
+def _placed(placement: VMPlacement, evaluation: Evaluation | None) -> str:
+    bound, among = placement.spec, ""
+    told = f"placed on {bound.node_name} with {bound.backend.value}, score {bound.evidence.score}"
+    if evaluation is not None and evaluation.nodes_evaluated:
+        among = f"; {evaluation.nodes_eligible}/{evaluation.nodes_evaluated} nodes could run it"
+    return f"{told}{among}"
 
 
 def _claim(status: str, row: Row, observed: str = "", required: str = "") -> Claim:

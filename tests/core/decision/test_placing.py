@@ -64,7 +64,7 @@ def compare(told: Placing | Nowhere, whole: Placing | None) -> None:
     assert isinstance(told, Nowhere) == (whole is None)
     if isinstance(told, Nowhere) or whole is None:
         return
-    for name in ("node", "backend", "score", "claim", "record", "headline"):
+    for name in ("node", "backend", "score", "claim", "record"):
         assert getattr(told, name) == getattr(whole, name), name
     for name in ("candidates", "nodes_eligible", "nodes_evaluated", "truth_digest", "signatures"):
         assert getattr(told.evaluation, name) == getattr(whole.evaluation, name), name
@@ -84,7 +84,7 @@ def test_a_node_that_fills_up_is_told_of_to_the_next_who_asks() -> None:
     assert isinstance(second, Placing)
     assert second.evaluation.nodes_eligible == 1
     assert [one.sample_nodes for one in second.evaluation.codes] == [["b"]]
-    assert "1 InsufficientVCPUs" in second.headline
+    assert [one.code for one in second.evaluation.codes] == ["REJECT_INSUFFICIENT_VCPUS"]
 
 
 def test_who_asks_the_same_in_vain_is_told_the_same_for_a_moment_and_anew_after_that() -> None:
