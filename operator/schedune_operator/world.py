@@ -17,11 +17,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from schedune.api.nodetruth import NodeTruth
-from schedune.api.quantity import QuantityError
 from schedune.api.vmplacement import VMPlacement
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord, Taint
-from schedune.fleet.profile import Interner, facts_of
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, Reflector
@@ -38,8 +36,8 @@ from schedune_operator.freshness import (
 )
 from schedune_operator.namespaces import Namespaces
 from schedune_operator.priorities import Priorities
-from schedune_operator.sparing import share_field_sets
 from schedune_operator.tenants import Tenants
+from schedune_operator.truth_mirror import remember_truth
 
 _LOG: Final = logging.getLogger(__name__)
 LabelsOf = Callable[[Key], Mapping[str, str]]
@@ -61,7 +59,9 @@ class World:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.nodes = Reflector(client, NODES, on_change=self._note_node, remember=lean)
-        self.truths = Reflector(client, NODETRUTHS, on_change=self._note_node, remember=lean)
+        self.truths = Reflector(
+            client, NODETRUTHS, on_change=self._note_node, remember=remember_truth
+        )
         self.placements = Reflector(
             client, VMPLACEMENTS, on_change=self._note_placement, remember=lean
         )
@@ -87,7 +87,6 @@ class World:
         self._on_change = on_change
         self._labels_of = labels_of
         self._fleet = Fleet(())
-        self._truths: dict[str, tuple[str, NodeTruth | None]] = {}
         self._touched_nodes: set[str] = set()
         self._touched_placements: set[Key] = set()
         self._claimed: dict[Key, str] = {}
@@ -170,14 +169,8 @@ class World:
     def truth(self, name: str) -> NodeTruth | None:
         """Return what is known of a node; what cannot be read is not known."""
         raw = self.truths.store.get(("", name))
-        if raw is None:
-            self._truths.pop(name, None)
-            return None
-        version = str(raw["metadata"]["resourceVersion"])
-        held = self._truths.get(name)
-        if held is None or held[0] != version:
-            held = self._truths[name] = (version, _read_truth(name, raw))
-        return held[1]
+        read: NodeTruth | None = raw["read"] if raw is not None else None
+        return read
 
     def records(self) -> Iterator[NodeRecord]:
         """Give every node as it is known now."""
@@ -306,18 +299,6 @@ class World:
         if claim is not None:
             self._fleet.reserve(claim)
             self._claimed[key] = claim.placement_uid
-
-
-def _read_truth(name: str, raw: Raw) -> NodeTruth | None:
-    """Read a truth whose numbers are numbers: one node's nonsense stops no decision."""
-    try:
-        truth = NodeTruth.model_validate(raw)
-        facts_of(truth, Interner())
-    except (ValidationError, QuantityError) as error:
-        _LOG.error("truth.unreadable", extra={"node": name, "error": str(error)})
-        return None
-    share_field_sets(truth)
-    return truth
 
 
 def _is_ready(raw: Raw) -> bool | None:
