@@ -94,11 +94,16 @@ class Seen:
         self.when: dict[str, float] = {}
         self._is_done = is_done
         self.mirror = Reflector(
-            client, resource, namespace=NAMESPACE, on_change=self._note, remember=_names_only
+            client, resource, namespace=NAMESPACE, on_change=self._note, remember=self._brief
         )
 
+    def _brief(self, raw: Raw) -> Raw:
+        kept = ("name", "namespace", "uid", "resourceVersion")
+        names = {name: raw["metadata"].get(name) for name in kept}
+        return {"metadata": names, "done": self._is_done(raw)}
+
     def _note(self, key: Key, raw: Raw | None) -> None:
-        if raw is not None and key[1] not in self.when and self._is_done(raw):
+        if raw is not None and key[1] not in self.when and raw["done"]:
             self.when[key[1]] = time.monotonic()
 
     async def all_of(self, names: set[str]) -> list[float]:
@@ -111,11 +116,6 @@ class Seen:
                 raise SystemExit(f"{len(names - self.when.keys())} are not done")
             await asyncio.sleep(0.05)
         return sorted(self.when[name] for name in names)
-
-
-def _names_only(raw: Raw) -> Raw:
-    kept = ("name", "namespace", "uid", "resourceVersion")
-    return {"metadata": {name: raw["metadata"].get(name) for name in kept}}
 
 
 def _is_bound(raw: Raw) -> bool:

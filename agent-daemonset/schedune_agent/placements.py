@@ -58,7 +58,6 @@ class PlacementRunner:
             client,
             node.identity.name,
             on_change=self._on_change,
-            remember=_whose,
             list_s=node.settings.list_seconds,
             list_without_bell_s=node.settings.list_without_bell_seconds,
         )
@@ -289,9 +288,3 @@ class PlacementRunner:
 def _are_same(ones: Sequence[object], others: Sequence[object]) -> bool:
     """Say whether these are the very same objects: each is replaced when anything changes."""
     return len(ones) == len(others) and all(map(operator.is_, ones, others))
-
-
-def _whose(raw: Raw) -> Raw:
-    """Return what is asked of a listed placement: its worker holds the rest already."""
-    kept = ("name", "namespace", "uid", "resourceVersion")
-    return {"metadata": {name: raw["metadata"].get(name) for name in kept}}

@@ -12,13 +12,14 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError, NotFoundError
+from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, OnChange, Reflector
 from schedune_kube.resources import CONFIGMAPS, VMPLACEMENTS
 
@@ -85,7 +86,6 @@ class CalledMirror(Reflector):
         node_name: str,
         *,
         on_change: OnChange,
-        remember: Callable[[Raw], Raw],
         list_s: float,
         list_without_bell_s: float,
     ) -> None:
@@ -94,7 +94,7 @@ class CalledMirror(Reflector):
             VMPLACEMENTS,
             field_selector=f"spec.nodeName={node_name}",
             on_change=on_change,
-            remember=remember,
+            remember=lean,
         )
         self._node = node_name
         self._list_s = list_s
@@ -160,5 +160,5 @@ class CalledMirror(Reflector):
             if raw["spec"]["nodeName"] != self._node:
                 self._forget(key)
             elif not self._is_older(key, raw):
-                self._keep(key, raw)
+                self._keep(key, self._kept(raw))
             return

@@ -88,7 +88,7 @@ class Reflector:
         """Hold an object that we just wrote, before the watch brings it, or a later one."""
         held = self.store.get(_key(item))
         if held is None or _number(held) < _number(item):
-            self.store[_key(item)] = self._remember(item) if self._remember else item
+            self.store[_key(item)] = self._kept(item)
 
     async def _relist(self) -> str:
         """Take in a whole list: what is not in it, and not newer than it, is gone."""
@@ -143,11 +143,14 @@ class Reflector:
                 if held is not None and held["metadata"]["uid"] == item["metadata"]["uid"]:
                     self._forget(key)
             elif not self._is_older(key, item):
-                self._keep(key, self._remember(item) if self._remember else item)
+                self._keep(key, self._kept(item))
 
     def _is_older(self, key: Key, item: Raw) -> bool:
         held = self.store.get(key)
         return held is not None and _number(item) < _number(held)
+
+    def _kept(self, item: Raw) -> Raw:
+        return self._remember(item) if self._remember else item
 
     def _keep(self, key: Key, item: Raw) -> None:
         known = self.store.get(key)

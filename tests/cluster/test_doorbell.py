@@ -75,7 +75,6 @@ async def agent(control_plane: ControlPlane, admin: KubeClient) -> AsyncIterator
             client,
             NODE,
             on_change=note,
-            remember=lambda raw: raw,
             list_s=3600,
             list_without_bell_s=3600,
         )
