@@ -7,14 +7,14 @@ and how long its grace is; what follows from its end is left to the next agent.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Final
 
 from schedune.api.vmplacement import Exit
 from schedune.codes import execution as codes
-from schedune.lifecycle.carriers import Carrier, pick_carrier, rivals_of
+from schedune.lifecycle.carriers import pick_carrier, rivals_of
 from schedune.lifecycle.observation import Sighting
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import identify_machine
@@ -22,9 +22,8 @@ from schedune_agent.record import LaunchRecord, RecordError, RecordStore
 from schedune_agent.settings import AgentSettings, agent_lock
 from schedune_agent.system import processes
 from schedune_agent.system.locks import hold_lock
-from schedune_agent.system.processes import ProcessIdentity
 from schedune_agent.vmm.adapters import adapter_of
-from schedune_agent.vmm.carriers import CarrierSearch
+from schedune_agent.vmm.carriers import Carriers, CarrierSearch
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.port import Vm, VmmError
 from schedune_agent.vmm.process import paths_of
@@ -95,7 +94,7 @@ def _take(settings: AgentSettings, record: LaunchRecord, boot_id: str) -> Vm | N
     handle = processes.prove(process.identity(), boot_id) if process else None
     if handle is None:
         handle = _take_carrier(found, boot_id)
-    elif rivals_of(found, handle.identity.key):
+    elif rivals_of(found.all, handle.identity.key):
         handle.close()
         raise VmmError("another process claims to be it too: none is ended")
     if handle is None:
@@ -103,13 +102,11 @@ def _take(settings: AgentSettings, record: LaunchRecord, boot_id: str) -> Vm | N
     return adapter_of(record.backend).attach(handle, paths_of(settings, uid), uid)
 
 
-def _take_carrier(
-    found: Mapping[Carrier, ProcessIdentity], boot_id: str
-) -> processes.ProcessHandle | None:
-    pick = pick_carrier(found)
+def _take_carrier(found: Carriers, boot_id: str) -> processes.ProcessHandle | None:
+    pick = pick_carrier(found.all)
     if pick.sighting in (Sighting.SEVERAL, Sighting.UNPROVED):
         raise VmmError(f"it is not ended: {pick.detail}")
-    return processes.prove(found[pick.carrier], boot_id) if pick.carrier else None
+    return processes.prove(found.identities[pick.carrier], boot_id) if pick.carrier else None
 
 
 def _remember(

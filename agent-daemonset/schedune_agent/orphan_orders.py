@@ -58,7 +58,9 @@ class OrphanOrders:
         try:
             handle = self._prove(judged)
         except PermissionError as error:
-            return Reason(recovery.ORPHAN_NOT_ENDED, str(error), subject=subject)
+            adopts = judged.deed is Deed.ADOPT
+            row = recovery.ORPHAN_ORDER_REFUSED if adopts else recovery.ORPHAN_NOT_ENDED
+            return Reason(row, str(error), subject=subject)
         if handle is None:
             return Reason(recovery.ORPHAN_ORDER_STALE, "it has just ended", subject=subject)
         try:

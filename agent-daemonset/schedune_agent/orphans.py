@@ -80,8 +80,7 @@ class Orphans:
         """Look for every VM that is not of a known placement; None: it has no worker yet.
 
         Raises:
-            OSError: what is left of a VM that is gone cannot be removed, or a process that
-                may be ours may not be looked at.
+            OSError: what is left of a VM that is gone cannot be removed.
         """
         held = {uid: known.get(uid) or self.records.get(uid) for uid in {**self.records, **known}}
         found = self._look(held)

@@ -81,31 +81,31 @@ class PlacementProcess(PlacementOnNode):
         """
         for _ in range(_LOOKS):
             found = self._search.find()
-            pick = pick_carrier(found, ignored_by(self._node.ordered()))
+            pick = pick_carrier(found.all, ignored_by(self._node.ordered()))
             if pick.sighting is Sighting.SEVERAL:
                 raise SplitError(pick.detail)
             if pick.sighting is Sighting.UNPROVED:
                 raise DoubtfulError(pick.detail)
             if pick.carrier is None:
                 return False
-            self._take(found[pick.carrier])
+            self._take(found.identities[pick.carrier])
             if self._vm is not None:
                 return True
             # It ended meanwhile, or became something else: what there is now is looked for.
         raise DoubtfulError("whoever carries it changes while it is looked at")
 
     def _beware_of_rivals(self, vm: Vm) -> None:
-        """See that no other process is proved to be the VM too, before this one is ended.
+        """See that no other process is, or may be, proved the VM too, before this one is ended.
 
-        One that is only doubtful does not keep it from being ended, but is left alone, and
-        keeps the VM from being called ended.
+        One that is doubtful whatever it executes does not keep it from being ended, but is
+        left alone, and keeps the VM from being called ended.
 
         Raises:
-            PermissionError: there is one that may not be looked at.
+            PermissionError: there is one of which nothing may be seen.
             SplitError: there is another.
         """
         own = vm.handle.identity
-        rivals = rivals_of(self._search.find(), own.key)
+        rivals = rivals_of(self._search.find().all, own.key)
         if rivals:
             pids = ", ".join(str(one.key.pid) for one in rivals)
             raise SplitError(f"pid {own.pid} is recorded, and pids {pids} carry its marker too")

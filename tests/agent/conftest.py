@@ -152,6 +152,7 @@ _SPEC: dict[str, Any] = {
 }
 
 StartMarked = Callable[..., "subprocess.Popen[bytes]"]
+_LOWLY = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all", "--"]
 
 
 @pytest.fixture
@@ -168,6 +169,7 @@ def start_marked(tmp_path: Path, programs: Path) -> Iterator[StartMarked]:
 
     ``program`` is the name of what is executed, ``run`` another run directory, ``prefix``
     comes before the options, as of a program that runs another one; ``user`` is who runs it.
+    One that is ``lowly`` has fewer rights than we: an agent without CAP_SYS_PTRACE sees it.
     """
     started: list[subprocess.Popen[bytes]] = []
 
@@ -180,12 +182,17 @@ def start_marked(tmp_path: Path, programs: Path) -> Iterator[StartMarked]:
         prefix: Sequence[str] = (),
         forks: bool = False,
         user: int | None = None,
+        lowly: bool = False,
     ) -> "subprocess.Popen[bytes]":
         binary = programs / ("forking" if forks else "bin") / program
         if not binary.exists():
             write_stand_in(binary, forks=forks)
         argv = [*prefix, *vmm_argv(uid, cluster, run or tmp_path / "run")]
-        process = subprocess.Popen(argv, executable=binary, start_new_session=True, user=user)
+        begun, executed = argv, str(binary)
+        if lowly:
+            argv = [str(binary), *argv[1:]]
+            begun, executed = [*_LOWLY, *argv], _LOWLY[0]
+        process = subprocess.Popen(begun, executable=executed, start_new_session=True, user=user)
         started.append(process)
         deadline = time.monotonic() + 10
         while dict(processes.list_command_lines()).get(process.pid, [])[: len(argv)] != argv:

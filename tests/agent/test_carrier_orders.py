@@ -10,6 +10,7 @@ from schedune.api.vmplacement import PlacementState, VMPlacement
 from schedune_agent.node import Node
 from schedune_agent.orphan_orders import OrphanOrders
 from schedune_agent.orphans import Orphans, Sweep
+from schedune_testing.fewer_rights import without_ptrace
 from schedune_testing.looking import (
     BOOT_ID,
     UID,
@@ -101,3 +102,29 @@ async def test_no_order_to_ignore_starts_a_second_vmm_beside_one_that_is_marked(
     await looked(administrator.worker)
     assert await administrator.order("Ignore") == ["ORPHAN_IGNORED"]
     assert await is_left_alone(administrator.worker, vm)
+
+
+async def test_no_order_starts_a_second_vm_beside_a_marked_process_that_may_not_be_looked_at(
+    node: Node, new_placement: NewPlacement, start_marked: StartMarked
+) -> None:
+    hidden = start_marked()
+    administrator = Administrator(node, new_placement)
+    with without_ptrace():
+        await looked(administrator.worker)
+        assert await administrator.order("Adopt") == ["ORPHAN_ORDER_REFUSED"]
+        assert await administrator.order("Terminate") == ["ERR_ORPHAN_NOT_ENDED"]
+        assert await administrator.order("Ignore") == ["ORPHAN_IGNORED"]
+        assert await is_left_alone(administrator.worker, hidden)
+
+
+async def test_beside_a_hidden_process_that_an_administrator_knows_for_a_mention_it_goes_on(
+    node: Node, new_placement: NewPlacement, start_marked: StartMarked
+) -> None:
+    hidden = start_marked(program="strace", prefix=["strace", "-f"])
+    administrator = Administrator(node, new_placement)
+    with without_ptrace():
+        assert await is_left_alone(administrator.worker, hidden)
+        assert await administrator.order("Ignore") == ["ORPHAN_IGNORED"]
+        await looked(administrator.worker, 1)
+    assert administrator.worker.record.ended is not None
+    assert hidden.poll() is None

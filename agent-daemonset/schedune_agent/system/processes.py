@@ -59,17 +59,33 @@ def read_identity(pid: int, boot_id: str) -> ProcessIdentity | None:
     """
     folder = _PROC / str(pid)
     try:
-        state, *fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        if state == _ZOMBIE:
+        start_time = _start_time_of(pid)
+        if start_time is None:
             return None
         executable = (folder / "exe").stat()
         argv = (folder / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
     digest = hashlib.sha256(argv).hexdigest()
-    return ProcessIdentity(
-        pid, int(fields[18]), boot_id, (executable.st_dev, executable.st_ino), digest
-    )
+    return ProcessIdentity(pid, start_time, boot_id, (executable.st_dev, executable.st_ino), digest)
+
+
+def read_key(pid: int, boot_id: str) -> ProcessKey | None:
+    """Return which process a living one is, as everybody may see; None: as above.
+
+    Raises:
+        PermissionError: /proc shows nothing of the processes of others.
+    """
+    try:
+        start_time = _start_time_of(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if start_time is None else ProcessKey(pid, start_time, boot_id)
+
+
+def _start_time_of(pid: int) -> int | None:
+    state, *fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return None if state == _ZOMBIE else int(fields[18])
 
 
 class ProcessHandle:

@@ -47,8 +47,10 @@ class MarkedSearch:
         One of another cluster is for that one's agent to tell of, and so is one of a
         placement that this node does not know, in the run directory of an agent at work.
 
+        One that may not be looked at is among them.
+
         Raises:
-            PermissionError: one may not be looked at; it is not gone.
+            PermissionError: of one not even that much may be seen; it is not gone.
         """
         found = dict[str, dict[Carrier, Sequence[str]]]()
         for pid, argv in lines.items():
@@ -127,10 +129,10 @@ def find_in_groups(lines: Lines, boot_id: str, programs: Programs) -> Iterator[F
             if some & marked:
                 break
         for pid in () if pids & marked else sorted(pids):
-            found = processes.read_identity(pid, boot_id)
-            if found is not None:
+            key = processes.read_key(pid, boot_id)
+            if key is not None:
                 claim = read_claim(lines.get(pid, ()))
-                yield FoundProcess(found.key, _program_of(pid, programs), "", claim, name)
+                yield FoundProcess(key, _program_of(pid, programs), "", claim, name)
 
 
 def _is_marked(pid: int, argv: Sequence[str], programs: Programs) -> bool:

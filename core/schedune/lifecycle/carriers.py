@@ -7,6 +7,9 @@ neither ended nor passed over, since it may be the VM all the same: of another v
 the agent, of a binary that nobody knows any more, of a run directory from before. What
 only talks about the VM (a search for its UID, an editor) is no carrier: it executes no
 VMM, and has no VM's command line.
+
+Of a process that the agent may not look at nobody knows what it executes. It counts as
+whatever keeps a second VM from being begun, and a proved one from being doubled.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -40,16 +43,18 @@ class Carrier:
     """The marker stands where a launch writes it, and nowhere else."""
     is_here: bool
     """Its control socket is in this agent's run directory."""
+    is_hidden: bool = False
+    """What it executes may not be looked at: image, program and backend say nothing."""
 
     @property
     def is_mention(self) -> bool:
         """Say whether it only talks about the VM: it is none, and does not look like one."""
-        return self.backend is None and not self.is_in_place
+        return self.backend is None and not self.is_in_place and not self.is_hidden
 
     @property
     def is_marked_vmm(self) -> bool:
-        """Say whether it is a VMM with the marker in its place, wherever its sockets are."""
-        return self.is_in_place and self.backend is self.marked
+        """Say whether it is, or may be, a VMM with the marker in place, whatever its sockets."""
+        return self.is_in_place and (self.is_hidden or self.backend is self.marked)
 
     @property
     def lacks_a_name_only(self) -> bool:
@@ -61,9 +66,15 @@ class Carrier:
 
         A number that is used again is no parent: nobody is older than who began it.
         """
-        if parent is None or self.image != parent.image:
+        if parent is None or self.is_hidden or self.image != parent.image:
             return False
         return (parent.key.start_time, parent.key.pid) < (self.key.start_time, self.key.pid)
+
+    @property
+    def may_be_proved(self) -> bool:
+        """Say whether nothing that is seen of it speaks against its being the VM."""
+        has_program = self.is_hidden or self.backend is self.marked
+        return self.is_in_place and has_program and self.is_vms_user and self.is_here
 
     @property
     def doubt(self) -> str:
@@ -78,6 +89,8 @@ class Carrier:
 
     @property
     def _other_program(self) -> str:
+        if self.is_hidden:
+            return "what it executes may not be looked at"
         return f"it executes {self.program}, which is no {self.marked.value} of this node"
 
 
@@ -122,5 +135,8 @@ def pick_carrier(carriers: Iterable[Carrier], ignored: Collection[ProcessKey] = 
 
 
 def rivals_of(carriers: Iterable[Carrier], vm: ProcessKey) -> Sequence[Carrier]:
-    """Return the proved carriers beside a placement's known VM: the VM is split."""
-    return [one for one in may_be_vms(carriers) if one.key != vm and not one.doubt]
+    """Return the carriers beside a placement's known VM that are, or may be, proved too.
+
+    With one of them the VM is split.
+    """
+    return [one for one in may_be_vms(carriers) if one.key != vm and one.may_be_proved]

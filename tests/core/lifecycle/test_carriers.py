@@ -18,6 +18,13 @@ VM = Carrier(
     user=0, is_vms_user=True, is_in_place=True, is_here=True,
 )  # fmt: skip
 BESIDE = replace(VM, key=ProcessKey(8, 80, "boot"), image="another")
+
+
+def hide(carrier: Carrier) -> Carrier:
+    """Return what is seen of one that may not be looked at."""
+    return replace(carrier, image="", program="", backend=None, is_hidden=True)
+
+
 CARRIERS = st.lists(
     st.builds(
         Carrier,
@@ -31,7 +38,7 @@ CARRIERS = st.lists(
         st.booleans(),
         st.booleans(),
         st.booleans(),
-    ),
+    ).flatmap(lambda one: st.sampled_from([one, hide(one)])),
     unique_by=lambda one: one.key,
     max_size=5,
 )
@@ -53,6 +60,7 @@ def test_whoever_is_taken_is_proved_in_every_part_and_alone(carriers: list[Carri
         assert one.is_here
         assert one.is_vms_user
         assert one.backend is one.marked
+        assert not one.is_hidden
         others = [other for other in carriers if other != one and not other.is_mention]
         assert all(other.image == one.image for other in others)
 
@@ -90,6 +98,7 @@ def test_no_order_to_ignore_makes_a_marked_vmm_gone(carriers: list[Carrier]) -> 
         ({"is_in_place": False}, "its marker is not where a launch writes it"),
         ({"user": 1000, "is_vms_user": False}, "no VM of this node runs as user 1000"),
         ({"is_here": False}, "its control socket is not in this run directory"),
+        ({"backend": None, "is_hidden": True}, "what it executes may not be looked at"),
         (
             {"backend": None, "program": "sleep"},
             "it executes sleep, which is no QEMU of this node",
@@ -144,3 +153,48 @@ def test_a_known_vm_has_as_rivals_who_is_proved_too_and_neither_its_forks_nor_do
 ):
     doubtful = replace(BESIDE, key=ProcessKey(10, 1, "boot"), is_here=False)
     assert rivals_of([VM, BESIDE, copy_of(VM), doubtful, MENTION], VM.key) == [BESIDE]
+
+
+@given(CARRIERS, st.data())
+def test_whatever_a_hidden_one_executes_the_answer_is_careful_enough(
+    carriers: list[Carrier], data: st.DataObject
+) -> None:
+    """Nothing is begun, taken or ended that would not be if all could be looked at."""
+    told = [
+        replace(
+            one,
+            is_hidden=False,
+            image=data.draw(st.sampled_from(["i1", "i2"])),
+            program="program",
+            backend=data.draw(st.none() | st.sampled_from(Backend)),
+        )
+        if one.is_hidden
+        else one
+        for one in carriers
+    ]
+    # An image is a command line too, and that says whether the marker is in its place.
+    told = [replace(one, image=f"{one.image} {one.is_in_place}") for one in told]
+    carriers = [
+        hide(one) if one.is_hidden else now for one, now in zip(carriers, told, strict=True)
+    ]
+    ignored = {one.key for one in carriers if data.draw(st.booleans())}
+    pick, careful = pick_carrier(told, ignored), pick_carrier(carriers, ignored)
+    if careful.sighting is Sighting.GONE:
+        assert pick.sighting is Sighting.GONE
+    if careful.carrier is not None:
+        assert pick.carrier == careful.carrier
+    for vm in carriers:
+        assert bool(rivals_of(told, vm.key)) <= bool(rivals_of(carriers, vm.key))
+
+
+def test_a_hidden_one_is_no_copy_of_its_parent_and_no_mention() -> None:
+    hidden = hide(VM)
+    copy = copy_of(hidden)
+    assert may_be_vms([hidden, copy]) == [hidden, copy]
+    assert not hide(MENTION).is_mention
+
+
+def test_a_hidden_one_is_a_rival_unless_something_else_speaks_against_it() -> None:
+    hidden = hide(BESIDE)
+    assert rivals_of([VM, hidden], VM.key) == [hidden]
+    assert rivals_of([VM, replace(hidden, is_vms_user=False)], VM.key) == []
