@@ -31,8 +31,8 @@ REASSOCIATION_AMBIGUOUS: Final = _row(
 UNPROVED_CARRIER: Final = _row(
     "ERR_RECOVERY_UNPROVED_CARRIER", "UnprovedCarrier",
     "a process carries this VM's marker and is not proved to be it: {observed}",
-    "No record says which process the VM is, and the one that carries its marker lacks a part of the proof: the marker where a launch writes it, a VMM of this node as its program, a user of VMs as whom it runs, and its control socket in this node's run directory. It may be the VM, of another version or of another run directory: it is neither ended nor taken, and nothing is started beside it.",
-    "find out on the node what it is, then order Adopt (it is the VM), Terminate (nobody needs it) or Ignore (it is no VM of this placement) for it in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+    "No record says which process the VM is, and the one that carries its marker lacks a part of the proof: the marker where a launch writes it, a VMM of this node as its program, a user of VMs as whom it runs, and its control socket in this node's run directory. What executes in a process that the agent may not look at is not known. It may be the VM, of another version or of another run directory: it is neither ended nor taken, and nothing is started beside it.",
+    "find out on the node what it is, then order Adopt (it is the VM), Terminate (nobody needs it) or Ignore (it is no VM of this placement) for it in spec.orphanActions of the NodeTruth; what the agent may not look at it neither adopts nor ends: give it CAP_SYS_PTRACE, or end the process yourself", Actor.ADMINISTRATOR,
 )  # fmt: skip
 UNMARKED_IN_GROUP: Final = _row(
     "ERR_RECOVERY_UNMARKED_IN_GROUP", "UnmarkedInGroup",
@@ -108,8 +108,8 @@ ORPHAN_IN_GROUP: Final = _row(
 ORPHAN_UNPROVED: Final = _row(
     "ERR_ORPHAN_UNPROVED_CARRIER", "OrphanUnproved",
     "{subject} carries our marker of {required} and is not proved to be its VM: {observed}; it is counted as reserved and left alone",
-    "Orphan class leaked: a process that carries a placement's marker, that no launch record knows, and that lacks a part of the proof: the marker where a launch writes it, a VMM of this node as its program, a user of VMs as whom it runs, and its control socket in this node's run directory. The placement is Unknown while it is there.",
-    "find out what it is, then order Adopt with the placement's UID (it is the VM), Terminate (nobody needs it) or Ignore (it is no VM of that placement) in spec.orphanActions of the NodeTruth", Actor.ADMINISTRATOR,
+    "Orphan class leaked: a process that carries a placement's marker, that no launch record knows, and that lacks a part of the proof: the marker where a launch writes it, a VMM of this node as its program, a user of VMs as whom it runs, and its control socket in this node's run directory. What executes in a process that the agent may not look at is not known. The placement is Unknown while it is there.",
+    "find out what it is, then order Adopt with the placement's UID (it is the VM), Terminate (nobody needs it) or Ignore (it is no VM of that placement) in spec.orphanActions of the NodeTruth; what the agent may not look at it neither adopts nor ends: give it CAP_SYS_PTRACE, or end the process yourself", Actor.ADMINISTRATOR,
 )  # fmt: skip
 RESIDUE_REMOVED: Final = _row(
     "ORPHAN_RESIDUE_REMOVED", "ResidueRemoved", "what was left of {subject} is removed: {observed}",
@@ -142,7 +142,7 @@ ORPHAN_ORDER_STALE: Final = _row(
 )  # fmt: skip
 ORPHAN_ORDER_REFUSED: Final = _row(
     "ORPHAN_ORDER_REFUSED", "OrphanOrderRefused", "{subject} is left alone: {observed}",
-    "An order in spec.orphanActions that is not carried out: the process is the VM of a placement and no orphan, or it is to be adopted into a placement whose UID its marker does not carry, or which is gone, or which knows its VM.",
+    "An order in spec.orphanActions that is not carried out: the process is the VM of a placement and no orphan, or it is to be adopted and the agent may not look at it, or into a placement whose UID its marker does not carry, or which is gone, or which knows its VM.",
     "end a placement's VM through its VMWorkload; adopt a VM only into the placement that its marker names", Actor.ADMINISTRATOR,
 )  # fmt: skip
 ORPHAN_IGNORED: Final = _row(
@@ -160,6 +160,6 @@ ORPHAN_TERMINATED: Final = _row(
 )  # fmt: skip
 ORPHAN_NOT_ENDED: Final = _row(
     "ERR_ORPHAN_NOT_ENDED", "OrphanNotEnded", "{subject} could not be ended: {observed}",
-    "An order Terminate in spec.orphanActions whose process may not be signalled, or lives on after SIGKILL.",
+    "An order Terminate in spec.orphanActions whose process may not be looked at or signalled, or lives on after SIGKILL.",
     "read the message; look at the process on the node", Actor.ADMINISTRATOR,
 )  # fmt: skip
