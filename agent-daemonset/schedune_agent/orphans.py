@@ -29,7 +29,7 @@ from schedune_agent.record import LaunchRecord
 from schedune_agent.residue import Residue
 from schedune_agent.system import processes
 from schedune_agent.vmm.adapters import read_claim
-from schedune_agent.vmm.found import MarkedSearch, find_in_groups, find_unmarked
+from schedune_agent.vmm.found import Lines, MarkedSearch, find_in_groups, find_unmarked
 from schedune_agent.vmm.process import clean, paths_of
 from schedune_agent.vmm.programs import Programs
 from schedune_agent.vmm.taps import remove_strays, tap_names
@@ -80,10 +80,12 @@ class Orphans:
         """Look for every VM that is not of a known placement; None: it has no worker yet.
 
         Raises:
-            OSError: what is left of a VM that is gone cannot be removed.
+            OSError: what is left of a VM that is gone cannot be removed, or /proc hides
+                processes: they may be VMs, so that nothing is proved gone.
         """
         held = {uid: known.get(uid) or self.records.get(uid) for uid in {**self.records, **known}}
-        found = self._look(held)
+        shown = dict(processes.list_processes())
+        found = self._look(held, {pid: argv for pid, argv in shown.items() if argv is not None})
         placements = tuple(self._placements(held, known))
         verdicts = judge_sweep(found, placements)
         seen = {one.placement_uid for one in verdicts.values()}
@@ -92,6 +94,9 @@ class Orphans:
         self._hold(holdings(found, verdicts), current | self.records.keys())
         self._tell(most_urgent_first(found, verdicts))
         # Last: what cannot be removed must not keep anything from being counted and told.
+        for pid, argv in shown.items():
+            if argv is None:
+                raise processes.unseen(pid)
         for uid in self.records.keys() - known.keys() - seen:
             if not self._runs(self.records[uid]):
                 self._forget(uid)
@@ -100,14 +105,14 @@ class Orphans:
             remove_strays(self._node.settings, accounted, self._node.place)
             self._residue.sweep(accounted)
 
-    def _look(self, held: Mapping[str, LaunchRecord | None]) -> list[FoundProcess]:
+    def _look(self, held: Mapping[str, LaunchRecord | None], lines: Lines) -> list[FoundProcess]:
         """Find the VMMs; one without a marker counts when the sweep before saw it too.
 
         So a binary that is only asked for its capabilities is none. A recorded node is
         another machine: what runs beside its agent does not run there.
         """
         node, facts = self._node, self._node.facts()
-        boot_id, lines = node.identity.boot_id, dict(processes.list_command_lines())
+        boot_id = node.identity.boot_id
         programs = Programs.of(facts.backends if facts else ())
         search = MarkedSearch(node.settings, boot_id, programs, held, node.launches)
         found = {one.key: one for one in search.find(lines)}

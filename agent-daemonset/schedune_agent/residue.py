@@ -101,9 +101,7 @@ class Residue:
         """Give who uses it, the cheapest to find out first."""
         for pid in sorted(cgroup.processes_in(uid)):
             yield f"pid {pid} is in its control group"
-        for pid, argv in processes.list_command_lines():
-            if any(uid in part for part in argv):
-                yield f"pid {pid} names it"
+        yield from _who_names(uid)
         for folder in folders:
             for path in sorted(folder.rglob("*")):
                 mode = path.lstat().st_mode
@@ -111,6 +109,14 @@ class Residue:
                     yield f"{path} is locked"
                 if stat.S_ISSOCK(mode) and is_listened_at(path):
                     yield f"somebody listens at {path}"
+
+
+def _who_names(uid: str) -> Iterator[str]:
+    for pid, argv in processes.list_processes():
+        if argv is None:
+            yield f"pid {pid} may name it: its command line may not be seen"
+        elif any(uid in part for part in argv):
+            yield f"pid {pid} names it"
 
 
 def _reason(row: Row, uid: str, observed: str) -> Reason:

@@ -5,7 +5,6 @@ marker, and it is the kernel that refuses.
 """
 
 import os
-import pickle
 import subprocess
 import uuid
 from collections.abc import Callable, Sequence
@@ -24,10 +23,10 @@ from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord
 from schedune_agent.settings import agent_lock
 from schedune_agent.system import cgroup, processes
-from schedune_agent.vmm.found import MarkedSearch
+from schedune_agent.vmm.found import MarkedSearch, find_in_groups
 from schedune_agent.vmm.process import paths_of
 from schedune_agent.vmm.programs import Programs
-from schedune_testing.fewer_rights import without_ptrace
+from schedune_testing.fewer_rights import told_by_child, without_ptrace
 from schedune_testing.looking import (
     BOOT_ID,
     SEVERAL,
@@ -51,7 +50,8 @@ HIDDEN = "what it executes may not be looked at"
 
 
 def ours(orphans: Orphans) -> list[Orphan]:
-    return [one for one in orphans.found if one.placement_uid]
+    """Of these tests: who runs beside them has processes in control groups of its own."""
+    return [one for one in orphans.found if one.placement_uid in (UID, OTHER, ENDED)]
 
 
 def swept(node: Node, known: dict[str, LaunchRecord | None] | None = None) -> Orphans:
@@ -145,6 +145,29 @@ def test_one_in_a_control_group_that_may_not_be_looked_at_is_told_of(
     assert cgroup.remove_groups(uid)
 
 
+@pytest.mark.skipif(not cgroup.can_contain(), reason="not given: control groups")
+def test_a_control_group_that_may_not_be_looked_into_keeps_no_other_from_being(
+    unmarked: "subprocess.Popen[bytes]",
+) -> None:
+    closed, open_ = "0" + str(uuid.uuid4()), "1" + str(uuid.uuid4())
+    for door in cgroup.make_groups(closed):
+        door.parent.chmod(0o700)
+    for door in cgroup.make_groups(open_):
+        door.write_text(str(unmarked.pid))
+
+    def search() -> list[str]:
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        lines = dict(processes.list_command_lines())
+        return [one.group_uid for one in find_in_groups(lines, BOOT_ID, Programs())]
+
+    found = told_by_child(search)
+    unmarked.kill()
+    unmarked.wait()
+    assert cgroup.remove_groups(open_)
+    assert cgroup.remove_groups(closed)
+    assert open_ in found
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_while_a_hidden_process_may_be_the_vm_it_is_neither_doubled_nor_called_gone(
     node: Node, new_placement: NewPlacement, start_marked: StartMarked, way: str
@@ -222,21 +245,9 @@ def test_a_rootless_agent_beside_roots_finds_all_that_carry_its_clusters_marker(
 
 
 def found_by(user: int, node: Node) -> Sequence[FoundProcess]:
-    """Search as a user does: what is not caught in it comes out here."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setresuid(user, user, user)
-            search = MarkedSearch(node.settings, BOOT_ID, Programs(), {})
-            found = list(search.find(dict(processes.list_command_lines())))
-            os.write(writing, pickle.dumps(found))
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        told = answer.read()
-    os.waitpid(child, 0)
-    assert told, "the search has failed"
-    found: Sequence[FoundProcess] = pickle.loads(told)  # noqa: S301 - our own child's
-    return found
+    def search() -> Sequence[FoundProcess]:
+        os.setresuid(user, user, user)
+        marked = MarkedSearch(node.settings, BOOT_ID, Programs(), {})
+        return list(marked.find(dict(processes.list_command_lines())))
+
+    return told_by_child(search)

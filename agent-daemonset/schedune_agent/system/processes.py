@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,6 +18,7 @@ from schedune.lifecycle.orphans import ProcessKey
 from schedune_agent.system.launcher import LAUNCHER, Given
 
 _PROC: Final = Path("/proc")
+_FIRST: Final = 1
 _ZOMBIE: Final = "Z"
 _GET_INFO: Final = 0xC040FF0B
 """``ioctl`` PIDFD_GET_INFO, with the struct of Linux 6.15: its last member is the status."""
@@ -74,7 +76,7 @@ def read_key(pid: int, boot_id: str) -> ProcessKey | None:
     """Return which process a living one is, as everybody may see; None: as above.
 
     Raises:
-        PermissionError: /proc shows nothing of the processes of others.
+        PermissionError: it exists, and /proc shows nothing of the processes of others.
     """
     try:
         start_time = _start_time_of(pid)
@@ -84,8 +86,30 @@ def read_key(pid: int, boot_id: str) -> ProcessKey | None:
 
 
 def _start_time_of(pid: int) -> int | None:
-    state, *fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    try:
+        told = (_PROC / str(pid) / "stat").read_text()
+    except FileNotFoundError:
+        if _exists(pid):
+            raise unseen(pid) from None
+        raise
+    state, *fields = told.rpartition(")")[2].split()
     return None if state == _ZOMBIE else int(fields[18])
+
+
+def _exists(pid: int) -> bool:
+    """Say whether there is a process: asked of the kernel, since /proc may hide it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def unseen(pid: int) -> PermissionError:
+    """Return what is raised where a process may be anybody's, since /proc hides it from us."""
+    return PermissionError(errno.EPERM, "its command line may not be seen", f"{_PROC}/{pid}")
 
 
 class ProcessHandle:
@@ -209,10 +233,14 @@ def threads_without_seccomp(pid: int) -> list[str]:
 
 
 def user_of(pid: int) -> int | None:
-    """Return as which user a process runs; None: it is gone."""
+    """Return as which user a process runs; None: it is gone.
+
+    Raises:
+        PermissionError: it may not be looked at.
+    """
     try:
         return _users_in(_PROC / str(pid))[1]
-    except (OSError, LookupError, ValueError):
+    except (FileNotFoundError, ProcessLookupError, LookupError, ValueError):
         return None
 
 
@@ -260,10 +288,28 @@ def parent_of(pid: int) -> int:
 
 def list_command_lines() -> Iterator[tuple[int, list[str]]]:
     """Return every process with its command line, as far as it may be read."""
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                yield int(entry.name), _split((entry / "cmdline").read_bytes())
+    for pid, argv in list_processes():
+        if argv is not None:
+            yield pid, argv
+
+
+def list_processes() -> Iterator[tuple[int, list[str] | None]]:
+    """Return every process with its command line; None: that may not be read.
+
+    Where /proc hides that there are others, the first one is not shown: it is told so for
+    them. If it is shown, what it says does not matter: it is nobody's VM.
+    """
+    pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+    if _FIRST not in pids:
+        yield _FIRST, None
+    for pid in pids:
+        try:
+            yield pid, command_line_of(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError:
+            if pid != _FIRST:
+                yield pid, None
 
 
 def _split(command_line: bytes) -> list[str]:

@@ -5,7 +5,7 @@ on its run directory. A VM in a run directory that no agent is at work in is nob
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,24 +115,31 @@ def find_unmarked(lines: Lines, boot_id: str, programs: Programs) -> Iterator[Fo
 def find_in_groups(lines: Lines, boot_id: str, programs: Programs) -> Iterator[FoundProcess]:
     """Return the processes in VMs' control groups in which nothing carries a marker.
 
-    What runs beside a marked VM in its group belongs to that VM, whosever it is.
-
-    Raises:
-        OSError: a group, or a process in one, may not be looked at; it is not empty.
+    What runs beside a marked VM in its group belongs to that VM, whosever it is. A group that
+    may not be looked into shows nothing, and is not empty for that.
     """
     marked = {pid for pid, argv in lines.items() if _is_marked(pid, argv, programs)}
     roots = cgroup.hierarchies()
     for name in sorted(cgroup.names()):
-        pids = set[int]()
+        for pid in _members_of_none(name, roots, marked):
+            with contextlib.suppress(PermissionError):
+                key = processes.read_key(pid, boot_id)
+                if key is not None:
+                    claim = read_claim(lines.get(pid, ()))
+                    yield FoundProcess(key, _program_of(pid, programs), "", claim, name)
+
+
+def _members_of_none(name: str, roots: Sequence[Path], marked: Collection[int]) -> Sequence[int]:
+    """Return who is in a group in which, by all hierarchies, nobody is marked."""
+    pids = set[int]()
+    try:
         for some in cgroup.members(name, roots):
+            if not some.isdisjoint(marked):
+                return []
             pids |= some
-            if some & marked:
-                break
-        for pid in () if pids & marked else sorted(pids):
-            key = processes.read_key(pid, boot_id)
-            if key is not None:
-                claim = read_claim(lines.get(pid, ()))
-                yield FoundProcess(key, _program_of(pid, programs), "", claim, name)
+    except PermissionError:
+        return []
+    return sorted(pids)
 
 
 def _is_marked(pid: int, argv: Sequence[str], programs: Programs) -> bool:

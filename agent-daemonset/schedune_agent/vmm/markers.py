@@ -76,8 +76,14 @@ def carries_a_marker(argv: Sequence[str]) -> bool:
 
 
 def find_marked(placement_uid: str, cluster_uid: str) -> Iterator[int]:
-    """Find the processes on whose command line this placement's marker stands, be it a mention."""
-    for pid, argv in processes.list_command_lines():
+    """Find the processes on whose command line this placement's marker stands, be it a mention.
+
+    Raises:
+        PermissionError: the command line of a process may not be read: it may stand on that.
+    """
+    for pid, argv in processes.list_processes():
+        if argv is None:
+            raise processes.unseen(pid)
         if mark_of(argv, placement_uid, cluster_uid) is not None:
             yield pid
 
