@@ -18,6 +18,7 @@ from schedune_agent.record import LaunchRecord, RecordedProcess
 from schedune_agent.system import cgroup, processes
 from schedune_agent.vmm.markers import option_marker
 from schedune_agent.vmm.qemu.argv import monitor_socket
+from schedune_testing.fewer_rights import without_ptrace
 from schedune_testing.machines import BOOT_ID
 from schedune_testing.stand_ins import write_stand_in
 
@@ -228,6 +229,26 @@ async def test_a_vm_that_somebody_searches_for_is_adopted_and_the_search_goes_on
         assert other.poll() is None
         other.kill()
     assert world.remains() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not given: root")
+async def test_a_vm_that_may_not_be_looked_at_is_unknown_and_not_doubled_until_it_may(
+    world: Any,
+) -> None:
+    """It runs as a user of its own, and the agent has lost its record and CAP_SYS_PTRACE."""
+    (pid,) = world.vms()
+    shutil.rmtree(world.settings.state_directory / "placements" / world.uid)
+    worker = world.new_agent()
+    with without_ptrace():
+        for _ in range(3):
+            await worker.step()
+    assert (worker.record.state, worker.record.ended) == (S.UNKNOWN, None)
+    assert worker.record.trace[-1].code == "ERR_RECOVERY_UNPROVED_CARRIER"
+    assert "what it executes may not be looked at" in worker.record.trace[-1].message
+    assert world.vms() == [pid]
+    await world.carry_on(worker, is_running)
+    assert world.vms() == [worker.record.process.pid] == [pid]
+    worker.let_go()
 
 
 async def test_a_vm_under_another_run_directory_is_unknown_and_neither_ended_nor_doubled(
