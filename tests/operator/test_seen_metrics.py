@@ -88,7 +88,7 @@ def test_a_standby_sees_the_fleet_as_it_is_now_and_a_leader_as_it_last_decided()
         there = a_node("late")
         there["metadata"]["resourceVersion"] = "98"
         for mirror, raw in ((found.world.nodes, there), (found.world.truths, late)):
-            mirror._keep(("", "late"), raw)
+            mirror._keep(("", "late"), mirror._kept(raw))
         assert len(found.fleet()) == count
 
 
