@@ -107,9 +107,7 @@ class SchedulingLoop:
         self.world.give_up_all()
         await self.world.catch_up()
         self.agenda.wake_all()
-        # The fleet stays. Of 1,000 nodes each full collection stops everything for 0.2 s.
-        gc.collect()
-        gc.freeze()
+        _set_aside_what_stays()
 
     async def _lead(self) -> None:
         while self.fence() and not self._leaving:
@@ -159,6 +157,7 @@ class SchedulingLoop:
                 await self.auditor.audit()
             if now - self._swept_at >= self.settings.sweep_seconds:
                 await self._sweep()
+                _set_aside_what_stays()
         except ApiError as error:
             _LOG.warning("loop.interrupted", extra={"error": str(error)})
         except Exception:  # noqa: BLE001 - the top of a loop: logged, and tried again
@@ -196,3 +195,14 @@ class SchedulingLoop:
         self._swept_at = time.monotonic()
         items, version = await self.client.list(VMWORKLOADS, remember=lean)
         self.cache.replace_all(items, version)
+
+
+def _set_aside_what_stays() -> None:
+    """Collect garbage, and leave all else out of collections until this is done again.
+
+    The fleet stays. Of 1,000 nodes each full collection stops everything for 0.2 s, and of
+    10,000 half the time of a look at all Leases goes into collections that find nothing.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
