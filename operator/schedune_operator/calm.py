@@ -7,7 +7,7 @@ conditions depend on are its Node, its NodeTruth, its heartbeat, and the time.
 from dataclasses import dataclass
 
 from schedune_kube.client import Raw
-from schedune_operator.freshness import Heartbeat, Vouching
+from schedune_operator.freshness import Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +21,30 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class Calm:
-    """A node whose conditions are right, and say that its facts are fresh."""
+    """A node whose conditions are right, and whose heartbeat vouches for its facts."""
 
     grounds: Grounds
     late_after: float
     """From when on a heartbeat is missed, on the monotonic clock."""
     until: float
-    """How long the facts are vouched for."""
+    """How long its heartbeat vouches for the facts."""
 
-    def lasts(self, grounds: Grounds, now: float) -> bool:
-        """Say whether nothing is another yet."""
+    def lasting(self, grounds: Grounds, now: float) -> "Calm | None":
+        """Return the calm that goes on; None: the node has to be looked at.
+
+        Another heartbeat that vouches for the same facts only makes it longer.
+        """
         mine = self.grounds
-        return (
-            now <= self.until
-            and mine.beat is grounds.beat
-            and mine.truth is grounds.truth
-            and mine.node is grounds.node
-        )
+        if grounds.node is not mine.node or grounds.truth is not mine.truth:
+            return None
+        if grounds.beat is mine.beat:
+            return self if now <= self.until else None
+        return calm_of(grounds, mine.beat.digest if mine.beat else None, now)
 
 
-def calm_of(grounds: Grounds, vouching: Vouching, digest: str | None) -> Calm | None:
+def calm_of(grounds: Grounds, digest: str | None, now: float) -> Calm | None:
     """Return until when a node whose conditions are right needs no look; None: it does."""
     beat = grounds.beat
-    if beat is None or beat.digest != digest or not vouching.is_fresh:
+    if beat is None or not digest or beat.digest != digest or now - beat.seen > beat.duration_s:
         return None
-    late_after = vouching.heard + vouching.lease_s / 2
-    return Calm(grounds, late_after, vouching.proved + vouching.lease_s)
+    return Calm(grounds, beat.seen + beat.duration_s / 2, beat.seen + beat.duration_s)

@@ -122,8 +122,9 @@ class TruthJudge:
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
             name, now = raw["metadata"]["name"], self.world.monotonic()
-            grounds, calm = self.world.grounds(raw), before.get(name)
-            if calm is not None and calm.lasts(grounds, now):
+            grounds, held = self.world.grounds(raw), before.get(name)
+            calm = held.lasting(grounds, now) if held is not None else None
+            if calm is not None:
                 self._calm[name] = calm
                 found.known.add(name)
                 if now <= calm.late_after:
@@ -154,7 +155,7 @@ class TruthJudge:
         if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
             found.pending.append(Pending(node, truth, claims))
         elif not is_draining:
-            calm = calm_of(grounds, vouching, truth.status.digest)
+            calm = calm_of(grounds, truth.status.digest, vouching.now)
             if calm is not None:
                 self._calm[node.name] = calm
 
