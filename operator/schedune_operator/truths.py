@@ -214,7 +214,7 @@ def _fresh(node: NodeRecord, truth: NodeTruth, vouching: Vouching, expire_s: flo
         about = f"its NodeTruth is about the Node with UID {identity.node_uid}"
         return _claim("False", eligibility.TRUTH_MISSING, about)
     age, limit = vouching.proof_age_s, f"{vouching.lease_s} s"
-    if age <= vouching.lease_s:
+    if vouching.is_fresh:
         return Claim("True", summary.TRUTH_FRESH, summary.TRUTH_FRESH.sentence)
     if not vouching.is_silent:
         other = "the heartbeat does not vouch for these facts: they are not what the node sees now"

@@ -10,7 +10,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -171,11 +171,6 @@ class World:
         raw = self.truths.store.get(("", name))
         read: NodeTruth | None = raw["read"] if raw is not None else None
         return read
-
-    def records(self) -> Iterator[NodeRecord]:
-        """Give every node as it is known now."""
-        for raw in list(self.nodes.store.values()):
-            yield self.record(raw)
 
     def record(self, raw: Raw) -> NodeRecord:
         """Return a node as it is known now."""
