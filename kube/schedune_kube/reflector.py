@@ -98,7 +98,7 @@ class Reflector:
             self._resource,
             self._namespace,
             field_selector=self._selector,
-            remember=self._remember,
+            remember=self._kept,
         )
         # A count that went backwards is another history (a restored etcd): nothing is newer.
         newest = int(version) if int(version) >= self._version else None
@@ -150,6 +150,10 @@ class Reflector:
         return held is not None and _number(item) < _number(held)
 
     def _kept(self, item: Raw) -> Raw:
+        """Return what is kept of an object; nothing is made anew of a version that is held."""
+        held = self.store.get(_key(item))
+        if held is not None and _version(held) == _version(item):
+            return held
         return self._remember(item) if self._remember else item
 
     def _keep(self, key: Key, item: Raw) -> None:

@@ -78,6 +78,24 @@ async def test_what_was_deleted_while_nobody_watched_is_reported_as_deleted(
     await end(task)
 
 
+async def test_a_list_anew_makes_nothing_of_what_is_held_already(client: KubeClient) -> None:
+    made: list[str] = []
+
+    def remember(raw: dict[str, Any]) -> dict[str, Any]:
+        made.append(raw["metadata"]["name"])
+        return raw
+
+    mirror = Reflector(client, VMWORKLOADS, remember=remember)
+    await client.create(VMWORKLOADS, minimal_workload("steady"), "default")
+    task = asyncio.create_task(mirror.run())
+    await until(lambda: ("default", "steady") in mirror.store)
+    held = mirror.store["default", "steady"]
+    await asyncio.wait_for(mirror.listed_since(time.monotonic()), 10)
+    assert made.count("steady") == 1
+    assert mirror.store["default", "steady"] is held
+    await end(task)
+
+
 async def test_a_namespace_that_is_deleted_takes_its_quota_along_and_ends_no_operator(
     client: KubeClient,
 ) -> None:
