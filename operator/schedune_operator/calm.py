@@ -18,33 +18,24 @@ class Grounds:
     truth: Raw | None
     beat: Heartbeat | None
 
+    def is_heard(self, now: float) -> bool:
+        """Say whether no heartbeat was missed, by the monotonic clock."""
+        return self.beat is not None and not self.beat.is_late(now)
 
-@dataclass(frozen=True, slots=True)
-class Calm:
-    """A node whose conditions are right, and whose heartbeat vouches for its facts."""
+    def vouch_for(self, digest: str | None, now: float) -> bool:
+        """Say whether the heartbeat vouches for these facts: then right conditions stay right."""
+        beat = self.beat
+        return bool(digest and beat and beat.digest == digest and not beat.is_silent(now))
 
-    grounds: Grounds
-    late_after: float
-    """From when on a heartbeat is missed, on the monotonic clock."""
-    until: float
-    """How long its heartbeat vouches for the facts."""
+    def stay_calm(self, before: "Grounds | None", now: float) -> bool:
+        """Say whether there is nothing to be told since grounds on which all was told.
 
-    def lasting(self, grounds: Grounds, now: float) -> "Calm | None":
-        """Return the calm that goes on; None: the node has to be looked at.
-
-        Another heartbeat that vouches for the same facts only makes it longer.
+        Another heartbeat that vouches for the same facts is no news.
         """
-        mine = self.grounds
-        if grounds.node is not mine.node or grounds.truth is not mine.truth:
-            return None
-        if grounds.beat is mine.beat:
-            return self if now <= self.until else None
-        return calm_of(grounds, mine.beat.digest if mine.beat else None, now)
-
-
-def calm_of(grounds: Grounds, digest: str | None, now: float) -> Calm | None:
-    """Return until when a node whose conditions are right needs no look; None: it does."""
-    beat = grounds.beat
-    if beat is None or not digest or beat.digest != digest or now - beat.seen > beat.duration_s:
-        return None
-    return Calm(grounds, beat.seen + beat.duration_s / 2, beat.seen + beat.duration_s)
+        return (
+            before is not None
+            and before.beat is not None
+            and before.node is self.node
+            and before.truth is self.truth
+            and self.vouch_for(before.beat.digest, now)
+        )

@@ -57,6 +57,14 @@ class Heartbeat:
     former_machine: tuple[str, float] = ("", _NEVER)
     """The machine that renewed it before, and when last."""
 
+    def is_late(self, now: float) -> bool:
+        """Say whether one was missed: one is due each third of a lease."""
+        return now - self.seen > self.duration_s / 2
+
+    def is_silent(self, now: float) -> bool:
+        """Say whether it is overdue."""
+        return now - self.seen > self.duration_s
+
     def heard_from(self, machine: str) -> float:
         """Return when a machine renewed it; one that nobody knows may be any. -inf: never."""
         if machine in ("", self.machine) or not self.machine:
@@ -269,7 +277,7 @@ class Heartbeats:
     def is_silent(self, node_name: str) -> bool:
         """Say whether a node's heartbeat is overdue, or there is none."""
         beat = self._known.get(node_name)
-        return beat is None or self._monotonic() - beat.seen > beat.duration_s
+        return beat is None or beat.is_silent(self._monotonic())
 
     def last(self, node_name: str) -> Heartbeat | None:
         """Return the last heartbeat of a node, even if its Lease is gone since."""

@@ -18,7 +18,7 @@ from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.resources import NODETRUTHS
-from schedune_operator.calm import Calm, Grounds, calm_of
+from schedune_operator.calm import Grounds
 from schedune_operator.freshness import Vouching
 from schedune_operator.outage import OutageWatch
 from schedune_operator.world import World
@@ -71,7 +71,7 @@ class TruthJudge:
     """Says how far the draining of a node has come."""
     _last: str = field(default="", init=False)
     """Where the last pass ended, so that none waits for ever behind others."""
-    _calm: dict[str, Calm] = field(default_factory=dict, init=False)
+    _calm: dict[str, Grounds] = field(default_factory=dict, init=False)
     """Nodes at which nothing is to be seen unless something changed, since the last pass."""
     _told: bool = field(default=False, init=False)
     _deaf: bool = field(default=False, init=False)
@@ -122,12 +122,11 @@ class TruthJudge:
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
             name, now = raw["metadata"]["name"], self.world.monotonic()
-            grounds, held = self.world.grounds(raw), before.get(name)
-            calm = held.lasting(grounds, now) if held is not None else None
-            if calm is not None:
-                self._calm[name] = calm
+            grounds = self.world.grounds(raw)
+            if grounds.stay_calm(before.get(name), now):
+                self._calm[name] = grounds
                 found.known.add(name)
-                if now <= calm.late_after:
+                if grounds.is_heard(now):
                     found.heard.add(name)
             elif grounds.truth is not None:
                 self._look_at(grounds, found)
@@ -154,10 +153,8 @@ class TruthJudge:
         claims = claims_of(node, truth, vouching, self.expire_s, drain)
         if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
             found.pending.append(Pending(node, truth, claims))
-        elif not is_draining:
-            calm = calm_of(grounds, truth.status.digest, vouching.now)
-            if calm is not None:
-                self._calm[node.name] = calm
+        elif not is_draining and grounds.vouch_for(truth.status.digest, vouching.now):
+            self._calm[node.name] = grounds
 
     async def _tell_of_outage(self) -> None:
         """Tell once that we hear nothing, and once that it is over."""
