@@ -121,7 +121,7 @@ class Agenda:
 
     def tick(self) -> None:
         """Bring in whose node fell silent or came back, and a few without any cause."""
-        self.force(self.world.tenants.turned(self.world.is_silent))
+        self.force(self.world.tenants.turned(self.world.is_told_silent))
         for _ in range(_IDLY):
             key = next(self._round, None)
             if key is None:

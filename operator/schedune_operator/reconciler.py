@@ -160,7 +160,7 @@ class Reconciler:
             changed,
             held.evaluation,
             silent_since=self.world.last_beat(node),
-            is_silent=self.world.is_silent(node),
+            is_silent=self.world.is_told_silent(node),
         )
         if self.fencing.watches(placement) or self.drains.is_draining(node):
             self._watch((placement.metadata.namespace, placement.metadata.name))

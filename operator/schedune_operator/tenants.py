@@ -1,7 +1,7 @@
 """Which placements a node holds, and when something about it is another for them.
 
-A placed workload is looked at when its node falls silent or is heard again, and when
-what administrators say of the node changes; heartbeats and facts alone concern nobody.
+A placed workload is looked at when its node is told silent or heard again, and when what
+administrators say of the node changes; heartbeats and facts alone concern nobody.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class Tenants:
         return changed
 
     def turned(self, is_silent: Callable[[str], bool]) -> set[Key]:
-        """Return the placements whose node fell silent or was heard again since this was asked."""
+        """Return the placements whose node is silent, or was, as it was not when last asked."""
         found: set[Key] = set()
         for name, keys in self._on.items():
             silent = is_silent(name)

@@ -228,6 +228,18 @@ class World:
         """Say whether a node's heartbeat is overdue."""
         return self.heartbeats.is_silent(node_name)
 
+    def is_told_silent(self, node_name: str) -> bool:
+        """Say whether its VMs are told that a node is silent: not before its NodeTruth is.
+
+        What is told of nodes is told at a bounded rate, and not at all in an outage of our own.
+        """
+        if not self.is_silent(node_name):
+            return False
+        truth = self.truth(node_name)
+        if truth is None or ("", node_name) not in self.nodes.store:
+            return True
+        return all(one.type != "Fresh" or one.status != "True" for one in truth.status.conditions)
+
     def grounds(self, raw: Raw) -> Grounds:
         """Return what is held of a node that is in the mirror."""
         name = raw["metadata"]["name"]

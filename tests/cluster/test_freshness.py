@@ -38,6 +38,8 @@ from schedune_testing.freshness import (
     fresh,
     is_placed,
     is_refused,
+    says,
+    status_of,
     until,
     witness,
 )
@@ -301,7 +303,7 @@ async def hears_all(operator: Any, names: list[str]) -> bool:
     return not operator.judge.outage.withheld and not any(world.is_silent(name) for name in names)
 
 
-async def test_many_nodes_silent_at_once_are_told_of_once_and_not_rewritten(
+async def test_many_nodes_silent_at_once_are_told_of_once_and_neither_they_nor_vms_are_rewritten(
     control_plane: ControlPlane, admin: KubeClient
 ) -> None:
     names = [f"silent-{number}" for number in range(4)]
@@ -314,18 +316,24 @@ async def test_many_nodes_silent_at_once_are_told_of_once_and_not_rewritten(
                 )
             for name in names:
                 await becomes(admin, name, "True")
+            await admin.create(VMWORKLOADS, dry_run("vm"), "default")
+            await says(admin, "vm", "Scheduled", "Placed")
 
         async def is_told() -> bool:
             return len(await fleet_events(admin)) == 1 and bool(operator.judge.outage.withheld)
 
         await until(is_told)
+        before = await status_of(admin, "vm")
         await asyncio.sleep(3)
+        assert await status_of(admin, "vm") == before
+        assert "NodeSilent" not in str(before)
         assert {name: seen.heard[name] for name in names} == {name: ["True"] for name in names}
         (event,) = await fleet_events(admin)
         assert (event["type"], event["count"]) == ("Warning", 1)
         assert "of 4 nodes fell silent at once" in event["message"]
         for name in names:
             assert (await becomes(admin, name, "Unknown", 30))["reason"] == "TruthExpired"
+        await says(admin, "vm", "Ready", "NodeSilent")
         assert len(await fleet_events(admin)) == 1
 
 
