@@ -51,20 +51,20 @@ class WorkloadCache:
             self.workloads[key] = lean(raw)
 
     def replace_all(self, items: list[Raw], version: str) -> None:
-        """Take in a whole list of lean objects: what is not in it, and not newer, is gone."""
+        """Take in a whole list of what is ``kept``: what is not in it, and not newer, is gone."""
         before = self.workloads
         newer = {key: raw for key, raw in before.items() if _version(raw) > int(version)}
-        self.workloads = {_key(one): self._held_or(one) for one in items} | newer
+        self.workloads = {_key(one): one for one in items} | newer
         self.ours = {key: one for key, one in self.ours.items() if key in self.workloads}
         for key in {*before, *self.workloads}:
             if before.get(key) is not self.workloads.get(key):
                 self.on_note(key)
         self.changed.set()
 
-    def _held_or(self, raw: Raw) -> Raw:
-        """Return what is held of an object where it is of the same version: that is no news."""
+    def kept(self, raw: Raw) -> Raw:
+        """Return what is kept of an object; nothing is made anew of a version that is held."""
         held = self.workloads.get(_key(raw))
-        return held if held is not None and _version(held) == _version(raw) else raw
+        return held if held is not None and _version(held) == _version(raw) else lean(raw)
 
     def _is_older(self, key: Key, raw: Raw) -> bool:
         """Compare versions, also with an earlier object of the name: they are of one count."""

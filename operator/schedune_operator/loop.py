@@ -17,7 +17,6 @@ from typing import Final
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError, ApiUnavailableError, FencedError, TooManyRequestsError
 from schedune_kube.leader import Elector, Fence
-from schedune_kube.lean import lean
 from schedune_kube.reflector import Key
 from schedune_kube.resources import VMWORKLOADS
 from schedune_operator.agenda import Agenda
@@ -193,7 +192,7 @@ class SchedulingLoop:
     async def _sweep(self) -> None:
         """List all workloads anew, for what a watch may have lost."""
         self._swept_at = time.monotonic()
-        items, version = await self.client.list(VMWORKLOADS, remember=lean)
+        items, version = await self.client.list(VMWORKLOADS, remember=self.cache.kept)
         self.cache.replace_all(items, version)
 
 

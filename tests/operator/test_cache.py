@@ -43,7 +43,8 @@ def test_what_a_list_brings_in_the_version_that_is_held_is_no_news() -> None:
     cache.note("ADDED", workload(6, name="changed"))
     held = cache.workloads[KEY]
     cache.on_note = told.append
-    cache.replace_all([workload(5), workload(9, name="changed")], "10")
+    listed = [workload(5), workload(9, name="changed")]
+    cache.replace_all([cache.kept(one) for one in listed], "10")
     assert cache.workloads[KEY] is held
     assert told == [("shop", "changed")]
 
