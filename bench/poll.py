@@ -12,7 +12,7 @@ from schedune.api.nodetruth import NodeTruth
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import LEASES, NODETRUTHS
-from schedune_operator.freshness import LEASE_NAMESPACE
+from schedune_operator.leases import LEASE_NAMESPACE, read_leases
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane
 
@@ -26,7 +26,7 @@ async def look_as_the_operator(plane: ControlPlane) -> None:
         token = await token_of(client, None, account="schedune-operator")
     async with KubeClient(bearing(plane, token), field_manager="schedune-operator") as client:
         for which in ("first", "next"):
-            poll = client.list(LEASES, LEASE_NAMESPACE, resource_version="0")
+            poll = client.read_list(LEASES, read_leases, LEASE_NAMESPACE, resource_version="0")
             await _timed(plane, f"operator: {which} poll of all Leases", "leases", poll)
         truths, _ = await _timed(
             plane, "operator: list of all truths, paged", "nodetruths", client.list(NODETRUTHS)

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -26,6 +26,8 @@ from schedune_kube.server_clock import ServerClock
 
 Raw = dict[str, Any]
 """An object as the API server's JSON has it; parsed once by whoever receives it."""
+
+_Read = TypeVar("_Read")
 
 Meter = Callable[[str, str, int | None], None]
 """Told of every request: method, path, and status; None: no answer came."""
@@ -139,6 +141,22 @@ class KubeClient:
             if not metadata.get("continue"):
                 return items, str(metadata.get("resourceVersion", ""))
             query["continue"] = metadata["continue"]
+
+    async def read_list(
+        self,
+        resource: Resource,
+        decode: Callable[[bytes], _Read],
+        namespace: str | None = None,
+        *,
+        resource_version: str | None = None,
+    ) -> _Read:
+        """Return what ``decode`` makes of all objects in one piece, of which little is wanted.
+
+        It raises ValueError for what it cannot read.
+        """
+        query = _query(resourceVersion=resource_version)
+        path = resource.path(namespace)
+        return await self._exchange(decode, "GET", path, query, seconds=LIST_SECONDS)
 
     async def create(
         self, resource: Resource, body: Mapping[str, object], namespace: str | None = None
@@ -270,6 +288,19 @@ class KubeClient:
         content_type: str = "application/json",
         seconds: float | None = None,
     ) -> Raw:
+        read: Callable[[bytes], Raw] = json.loads
+        return await self._exchange(read, method, path, query, body, content_type, seconds)
+
+    async def _exchange(
+        self,
+        decode: Callable[[bytes], _Read],
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        content_type: str = "application/json",
+        seconds: float | None = None,
+    ) -> _Read:
         longest_s = seconds or (REQUEST_SECONDS if method == "GET" else self._write_s)
         timeout = aiohttp.ClientTimeout(total=longest_s, sock_read=REQUEST_SECONDS)
         encoded = json.dumps(body).encode() if body is not None else None
@@ -282,9 +313,8 @@ class KubeClient:
                 ) as answer:
                     self._hear_clock(answer.headers.get("Date"), sent)
                     await self._check(answer)
-                    result: Raw = json.loads(await answer.read())
-                    return result
-        except (OSError, aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+                    return decode(await answer.read())
+        except (OSError, aiohttp.ClientError, TimeoutError, ValueError) as error:
             # A token that cannot be read right now, and a proxy's page, are no answer either.
             self._meter(method, path, None)
             raise NoAnswerError(f"{method} {path}: {_words(error)}") from error

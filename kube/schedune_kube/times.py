@@ -1,5 +1,6 @@
 """Times as the API server writes and reads them."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 
@@ -16,3 +17,9 @@ def render_micro_time(moment: datetime) -> str:
 def parse_time(text: str | None) -> datetime | None:
     """Read either form; None stays None."""
     return datetime.fromisoformat(text) if text else None
+
+
+def latest(texts: Iterable[str | None]) -> datetime | None:
+    """Return the latest of some times; None: there is none."""
+    times = (parse_time(text) for text in texts)
+    return max((one for one in times if one is not None), default=None)

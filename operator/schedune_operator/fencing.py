@@ -19,7 +19,7 @@ from schedune.lifecycle.situation import Claim, Situation
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ConflictError, NotFoundError
 from schedune_kube.resources import VMPLACEMENTS
-from schedune_operator.freshness import DEFAULT_LEASE_SECONDS
+from schedune_operator.leases import DEFAULT_LEASE_SECONDS
 from schedune_operator.world import World
 
 _NEVER: Final = float("-inf")

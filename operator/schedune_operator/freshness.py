@@ -18,11 +18,15 @@ from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError
 from schedune_kube.lean import stamps_of
 from schedune_kube.resources import LEASES
-from schedune_kube.times import parse_time
+from schedune_kube.times import latest
+from schedune_operator.leases import (
+    DEFAULT_LEASE_SECONDS,
+    LEASE_NAMESPACE,
+    Lease,
+    LeaseList,
+    read_leases,
+)
 
-LEASE_NAMESPACE: Final = "schedune-node-lease"
-DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
-DEFAULT_LEASE_SECONDS: Final = 180
 MOST_LEASE_SECONDS: Final = 900
 """However long a node says that its heartbeat counts: it may not vouch for itself for ever."""
 _NEVER: Final = float("-inf")
@@ -75,7 +79,7 @@ class Heartbeat:
 
 def observe(
     known: Mapping[str, Heartbeat],
-    leases: Iterable[Raw],
+    leases: Iterable[Lease],
     now: float,
     server_now: datetime | None,
 ) -> dict[str, Heartbeat]:
@@ -85,13 +89,13 @@ def observe(
     """
     beats = {}
     for lease in leases:
-        name, version = lease["metadata"]["name"], int(lease["metadata"]["resourceVersion"])
+        name, version = lease.node_name, lease.version
         held = known.get(name)
         if held is not None and held.version == version:
             beats[name] = held
         else:
-            seen = now if held is not None else seen_by_stamp(agent_wrote(lease), now, server_now)
-            beats[name] = _after(held, _heartbeat(lease, version, seen), now)
+            seen = now if held is not None else seen_by_stamp(lease.written(), now, server_now)
+            beats[name] = _after(held, _heartbeat(lease, seen), now)
     return beats
 
 
@@ -114,19 +118,16 @@ def seen_by_stamp(stamp: datetime | None, now: float, server_now: datetime | Non
     return now - max(0.0, (server_now - stamp).total_seconds())
 
 
-def _heartbeat(lease: Raw, version: int, seen: float) -> Heartbeat:
-    annotations = lease["metadata"].get("annotations") or {}
-    spec = lease.get("spec") or {}
-    duration = spec.get("leaseDurationSeconds") or DEFAULT_LEASE_SECONDS
-    written = agent_wrote(lease)
+def _heartbeat(lease: Lease, seen: float) -> Heartbeat:
+    written = lease.written()
     return Heartbeat(
-        version=version,
+        version=lease.version,
         seen=seen,
-        digest=annotations.get(DIGEST_ANNOTATION, ""),
-        duration_s=min(int(duration), MOST_LEASE_SECONDS),
+        digest=lease.digest,
+        duration_s=min(lease.duration_s, MOST_LEASE_SECONDS),
         written=written,
-        machine=str(spec.get("holderIdentity") or ""),
-        ahead_s=_ahead_s(parse_time(spec.get("renewTime")), written),
+        machine=lease.machine,
+        ahead_s=_ahead_s(lease.renewed(), written),
     )
 
 
@@ -140,8 +141,7 @@ def _ahead_s(renewed: datetime | None, written: datetime | None) -> int:
 
 def agent_wrote(obj: Raw) -> datetime | None:
     """Return the server's own stamp of the agent's last write."""
-    stamps = [parse_time(stamp["time"]) for stamp in stamps_of(obj)]
-    return max((stamp for stamp in stamps if stamp is not None), default=None)
+    return latest(stamp["time"] for stamp in stamps_of(obj))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,24 +251,29 @@ class Heartbeats:
 
     async def poll(self) -> set[str]:
         """Look at all Leases once; return the nodes whose Lease changed, came or went."""
-        items, version = await self._client.list(LEASES, LEASE_NAMESPACE, resource_version="0")
-        if int(version) < self._version:
+        seen = await self._list("0")
+        if seen.version < self._version:
             # The cache of a server that lags behind: what it shows would look like changes.
-            items, version = await self._client.list(LEASES, LEASE_NAMESPACE)
+            seen = await self._list()
         before = self._known
-        if int(version) < self._version:
+        if seen.version < self._version:
             # The history itself is another one (a restored etcd): nothing we knew compares.
             before = {}
-        self._version = int(version)
+        self._version = seen.version
         self._looked_at = self._monotonic()
         if math.isinf(self._watched_since):
             self._watched_since = self._looked_at
-        self._known = observe(before, items, self._looked_at, self._client.server_time())
+        self._known = observe(before, seen.items or (), self._looked_at, self._client.server_time())
         self._gone |= {name: beat for name, beat in before.items() if name not in self._known}
         self._gone = {name: one for name, one in self._gone.items() if name not in self._known}
         self.synced.set()
         changed = {name for name, beat in self._known.items() if before.get(name) is not beat}
         return changed | (before.keys() - self._known.keys())
+
+    async def _list(self, resource_version: str | None = None) -> LeaseList:
+        return await self._client.read_list(
+            LEASES, read_leases, LEASE_NAMESPACE, resource_version=resource_version
+        )
 
     def get(self, node_name: str) -> Heartbeat | None:
         """Return the last heartbeat of a node."""

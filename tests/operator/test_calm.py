@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from schedune_kube.credentials import Credentials
 from schedune_kube.events import QueuedEvents, Subject
 from schedune_kube.resources import LEASES
 from schedune_operator.freshness import observe
+from schedune_operator.leases import Lease
 from schedune_operator.outage import OutageWatch
 from schedune_operator.truths import TruthJudge
 from schedune_operator.world import World
@@ -30,7 +32,7 @@ class Story:
 
     moment: float = 1000.0
     version: int = 0
-    leases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         client = KubeClient(Credentials("https://127.0.0.1:1"), field_manager="test")
@@ -78,7 +80,8 @@ class Story:
         name = self.nodes[number]["metadata"]["name"]
         vouched = {"schedune.io/truth-digest": digest}
         metadata = {"name": name, "resourceVersion": str(self.version), "annotations": vouched}
-        self.leases[name] = {"metadata": metadata, "spec": {"leaseDurationSeconds": 180}}
+        raw = {"metadata": metadata, "spec": {"leaseDurationSeconds": 180}}
+        self.leases[name] = msgspec.convert(raw, Lease)
         known = self.world.heartbeats._known
         seen = observe(known, self.leases.values(), self.moment, None)
         self.world.heartbeats._known = seen

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schedune_kube.times import render_micro_time, render_time
 from schedune_operator.freshness import Heartbeat, observe, vouch
+from schedune_operator.leases import Lease, read_leases
 
 SERVER = datetime(2026, 11, 24, 12, tzinfo=UTC)
 """What the API server's clock says when our monotonic clock says 0."""
@@ -18,21 +20,25 @@ def at(seconds: float) -> datetime:
     return SERVER + timedelta(seconds=seconds)
 
 
-def lease(version: int, written: float | None = 0.0, node_clock: float = 0.0, **spec: Any) -> Any:
+def lease(
+    version: int, written: float | None = 0.0, node_clock: float = 0.0,
+    digest: str = "sha256:d", **spec: Any,
+) -> Lease:  # fmt: skip
     """Return a Lease that the server stamped then, on a node whose clock is ahead."""
     stamps = []
     if written is not None:
         stamps = [{"manager": "schedune-agent", "time": render_time(at(written))}]
     renewed = render_micro_time(at((written or 0.0) + node_clock))
-    return {
+    raw = {
         "metadata": {
             "name": "n",
             "resourceVersion": str(version),
-            "annotations": {"schedune.io/truth-digest": "sha256:d"},
+            "annotations": {"schedune.io/truth-digest": digest},
             "managedFields": stamps,
         },
         "spec": {"leaseDurationSeconds": 180, "renewTime": renewed, **spec},
     }
+    return msgspec.convert(raw, Lease)
 
 
 def seen_of(beats: dict[str, Heartbeat]) -> float:
@@ -113,6 +119,24 @@ def test_a_node_does_not_vouch_for_itself_for_ever() -> None:
     assert not vouch(beats["n"], "sha256:d", None, 901.0).is_fresh
 
 
+def test_of_a_list_is_read_what_counts_and_what_is_none_is_said() -> None:
+    found = read_leases(
+        b"""{"metadata": {"resourceVersion": "9"}, "items": [
+            {"metadata": {"name": "bare", "resourceVersion": "7"}, "spec": {}},
+            {"metadata": {"name": "n", "resourceVersion": "8", "managedFields": [
+                {"manager": "schedune-agent", "time": "2026-11-24T12:00:00Z", "fieldsV1": {}},
+                {"manager": "kubectl", "time": "2026-11-24T13:00:00Z"},
+                {"manager": "schedune-agent", "time": "2026-11-24T12:00:09Z"}]}}]}"""
+    )
+    assert found.version == 9
+    bare, other = found.items or []
+    assert (bare.digest, bare.machine, bare.duration_s, bare.renewed()) == ("", "", 180, None)
+    assert bare.written() is None
+    assert other.written() == at(9)
+    with pytest.raises(ValueError, match="resourceVersion"):
+        read_leases(b'{"metadata": {}}')
+
+
 # --- what a heartbeat vouches for ------------------------------------------------------
 
 
@@ -140,8 +164,7 @@ def test_facts_without_a_digest_are_never_fresh() -> None:
 def test_a_heartbeat_may_be_seen_before_the_facts_that_it_vouches_for() -> None:
     """Leases are polled and truths are watched; the former facts stand for these seconds."""
     first = observe({}, [lease(1)], 0.0, at(0))
-    other = lease(2, 60)
-    other["metadata"]["annotations"]["schedune.io/truth-digest"] = "sha256:new"
+    other = lease(2, 60, digest="sha256:new")
     (now_new,) = observe(first, [other], 60.0, at(60)).values()
     assert vouch(now_new, "sha256:d", (at(-500), -500.0), 65.0).is_fresh
     assert vouch(now_new, "sha256:d", (at(-500), -500.0), 65.0).proved == 0.0
@@ -154,8 +177,7 @@ def test_a_heartbeat_may_be_seen_before_the_facts_that_it_vouches_for() -> None:
 
 def test_a_heartbeat_that_vouches_for_nothing_counts_at_once() -> None:
     first = observe({}, [lease(1)], 0.0, at(0))
-    other = lease(2, 60)
-    other["metadata"]["annotations"]["schedune.io/truth-digest"] = ""
+    other = lease(2, 60, digest="")
     (now_none,) = observe(first, [other], 60.0, at(60)).values()
     told = vouch(now_none, "sha256:d", (at(0), 0.0), 60.0)
     assert not told.is_fresh
