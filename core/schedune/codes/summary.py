@@ -94,7 +94,7 @@ FAILED: Final = _row(
 )  # fmt: skip
 NODE_SILENT: Final = _row(
     "NODE_SILENT", "NodeSilent", "{observed} is silent; the last proof of this VM is from {required}",
-    "The node's heartbeat stopped: whether the VM runs is unknown; it is not moved.",
+    "The node's heartbeat stopped, and its NodeTruth says that it is not fresh: whether the VM runs is unknown; it is not moved.",
     "check the node and its agent", Actor.ADMINISTRATOR,
 )  # fmt: skip
 UP_TO_DATE: Final = _row(
@@ -149,7 +149,7 @@ TRUTH_EXPIRED: Final = _row(
 FLEET_SILENT: Final = _row(
     "FLEET_SILENT", "FleetSilent",
     "{observed} of {required} nodes fell silent at once: taken as an outage of our own",
-    "More than half of the nodes stopped being heard of at once. Their conditions are not rewritten until one of them is heard again or the facts expire; no VM is placed on them.",
+    "More than half of the nodes stopped being heard of at once. Neither their conditions nor those of their VMs are rewritten until one of them is heard again or the facts expire; no VM is placed on them.",
     "check the operator's way to the API server, the API server, and the network to the nodes", Actor.ADMINISTRATOR,
 )  # fmt: skip
 NODE_USABLE: Final = _row(
