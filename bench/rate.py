@@ -32,7 +32,7 @@ from table import mebi, share, tell, tell_machine
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.reflector import Key, Reflector
-from schedune_kube.resources import NODES, PODS, VMPLACEMENTS, VMWORKLOADS
+from schedune_kube.resources import NODES, NODETRUTHS, PODS, VMPLACEMENTS, VMWORKLOADS
 from schedune_lab import processes, toolchain
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
@@ -224,7 +224,7 @@ async def _measure_at_rest(plane: ControlPlane, admin: KubeClient, process: psut
     )  # fmt: skip
     await seen.all_of(names)
     task.cancel()
-    await _settled(plane)
+    await _settled(plane, admin)
     first, cpu = read_counters(plane), process.cpu_times()
     await asyncio.sleep(_REST_S)
     last, now = read_counters(plane), process.cpu_times()
@@ -236,14 +236,25 @@ async def _measure_at_rest(plane: ControlPlane, admin: KubeClient, process: psut
     tell("all writes to the API server", f"{writes / _REST_S:.0f} /s", "<= 200 /s")
 
 
-async def _settled(plane: ControlPlane) -> None:
-    """Wait until no workload is told anything: nodes that were late in all this work are back."""
+async def _settled(plane: ControlPlane, admin: KubeClient) -> None:
+    """Wait until no workload is told anything and every node is told that it is fresh.
+
+    Nodes are told at a bounded rate, and some were late in all this work.
+    """
     told, before = -1.0, -2.0
-    while told != before:
+    while told != before or not await _are_all_fresh(admin):
         await asyncio.sleep(_SETTLE_S)
         before, requests = told, "apiserver_request_total"
         counters = read_counters(plane)
         told = counters.api_server(requests, verb={"PATCH"}, resource={VMWORKLOADS.plural})
+
+
+async def _are_all_fresh(admin: KubeClient) -> bool:
+    def brief(truth: Raw) -> Raw:
+        return {one["type"]: one["status"] for one in truth["status"].get("conditions") or ()}
+
+    truths, _ = await admin.list(NODETRUTHS, remember=brief)
+    return all(one.get("Fresh") == "True" for one in truths)
 
 
 @contextmanager

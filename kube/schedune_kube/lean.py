@@ -1,10 +1,12 @@
-"""Objects as they are kept: without what nobody reads, and equal words once for all of them.
+"""Objects as they are kept: without what nobody reads, and what is equal once for all of them.
 
-Who wrote which field takes much of an object. Of what is left most is words that other
-objects hold, too (names of fields, reasons, sentences): shared, a workload takes half.
+Who wrote which field takes much of an object. Of what is left most is what other objects
+hold, too: names of fields, reasons, sentences, and whole conditions and parts of scores.
+What is kept is therefore only read: who changed a part would change it for others.
 """
 
 import sys
+from functools import lru_cache
 from typing import Any, Final
 
 AGENT: Final = "schedune-agent"
@@ -39,12 +41,25 @@ def lean(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sharing(value: Any) -> Any:
-    """Return an equal value whose words are those of the others; one that nobody holds goes."""
+    """Return an equal value whose words and leaves are those of the others."""
     if isinstance(value, dict):
-        return {sys.intern(key): _sharing(one) for key, one in value.items()}
+        parts = {sys.intern(key): _sharing(one) for key, one in value.items()}
+        values = tuple(parts.values())
+        if any(isinstance(one, (dict, list)) for one in values):
+            return parts
+        return _leaf(tuple(parts), values, tuple(map(type, values)))
     if isinstance(value, list):
         return [_sharing(one) for one in value]
     return sys.intern(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=8192)
+def _leaf(names: tuple[str, ...], values: tuple[Any, ...], _types: tuple[type, ...]) -> Any:
+    """Return a dictionary of words and numbers, the same for all who hold it as it is now.
+
+    1 and True are equal, and no leaf for each other: hence the types.
+    """
+    return dict(zip(names, values, strict=True))
 
 
 def stamps_of(raw: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,17 +8,16 @@ in for that, by the server's own clock.
 import asyncio
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from schedune_kube.client import KubeClient, Raw
+from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
-from schedune_kube.lean import stamps_of
 from schedune_kube.resources import LEASES
-from schedune_kube.times import latest
 from schedune_operator.leases import (
     DEFAULT_LEASE_SECONDS,
     LEASE_NAMESPACE,
@@ -123,10 +122,10 @@ def _heartbeat(lease: Lease, seen: float) -> Heartbeat:
     return Heartbeat(
         version=lease.version,
         seen=seen,
-        digest=lease.digest,
+        digest=sys.intern(lease.digest),
         duration_s=min(lease.duration_s, MOST_LEASE_SECONDS),
         written=written,
-        machine=lease.machine,
+        machine=sys.intern(lease.machine),
         ahead_s=_ahead_s(lease.renewed(), written),
     )
 
@@ -137,11 +136,6 @@ def _ahead_s(renewed: datetime | None, written: datetime | None) -> int:
         return 0
     ahead = (renewed - written).total_seconds() - _STAMP_S
     return round(ahead) if abs(ahead) > CLOCKS_AGREE_S else 0
-
-
-def agent_wrote(obj: Raw) -> datetime | None:
-    """Return the server's own stamp of the agent's last write."""
-    return latest(stamp["time"] for stamp in stamps_of(obj))
 
 
 @dataclass(frozen=True, slots=True)

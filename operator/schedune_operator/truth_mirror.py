@@ -13,7 +13,8 @@ from schedune.api.nodetruth import NodeTruth
 from schedune.api.quantity import QuantityError
 from schedune.fleet.profile import Interner, facts_of
 from schedune_kube.client import Raw
-from schedune_kube.lean import lean
+from schedune_kube.lean import lean, stamps_of
+from schedune_kube.times import latest
 
 _LOG: Final = logging.getLogger(__name__)
 _SETS: Final[dict[frozenset[str], set[str]]] = {}
@@ -24,13 +25,16 @@ def remember_truth(raw: Raw) -> Raw:
     """Return what is kept: what is compared as it was written, and all of it as it was read.
 
     ``read`` is the NodeTruth; None: it cannot be read, and nothing is known of the node.
+    ``written`` is when its agent last wrote it, by the server's clock; None: nobody knows.
     """
-    whole = lean(raw)
+    metadata = {key: one for key, one in raw["metadata"].items() if key != "managedFields"}
+    whole = lean({**raw, "metadata": metadata})
     status = whole.pop("status", None) or {}
     return {
         **whole,
         "status": {key: one for key, one in status.items() if key == "liveVMs"},
         "read": _read({**whole, "status": status}),
+        "written": latest(stamp["time"] for stamp in stamps_of(raw)),
     }
 
 

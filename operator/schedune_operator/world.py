@@ -30,7 +30,6 @@ from schedune_operator.freshness import (
     CLOCKS_AGREE_S,
     Heartbeats,
     Vouching,
-    agent_wrote,
     seen_by_stamp,
     vouch,
 )
@@ -202,7 +201,7 @@ class World:
     def _truth_written(self, name: str) -> tuple[datetime, float] | None:
         """Return when its agent last wrote a truth, by the server's clock and by ours."""
         raw = self.truths.store.get(("", name))
-        stamp = agent_wrote(raw) if raw is not None else None
+        stamp: datetime | None = raw["written"] if raw is not None else None
         if stamp is None:
             self._written.pop(name, None)
             return None

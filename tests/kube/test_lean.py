@@ -1,8 +1,19 @@
 """What is kept of an object in memory."""
 
 import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schedune_kube.lean import lean
+
+WORDS = st.text(max_size=3)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from([0.0, 1.0]) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)
 
 WRITES = [
     {"manager": "schedune-agent", "time": "2026-11-24T12:00:00Z", "fieldsV1": {"f:status": {}}},
@@ -38,3 +49,18 @@ def test_objects_that_hold_equal_words_share_them() -> None:
     assert one == other == told
     assert one["status"]["why"][0] is other["status"]["why"][0]
     assert list(one)[1] is list(other)[1]
+
+
+def test_objects_that_hold_equal_parts_share_them_whatever_else_they_hold() -> None:
+    settled = {"type": "Stalled", "status": "False", "observedGeneration": 1}
+    told = [{"metadata": {"name": name}, "conditions": [dict(settled)]} for name in ("a", "b")]
+    one, other = map(lean, told)
+    assert [one, other] == told
+    assert one["conditions"][0] is other["conditions"][0]
+
+
+@given(st.lists(st.dictionaries(WORDS, ANYTHING), max_size=6))
+def test_what_is_kept_is_equal_and_of_the_same_types(parts: list[dict[str, Any]]) -> None:
+    for part in parts:
+        raw = {"metadata": {"name": "vm"}, "part": part}
+        assert json.dumps(lean(raw)) == json.dumps(raw)
