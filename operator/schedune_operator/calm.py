@@ -6,6 +6,7 @@ conditions depend on are its Node, its NodeTruth, its heartbeat, and the time.
 
 from dataclasses import dataclass
 
+from schedune.api.nodetruth import NodeTruth
 from schedune_kube.client import Raw
 from schedune_operator.freshness import Heartbeat
 
@@ -17,6 +18,17 @@ class Grounds:
     node: Raw
     truth: Raw | None
     beat: Heartbeat | None
+
+    @property
+    def name(self) -> str:
+        """Return the node's name."""
+        return str(self.node["metadata"]["name"])
+
+    @property
+    def read(self) -> NodeTruth | None:
+        """Return what the node publishes; None: nothing, or nothing that can be read."""
+        found: NodeTruth | None = self.truth["read"] if self.truth is not None else None
+        return found
 
     def is_heard(self, now: float) -> bool:
         """Say whether no heartbeat was missed, by the monotonic clock."""
@@ -39,3 +51,8 @@ class Grounds:
             and before.truth is self.truth
             and self.vouch_for(before.beat.digest, now)
         )
+
+
+def says_fresh(truth: NodeTruth) -> bool:
+    """Say whether a NodeTruth was last told to be fresh."""
+    return any(one.type == "Fresh" and one.status == "True" for one in truth.status.conditions)

@@ -18,7 +18,7 @@ from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.events import EventRecorder, Subject
 from schedune_kube.resources import NODETRUTHS
-from schedune_operator.calm import Grounds
+from schedune_operator.calm import Grounds, says_fresh
 from schedune_operator.freshness import Vouching
 from schedune_operator.outage import OutageWatch
 from schedune_operator.world import World
@@ -42,13 +42,14 @@ class Pending:
 
 @dataclass
 class _Sight:
-    """What one pass saw."""
+    """What is seen of all nodes that publish facts, before any of them is judged."""
 
-    pending: list[Pending] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     heard: set[str] = field(default_factory=set)
     believed: set[str] = field(default_factory=set)
-    """Of those that were looked at: whose published condition says that they are fresh."""
+    """Of those that are not calm: whose published condition says that they are fresh."""
+    uneasy: list[Grounds] = field(default_factory=list)
+    """Of whom there may be something to tell."""
 
 
 @dataclass
@@ -91,10 +92,8 @@ class TruthJudge:
         """
         if self._is_deaf():
             return False
-        pending = await self.look()
+        due = await self.look()
         await self._tell_of_outage()
-        due = [one for one in pending if one.node.name not in self.outage.withheld]
-        due.sort(key=lambda one: (one.node.name <= self._last, one.node.name))
         for one in due[:MOST_WRITES]:
             if not self.leading():
                 return False
@@ -116,45 +115,64 @@ class TruthJudge:
         return vouching.heard < since and vouching.now - since < vouching.lease_s / 2
 
     async def look(self) -> list[Pending]:
-        """Look at every truth; return those whose conditions are out of date."""
-        found, before, self._calm = _Sight(), self._calm, {}
+        """Return what is out of date: as much as one pass writes, and one more if there is more.
+
+        Where thousands wait to be told, each pass judges only those whose turn it is.
+        """
+        seen = await self._look_around()
+        self.outage.observe(seen.heard, seen.known, self.world.monotonic(), seen.believed)
+        uneasy = [one for one in seen.uneasy if one.name not in self.outage.withheld]
+        uneasy.sort(key=lambda one: (one.name <= self._last, one.name))
+        found: list[Pending] = []
+        for number, grounds in enumerate(uneasy, start=1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+            if (news := self._look_at(grounds)) is not None:
+                found.append(news)
+            if len(found) > MOST_WRITES:
+                break
+        return found
+
+    async def _look_around(self) -> _Sight:
+        """Look whose heartbeats come, and who is not as calm as before."""
+        seen, before, self._calm = _Sight(), self._calm, {}
         for number, raw in enumerate(list(self.world.nodes.store.values()), start=1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-            name, now = raw["metadata"]["name"], self.world.monotonic()
-            grounds = self.world.grounds(raw)
+            grounds, now = self.world.grounds(raw), self.world.monotonic()
+            truth = grounds.read
+            if truth is None:
+                continue
+            name = grounds.name
+            seen.known.add(name)
+            if grounds.is_heard(now):
+                seen.heard.add(name)
             if grounds.stay_calm(before.get(name), now):
                 self._calm[name] = grounds
-                found.known.add(name)
-                if grounds.is_heard(now):
-                    found.heard.add(name)
-            elif grounds.truth is not None:
-                self._look_at(grounds, found)
-        self.outage.observe(found.heard, found.known, self.world.monotonic(), found.believed)
-        return found.pending
+                continue
+            seen.uneasy.append(grounds)
+            if says_fresh(truth):
+                seen.believed.add(name)
+        return seen
 
-    def _look_at(self, grounds: Grounds, found: "_Sight") -> None:
-        """Look at one truth."""
+    def _look_at(self, grounds: Grounds) -> Pending | None:
+        """Judge one truth; None: what its conditions say is right, or not to be told now."""
         node = self.world.record(grounds.node)
         truth = node.truth
         if truth is None:
-            return
+            return None
         vouching = self.world.vouching(node.name, truth.status.digest)
-        held = {one.type: one for one in truth.status.conditions}
-        found.known.add(node.name)
-        if not vouching.is_late:
-            found.heard.add(node.name)
-        if (says := held.get("Fresh")) is not None and says.status == "True":
-            found.believed.add(node.name)
         if vouching.is_unsettled or self._may_have_called(vouching):
-            return
+            return None
+        held = {one.type: one for one in truth.status.conditions}
         is_draining = truth.spec.scheduling is Scheduling.DRAINING
         drain = self.drain(node.name) if is_draining else ""
         claims = claims_of(node, truth, vouching, self.expire_s, drain)
         if any(_is_news(held.get(kind), claim) for kind, claim in claims.items()):
-            found.pending.append(Pending(node, truth, claims))
-        elif not is_draining and grounds.vouch_for(truth.status.digest, vouching.now):
+            return Pending(node, truth, claims)
+        if not is_draining and grounds.vouch_for(truth.status.digest, vouching.now):
             self._calm[node.name] = grounds
+        return None
 
     async def _tell_of_outage(self) -> None:
         """Tell once that we hear nothing, and once that it is over."""

@@ -24,7 +24,7 @@ from schedune_kube.client import KubeClient, Raw
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
-from schedune_operator.calm import Grounds
+from schedune_operator.calm import Grounds, says_fresh
 from schedune_operator.claims import claim_of
 from schedune_operator.freshness import (
     CLOCKS_AGREE_S,
@@ -237,7 +237,7 @@ class World:
         truth = self.truth(node_name)
         if truth is None or ("", node_name) not in self.nodes.store:
             return True
-        return all(one.type != "Fresh" or one.status != "True" for one in truth.status.conditions)
+        return not says_fresh(truth)
 
     def grounds(self, raw: Raw) -> Grounds:
         """Return what is held of a node that is in the mirror."""

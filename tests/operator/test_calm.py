@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from schedune_kube.resources import LEASES
 from schedune_operator.freshness import observe
 from schedune_operator.leases import Lease
 from schedune_operator.outage import OutageWatch
-from schedune_operator.truths import TruthJudge
+from schedune_operator.truths import MOST_WRITES, Pending, TruthJudge
 from schedune_operator.world import World
 from schedune_testing.seen import recorded_nodes
 
@@ -30,6 +31,7 @@ COUNT = 3
 class Story:
     """Some nodes, and a judge that remembers at which of them there was nothing to be seen."""
 
+    count: int = COUNT
     moment: float = 1000.0
     version: int = 0
     leases: dict[str, Lease] = field(default_factory=dict)
@@ -38,11 +40,11 @@ class Story:
         client = KubeClient(Credentials("https://127.0.0.1:1"), field_manager="test")
         self.world = World(client, lambda: None, lambda _: {}, self.clock, lambda: self.moment)
         self.client = client
-        objects = recorded_nodes(COUNT)
+        objects = recorded_nodes(self.count)
         self.nodes, self.truths = objects[::2], objects[1::2]
         for raw in self.nodes:
             raw["metadata"]["uid"] = f"uid-{raw['metadata']['name']}"
-        for number in range(COUNT):
+        for number in range(self.count):
             self.change(self.nodes[number])
             self.change(self.truths[number])
             for _ in range(2):  # of a Lease seen for the first time nobody knows how old it is
@@ -168,3 +170,21 @@ def test_a_fleet_that_beats_is_calm_until_it_falls_silent() -> None:
     story.look()
     assert not story.judge._calm
     assert [t["status"]["conditions"][0]["status"] for t in story.truths] == ["False"] * COUNT
+
+
+async def test_of_many_that_wait_to_be_told_all_have_their_turn_whatever_becomes_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing can be written here, so that everybody still waits in the next pass."""
+    story = Story(count=3 * MOST_WRITES - 1)
+    judge, told = story.new_judge(), list[str]()
+    monkeypatch.setattr(story.world.heartbeats, "_looked_at", story.moment)
+
+    async def fails(one: Pending) -> None:
+        told.append(one.node.name)
+
+    monkeypatch.setattr(judge, "_write", fails)
+    for _ in range(3):
+        assert await judge.judge()
+    assert len(told) == 3 * MOST_WRITES
+    assert set(told) == {raw["metadata"]["name"] for raw in story.nodes}
