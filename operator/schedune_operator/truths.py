@@ -82,7 +82,9 @@ class TruthJudge:
         """Judge for ever, while we lead; sooner again while something is left to be written."""
         await self.world.wait_until_synced()
         while True:
-            left = self.leading() and await self.judge()
+            # Also while we do not lead: an outage that makes us deaf takes the leadership first.
+            hears = not self._is_deaf()
+            left = hears and self.leading() and await self.judge()
             await asyncio.sleep(min(_PASS_SECONDS, pause_s) if left else pause_s)
 
     async def judge(self) -> bool:
@@ -90,8 +92,6 @@ class TruthJudge:
 
         A Fresh that only grew older is no change.
         """
-        if self._is_deaf():
-            return False
         due = await self.look()
         await self._tell_of_outage()
         for one in due[:MOST_WRITES]:

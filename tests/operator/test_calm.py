@@ -62,7 +62,7 @@ class Story:
             clock=self.clock,
             leading=lambda: True,
             lease=Subject(LEASES, "test", "test", ""),
-            deaf_after_s=1e9,
+            deaf_after_s=50,
             expire_s=900,
             outage=OutageWatch(10, 900),
             drain=lambda _: f"drained at {self.moment}",
@@ -178,7 +178,6 @@ async def test_of_many_that_wait_to_be_told_all_have_their_turn_whatever_becomes
     """Nothing can be written here, so that everybody still waits in the next pass."""
     story = Story(count=3 * MOST_WRITES - 1)
     judge, told = story.new_judge(), list[str]()
-    monkeypatch.setattr(story.world.heartbeats, "_looked_at", story.moment)
 
     async def fails(one: Pending) -> None:
         told.append(one.node.name)
@@ -187,4 +186,33 @@ async def test_of_many_that_wait_to_be_told_all_have_their_turn_whatever_becomes
     for _ in range(3):
         assert await judge.judge()
     assert len(told) == 3 * MOST_WRITES
+    assert set(told) == {raw["metadata"]["name"] for raw in story.nodes}
+
+
+async def test_who_was_deaf_while_another_led_gives_the_nodes_time_to_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An outage of the API server first takes the leadership, and then makes us deaf."""
+    story, told, leads = Story(), list[str](), [False]
+    await asyncio.to_thread(story.look)
+    judge, beats = story.judge, story.world.heartbeats
+    judge.leading = lambda: leads[0]
+
+    async def notes(one: Pending) -> None:
+        told.append(one.node.name)
+
+    monkeypatch.setattr(judge, "_write", notes)
+    mirrors = (story.world.nodes, story.world.truths, story.world.placements)
+    for one in (*mirrors, story.world.namespaces.mirror, beats):
+        one.synced.set()
+    running = asyncio.create_task(judge.run(0.001))
+    story.moment += 200
+    await asyncio.sleep(0.05)
+    beats._looked_at, leads[0] = story.moment, True
+    await asyncio.sleep(0.05)
+    assert told == [], "silent, but nobody could be heard"
+    story.moment += 91
+    beats._looked_at = story.moment
+    await asyncio.sleep(0.05)
+    running.cancel()
     assert set(told) == {raw["metadata"]["name"] for raw in story.nodes}
