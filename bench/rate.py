@@ -43,6 +43,8 @@ from schedune_testing.nodes import facts
 _PATIENCE_S: Final = 300.0
 """How long nothing at all may happen before a measurement is given up."""
 _SETTLE_S: Final = 30.0
+_LONGEST_SETTLE_S: Final = 1800.0
+"""10,000 nodes are told that they are fresh in 500 s."""
 _REST_S: Final = 60.0
 _HEARD_S: Final = 5.0
 """After this the API server has heard that a policy is gone."""
@@ -241,8 +243,10 @@ async def _settled(plane: ControlPlane, admin: KubeClient) -> None:
 
     Nodes are told at a bounded rate, and some were late in all this work.
     """
-    told, before = -1.0, -2.0
+    told, before, deadline = -1.0, -2.0, time.monotonic() + _LONGEST_SETTLE_S
     while told != before or not await _are_all_fresh(admin):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not at rest after {_LONGEST_SETTLE_S:g} s")
         await asyncio.sleep(_SETTLE_S)
         before, requests = told, "apiserver_request_total"
         counters = read_counters(plane)

@@ -50,7 +50,7 @@ class Tenants:
         return changed
 
     def turned(self, is_silent: Callable[[str], bool]) -> set[Key]:
-        """Return the placements whose node is silent, or was, as it was not when last asked."""
+        """Return the placements whose node turned silent, or is no longer, since this was asked."""
         found: set[Key] = set()
         for name, keys in self._on.items():
             silent = is_silent(name)

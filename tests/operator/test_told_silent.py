@@ -1,28 +1,11 @@
 """When the VMs of a node are told that it is silent."""
 
 import copy
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from schedune_kube.client import KubeClient
-from schedune_kube.credentials import Credentials
-from schedune_operator.world import World
-from schedune_testing.seen import recorded_nodes
-
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-
-def world_of(*objects: dict[str, Any]) -> World:
-    """Return a world of some objects in which no heartbeat was ever heard."""
-    client = KubeClient(Credentials("https://127.0.0.1:1"), field_manager="test")
-    world = World(client, lambda: None, lambda _: {}, lambda: NOW, lambda: 1000.0)
-    for version, raw in enumerate(objects, start=1):
-        mirror = world.nodes if raw["kind"] == "Node" else world.truths
-        raw["metadata"] |= {"resourceVersion": str(version), "uid": f"uid-{version}"}
-        mirror.absorb(raw)
-    return world
+from schedune_testing.seen import recorded_nodes, world_of
 
 
 def node_and_truth(fresh: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -44,7 +27,7 @@ def test_the_vms_of_a_silent_node_are_told_when_its_truth_is(
 ) -> None:
     node, truth = node_and_truth(fresh)
     name = node["metadata"]["name"]
-    world = world_of(node, truth)
+    world = world_of([node, truth], silent=[name]).world
     assert world.is_silent(name)
     assert world.is_told_silent(name) is is_told
 
@@ -52,5 +35,5 @@ def test_the_vms_of_a_silent_node_are_told_when_its_truth_is(
 def test_where_nobody_will_say_that_a_truth_is_stale_silence_is_told_at_once() -> None:
     node, truth = node_and_truth("True")
     name = node["metadata"]["name"]
-    assert world_of(truth).is_told_silent(name)
-    assert world_of(node).is_told_silent(name)
+    for known in (node, truth):
+        assert world_of([known], silent=[name]).world.is_told_silent(name)
