@@ -40,6 +40,12 @@ class Counters:
         """Return a metric of etcd."""
         return _sum(self._etcd, name, {})
 
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of both since they began."""
+        name = "process_cpu_seconds_total"
+        return self.api_server(name) + self.etcd(name)
+
 
 def read_counters(plane: ControlPlane) -> Counters:
     """Read both now."""

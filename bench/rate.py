@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -25,13 +25,15 @@ from counters import read_counters
 from fleet_processes import replaying
 from machine import settings_in
 from nodes import names_of
+from plane_cpu import PlaneCpu
 from replay import agents_of, await_truths, make
 from rivals import NAMESPACE, in_parallel, make_pods, scheduler_argv, write_alone
+from seen import Seen, is_bound, is_ready, is_scheduled
 from table import mebi, share, tell, tell_machine
 
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.kubeconfig import from_kubeconfig
-from schedune_kube.reflector import Key, Reflector
+from schedune_kube.reflector import Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, PODS, VMPLACEMENTS, VMWORKLOADS
 from schedune_lab import processes, toolchain
 from schedune_testing.accounts import bearing, token_of
@@ -40,8 +42,6 @@ from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.manifests import minimal_workload
 from schedune_testing.nodes import facts
 
-_PATIENCE_S: Final = 300.0
-"""How long nothing at all may happen before a measurement is given up."""
 _SETTLE_S: Final = 30.0
 _LONGEST_SETTLE_S: Final = 1800.0
 """10,000 nodes are told that they are fresh in 500 s."""
@@ -89,67 +89,31 @@ def _process(argv: list[str], log: Path, extra: dict[str, str]) -> Iterator[psut
             started.wait()
 
 
-class Seen:
-    """When each object of a kind first was what it shall become, as a watch of ours has it."""
-
-    def __init__(self, client: KubeClient, resource: Any, is_done: Callable[[Raw], bool]) -> None:
-        self.when: dict[str, float] = {}
-        self._is_done = is_done
-        self.mirror = Reflector(
-            client, resource, namespace=NAMESPACE, on_change=self._note, remember=self._brief
-        )
-
-    def _brief(self, raw: Raw) -> Raw:
-        kept = ("name", "namespace", "uid", "resourceVersion")
-        names = {name: raw["metadata"].get(name) for name in kept}
-        return {"metadata": names, "done": self._is_done(raw)}
-
-    def _note(self, key: Key, raw: Raw | None) -> None:
-        if raw is not None and key[1] not in self.when and raw["done"]:
-            self.when[key[1]] = time.monotonic()
-
-    async def all_of(self, names: set[str]) -> list[float]:
-        """Wait until all are done; return when each was, in order."""
-        done, since = len(self.when), time.monotonic()
-        while not names <= self.when.keys():
-            if len(self.when) > done:
-                done, since = len(self.when), time.monotonic()
-            if time.monotonic() > since + _PATIENCE_S:
-                raise SystemExit(f"{len(names - self.when.keys())} are not done")
-            await asyncio.sleep(0.05)
-        return sorted(self.when[name] for name in names)
-
-
-def _is_bound(raw: Raw) -> bool:
-    return bool(raw["spec"].get("nodeName"))
-
-
-def _is_scheduled(raw: Raw) -> bool:
-    conditions = (raw.get("status") or {}).get("conditions", [])
-    return any(one["type"] == "Scheduled" and one["status"] == "True" for one in conditions)
-
-
-def _is_ready(raw: Raw) -> bool:
-    conditions = (raw.get("status") or {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
 async def _let_loose(
-    process: psutil.Process, backlog: Any, seen: Seen, names: set[str]
-) -> tuple[float, float]:
-    """Let a scheduler find a backlog; return placements a second, and its CPU seconds."""
+    who: str, process: psutil.Process, cpu: PlaneCpu, backlog: Any, seen: Seen, names: set[str]
+) -> float:
+    """Let a scheduler find a backlog; return placements a second."""
     task = asyncio.create_task(seen.mirror.run())
     process.suspend()
     await backlog
     await seen.mirror.synced.wait()
-    before = process.cpu_times()
+    since, before = read_counters(cpu.plane), process.cpu_times()
     process.resume()
     done = await seen.all_of(names)
-    after = process.cpu_times()
+    after, plane_s = process.cpu_times(), cpu.beyond_rest(since)
     task.cancel()
-    cpu = after.user + after.system - before.user - before.system
+    own_s = after.user + after.system - before.user - before.system
     # From the first to the last: how long it took to wake up is not what is measured.
-    return (len(done) - 1) / (done[-1] - done[0]), cpu
+    rate = (len(done) - 1) / (done[-1] - done[0])
+    tell(f"{who} a second", f"{rate:.0f} /s")
+    tell("its CPU for each", f"{1000 * own_s / len(names):.2f} ms")
+    _tell_plane(plane_s, len(names))
+    tell("its RSS", mebi(process.memory_info().rss))
+    return rate
+
+
+def _tell_plane(plane_s: float, count: int) -> None:
+    tell("API server and etcd: CPU for each", f"{1000 * plane_s / count:.2f} ms")
 
 
 def _workload(number: int) -> Raw:
@@ -170,41 +134,38 @@ async def _furnish(admin: KubeClient, names: list[str]) -> None:
     await in_parallel([one(name) for name in names])
 
 
-async def _measure_rival(told: argparse.Namespace, plane: ControlPlane, admin: KubeClient) -> float:
+async def _measure_rival(told: argparse.Namespace, cpu: PlaneCpu, admin: KubeClient) -> float:
     program = toolchain.find_node_binaries() / "kube-scheduler"
-    argv = await scheduler_argv(plane, admin, program)
-    with _process(argv, plane.layout.folder / "log" / "kube-scheduler.log", {}) as process:
-        seen = Seen(admin, PODS, _is_bound)
+    argv = await scheduler_argv(cpu.plane, admin, program)
+    with _process(argv, cpu.plane.layout.folder / "log" / "kube-scheduler.log", {}) as process:
+        seen = Seen(admin, PODS, is_bound)
         await make_pods(admin, 1)
         warm = asyncio.create_task(seen.mirror.run())
         await seen.all_of({"pod-00000"})
         warm.cancel()
         await admin.delete(PODS, "pod-00000", NAMESPACE)
         names = {f"pod-{number:05}" for number in range(told.count)}
-        seen = Seen(admin, PODS, _is_bound)
-        rate, cpu = await _let_loose(process, make_pods(admin, told.count), seen, names)
-        tell("kube-scheduler: pods bound a second", f"{rate:.0f} /s")
-        tell("kube-scheduler: CPU for each", f"{1000 * cpu / told.count:.2f} ms")
-        tell("kube-scheduler: RSS", mebi(process.memory_info().rss))
-    plane.kubectl("delete", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods")
+        seen = Seen(admin, PODS, is_bound)
+        pods = make_pods(admin, told.count)
+        rate = await _let_loose("kube-scheduler: pods bound", process, cpu, pods, seen, names)
+    cpu.plane.kubectl("delete", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods")
+    await cpu.calm()
     return rate
 
 
 async def _measure_ours(
-    told: argparse.Namespace, plane: ControlPlane, admin: KubeClient, token: str
+    told: argparse.Namespace, cpu: PlaneCpu, admin: KubeClient, token: str
 ) -> float:
-    names = [f"vm-{number:05}" for number in range(told.count)]
+    plane, names = cpu.plane, [f"vm-{number:05}" for number in range(told.count)]
     with _operator(told, plane, token) as process:
         await _wait_for(plane, "loop.leads")
         await _measure_alone(admin, told.alone)
-        seen = Seen(admin, VMWORKLOADS, _is_scheduled)
+        seen = Seen(admin, VMWORKLOADS, is_scheduled)
         backlog = in_parallel(
             [admin.create(VMWORKLOADS, _workload(n), NAMESPACE) for n in range(told.count)]
         )
-        rate, cpu = await _let_loose(process, backlog, seen, set(names))
-        tell("operator: workloads Scheduled a second", f"{rate:.0f} /s")
-        tell("operator: CPU for each", f"{1000 * cpu / told.count:.2f} ms")
-        tell("operator: RSS", mebi(process.memory_info().rss))
+        who = "operator: workloads Scheduled"
+        rate = await _let_loose(who, process, cpu, backlog, seen, set(names))
         if told.at_rest:
             await _measure_at_rest(plane, admin, process)
     return rate
@@ -217,7 +178,7 @@ async def _measure_at_rest(plane: ControlPlane, admin: KubeClient, process: psut
     await asyncio.sleep(_HEARD_S)
     placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
     names = {one["metadata"]["name"] for one in placements}
-    seen = Seen(admin, VMWORKLOADS, _is_ready)
+    seen = Seen(admin, VMWORKLOADS, is_ready)
     task = asyncio.create_task(seen.mirror.run())
     runs = {"status": {"state": "Running"}}
     await in_parallel(
@@ -296,7 +257,7 @@ async def _wait_for(plane: ControlPlane, event: str) -> None:
 
 async def _measure_alone(admin: KubeClient, count: int) -> None:
     """Apply one workload after another, each when the one before is placed."""
-    seen = Seen(admin, VMWORKLOADS, _is_scheduled)
+    seen = Seen(admin, VMWORKLOADS, is_scheduled)
     task = asyncio.create_task(seen.mirror.run())
     await seen.mirror.synced.wait()
     took = []
@@ -314,7 +275,7 @@ async def _measure_alone(admin: KubeClient, count: int) -> None:
              f"{statistics.median(took):.0f} / {p99:.0f} ms", "p99 <= 250 ms")  # fmt: skip
 
 
-async def _measure_ceiling(plane: ControlPlane, admin: KubeClient, token: str) -> float:
+async def _measure_ceiling(cpu: PlaneCpu, admin: KubeClient, token: str) -> float:
     """Delete what the operator made, make the workloads anew, and write the same again."""
     placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
     workloads, _ = await admin.list(VMWORKLOADS, NAMESPACE)
@@ -324,30 +285,29 @@ async def _measure_ceiling(plane: ControlPlane, admin: KubeClient, token: str) -
          f"{statistics.median(sizes):.0f} / "
          f"{statistics.median(len(json.dumps(one)) for one in statuses.values()):.0f}")  # fmt: skip
     await in_parallel([_clear(admin, one["metadata"]["name"]) for one in workloads])
-    deadline = time.monotonic() + _PATIENCE_S
-    while (await admin.list(VMWORKLOADS, NAMESPACE))[0]:  # the garbage collector lets go of them
-        if time.monotonic() > deadline:
-            raise SystemExit("the workloads do not go")
-        await asyncio.sleep(0.5)
+    await cpu.calm()
     again = [{"apiVersion": one["apiVersion"], "kind": one["kind"], "spec": one["spec"],
               "metadata": {"name": one["metadata"]["name"], "namespace": NAMESPACE}}
              for one in workloads]  # fmt: skip
     await in_parallel([admin.create(VMWORKLOADS, one, NAMESPACE) for one in again])
     watches = [Reflector(admin, kind) for kind in (VMWORKLOADS, VMPLACEMENTS)]
     tasks = [asyncio.create_task(one.run()) for one in watches]
-    async with KubeClient(bearing(plane, token), field_manager="schedune-operator") as client:
+    since, writer = read_counters(cpu.plane), bearing(cpu.plane, token)
+    async with KubeClient(writer, field_manager="schedune-operator") as client:
         took = await write_alone(client, admin, placements, statuses)
     for task in tasks:
         task.cancel()
     rate = len(placements) / took
     tell("the same writes with nothing to decide", f"{rate:.0f} /s")
+    _tell_plane(cpu.beyond_rest(since), len(placements))
     return rate
 
 
 async def _clear(admin: KubeClient, name: str) -> None:
-    await admin.delete(VMWORKLOADS, name, NAMESPACE, propagation="Orphan")
+    """Leave nothing to the garbage collector: it takes minutes for 3,000."""
     await admin.merge_patch(VMPLACEMENTS, name, {"metadata": {"finalizers": None}}, NAMESPACE)
     await admin.delete(VMPLACEMENTS, name, NAMESPACE)
+    await admin.delete(VMWORKLOADS, name, NAMESPACE)
 
 
 async def _measure(told: argparse.Namespace, plane: ControlPlane, names: list[str]) -> None:
@@ -355,13 +315,14 @@ async def _measure(told: argparse.Namespace, plane: ControlPlane, names: list[st
     async with KubeClient(credentials, field_manager="schedune-bench") as admin:
         await _furnish(admin, names)
         token = await token_of(admin, None, "schedune-operator")
-        rival = 0.0 if told.no_rival else await _measure_rival(told, plane, admin)
-        ours = await _measure_ours(told, plane, admin, token)
+        cpu = await PlaneCpu.measured(plane)
+        rival = 0.0 if told.no_rival else await _measure_rival(told, cpu, admin)
+        ours = await _measure_ours(told, cpu, admin, token)
         if rival:
             tell("operator against kube-scheduler", f"{ours / rival:.2f} x", ">= 1.0 x")
         if told.at_rest:
             return
-        ceiling = await _measure_ceiling(plane, admin, token)
+        ceiling = await _measure_ceiling(cpu, admin, token)
         tell("operator against the same writes alone", f"{ours / ceiling:.2f} x", ">= 0.7 x")
 
 
