@@ -137,14 +137,20 @@ def test_the_changelog_keeps_its_form() -> None:
 
 
 def test_the_commands_of_the_readme_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    shown = set(re.findall(r"^\s*make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shown = set(re.findall(r"^\s*make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= shown <= targets
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\((docs/[\w/.-]+\.md)\)", (ROOT / "README.md").read_text()))
+    pages = {str(one.relative_to(ROOT)) for one in (ROOT / "docs").rglob("*.md")}
+    assert linked == {one for one in pages if not one.startswith("docs/decisions/")}
 
 
 def test_every_target_explains_itself_in_make_help() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^([a-z]+):", makefile, re.MULTILINE):
+    for target in re.findall(r"^([a-z-]+):", makefile, re.MULTILINE):
         assert re.search(rf"^{target}:[^#\n]*## \S", makefile, re.MULTILINE), target
 
 
