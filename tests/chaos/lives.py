@@ -31,6 +31,7 @@ from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.system import processes
 from schedune_agent.system.launcher import Given
 from schedune_agent.vmm.markers import find_marked, placement_of
+from schedune_testing.interrupted import hold_interrupts, take_interrupts
 from schedune_testing.vms import CLOCK_RUNS, World, new_node
 
 S = PlacementState
@@ -85,6 +86,7 @@ def live(stage: Stage, worlds: Sequence[World], plan: Plan) -> Outcome:
     """Run one agent for these placements; without any, one that only sweeps."""
     log = stage.folder / "life"
     log.write_text("")
+    hold_interrupts()
     child = os.fork()
     if child == 0:
         os._exit(_in_child(stage, worlds, plan, log.open("a", buffering=1)))
@@ -114,10 +116,12 @@ def live(stage: Stage, worlds: Sequence[World], plan: Plan) -> Outcome:
 def _outlive(child: int, patience_s: float) -> tuple[bool, int]:
     """Wait for an agent's end; say whether it had to be killed, and how it ended.
 
-    It ends before us, too, when we are interrupted: it would start a VM behind our back.
+    It ends before us, too, when we are interrupted: it would start a VM behind our back. So
+    interrupts, held since before it was made, are taken here.
     """
     handle, late = os.pidfd_open(child), True
     try:
+        take_interrupts()
         late = not select.select([handle], [], [], patience_s)[0]
     finally:
         if late:
@@ -129,6 +133,7 @@ def _outlive(child: int, patience_s: float) -> tuple[bool, int]:
 
 def _in_child(stage: Stage, worlds: Sequence[World], plan: Plan, log: Any) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # not as the harness has it
+    take_interrupts()
     try:
         asyncio.run(_Agent(stage, worlds, plan, log).run())
     except BaseException:  # noqa: BLE001 - the top of a process

@@ -138,6 +138,33 @@ finally:
 """
 
 
+def test_an_interrupt_that_strikes_while_a_process_is_made_is_not_lost() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", STRUCK_IN_A_FORK], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests/support")},
+    )  # fmt: skip
+    assert run.stdout == "taken\n", run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+STRUCK_IN_A_FORK = """
+import os, signal
+from schedune_testing.interrupted import hold_interrupts, take_interrupts
+
+us = os.getpid()
+os.register_at_fork(after_in_parent=lambda: os.kill(us, signal.SIGINT))
+hold_interrupts()
+child = os.fork()
+if child == 0:
+    os._exit(0)
+try:
+    take_interrupts()
+except KeyboardInterrupt:
+    print("taken")
+os.waitpid(child, 0)
+"""
+
+
 def test_an_interrupted_measurement_of_operators_ends_its_control_plane(folder: Path) -> None:
     script = ["bench/rate.py", "--nodes", "20", "--count", "20", "--no-rival"]
     interrupt(folder, script, signal.SIGTERM, naming)

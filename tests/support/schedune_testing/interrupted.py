@@ -33,6 +33,20 @@ def end_in_order_on_sigterm() -> None:
         signal.signal(number, end)
 
 
+def hold_interrupts() -> None:
+    """Let interrupts that come from now on wait until they are taken.
+
+    For ``os.fork``: what is raised in one of its hooks (``logging`` has some) is printed and
+    forgotten, so an interrupt that strikes there would be lost. The child holds them, too.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *_ENDS))
+
+
+def take_interrupts() -> None:
+    """Let them come again; one that waited strikes here."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, *_ENDS))
+
+
 @contextmanager
 def only_the_first_interrupt() -> Iterator[None]:
     """Let the first SIGINT end what is within, as it did before, and none what that ends.
