@@ -98,7 +98,7 @@ def unplaced(
     situation = Situation(
         ready=claim,
         scheduled=Claim("False", claim.row, claim.message),
-        launched=Claim("False", claim.row, ""),
+        launched=Claim("False", codes.NOT_LAUNCHED, codes.NOT_LAUNCHED.sentence),
         stalled=stalled,
         why=told.why,
     )

@@ -250,6 +250,8 @@ def test_an_unplaceable_vm_stalls_after_its_deadline_and_names_every_cause(lab: 
     kubectl(lab, "wait", "--for=condition=Stalled", "vmw/huge", "--timeout=20s")
     nearest = get(lab, "vmw", "huge")["status"]["evaluation"]["nearest"]
     assert [one["code"] for one in nearest[0]["objections"]] == ["REJECT_INSUFFICIENT_MEMORY"]
+    assert condition(lab, "huge", "Launched")["reason"] == "NotLaunched"
+    assert all(one["message"] for one in get(lab, "vmw", "huge")["status"]["conditions"])
 
 
 def test_a_guest_that_panics_under_never_is_a_failure_with_its_last_words(lab: Lab) -> None:

@@ -1,6 +1,7 @@
 """The fleet page over real HTTP: what it shows, who may read it, what it never does."""
 
 import base64
+import re
 from ipaddress import ip_address
 from typing import Any
 
@@ -60,6 +61,22 @@ async def test_a_workload_that_runs_is_not_in_its_own_way_and_keeps_its_claim() 
     assert "arm-01-1 is chosen" in told
     assert "A VM of it is on arm-01-1 now" in told
     assert found.fleet().claims.held == claimed
+
+
+@pytest.mark.parametrize(
+    ("stalled", "colours"), [(True, ["no", "no", "stalled"]), (False, ["no", "starting", "no"])]
+)
+async def test_a_condition_has_the_colour_of_what_it_means(
+    stalled: bool, colours: list[str]
+) -> None:
+    waits = workload("waits", resources={"vcpus": 1, "memory": "900Gi"})
+    found = world_of(recorded_nodes(1), [waits])
+    decided(found, waits, stalled=stalled)
+    async with shown(found) as session:
+        _, told = await read(session, "/workloads/default/waits")
+    shown_as = dict(re.findall(r"<td>(\w+)</td><td><span class=\"badge (\w+)\"", told))
+    assert [shown_as[kind] for kind in ("Ready", "Reconciling", "Stalled")] == colours
+    assert shown_as["Validated"] == "unknown"
 
 
 @pytest.mark.parametrize("address", ["/nodes/nowhere", "/workloads/default/nothing", "/secrets"])

@@ -91,7 +91,9 @@ class Browser:
         await self.send("Emulation.setEmulatedMedia", features=[scheme])
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
         await self.send("Emulation.setDeviceMetricsOverride", **size)
+        await self.send("Emulation.setScrollbarsHidden", hidden=True)  # they would cut off the edge
         told = await self.send("Page.captureScreenshot", captureBeyondViewport=True)
+        await self.send("Emulation.setScrollbarsHidden", hidden=False)
         path.write_bytes(base64.b64decode(told["data"]))
 
 

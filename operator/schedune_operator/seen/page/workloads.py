@@ -24,7 +24,8 @@ from schedune_operator.seen.standing import WorkloadState, codes_against, worklo
 
 _TITLES: Final = ("Workload", "State", "Reason", "Node", "Eligible", "Message")
 _LONGEST: Final = 160
-_CONDITION_TONES: Final = {"True": "yes", "False": "no"}
+_TONES_WHEN_TRUE: Final = {"Stalled": "stalled", "Reconciling": "starting"}
+"""What is true is good, but for these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,7 @@ def _conditions(held: Sequence[Mapping[str, Any]]) -> Markup:
     rows = [
         (
             one.get("type", ""),
-            badge(
-                str(one.get("status", "")), _CONDITION_TONES.get(str(one.get("status")), "unknown")
-            ),
+            badge(str(one.get("status", "")), _tone(one)),
             one.get("reason", ""),
             one.get("message", ""),
             tag("time", one.get("lastTransitionTime", "")),
@@ -149,6 +148,16 @@ def _conditions(held: Sequence[Mapping[str, Any]]) -> Markup:
         for one in held
     ]
     return table(("Condition", "Status", "Reason", "Message", "Since"), rows)
+
+
+def _tone(condition: Mapping[str, Any]) -> str:
+    match condition.get("status"):
+        case "True":
+            return _TONES_WHEN_TRUE.get(condition.get("type", ""), "yes")
+        case "False":
+            return "no"
+        case _:
+            return "unknown"
 
 
 def _history(held: Sequence[Mapping[str, Any]]) -> Markup:
