@@ -157,7 +157,7 @@ async def _measure_ours(
     told: argparse.Namespace, cpu: PlaneCpu, admin: KubeClient, token: str
 ) -> float:
     plane, names = cpu.plane, [f"vm-{number:05}" for number in range(told.count)]
-    with _operator(told, plane, token) as process:
+    with _operator(plane, token, told.profile) as process:
         await _wait_for(plane, "loop.leads")
         await _measure_alone(admin, told.alone)
         seen = Seen(admin, VMWORKLOADS, is_scheduled)
@@ -168,6 +168,7 @@ async def _measure_ours(
         rate = await _let_loose(who, process, cpu, backlog, seen, set(names))
         if told.at_rest:
             await _measure_at_rest(plane, admin, process)
+    await _measure_restart(plane, admin, token)
     return rate
 
 
@@ -222,9 +223,23 @@ async def _are_all_fresh(admin: KubeClient) -> bool:
     return all(one.get("Fresh") == "True" for one in truths)
 
 
+async def _measure_restart(plane: ControlPlane, admin: KubeClient, token: str) -> None:
+    """Start an operator beside all that is placed, and apply one more workload with it."""
+    seen, body = Seen(admin, VMWORKLOADS, is_scheduled), _workload(0)
+    name = body["metadata"]["name"] = "after-restart"
+    task = asyncio.create_task(seen.mirror.run())
+    await seen.mirror.synced.wait()
+    started = time.monotonic()
+    with _operator(plane, token):
+        await admin.create(VMWORKLOADS, body, NAMESPACE)
+        await seen.all_of({name})
+    task.cancel()
+    tell("operator started anew: until its first decision", f"{seen.when[name] - started:.1f} s")
+
+
 @contextmanager
 def _operator(
-    told: argparse.Namespace, plane: ControlPlane, token: str
+    plane: ControlPlane, token: str, profile: Path | None = None
 ) -> Iterator[psutil.Process]:
     folder = plane.layout.folder
     token_file, settings = folder / "operator.token", folder / "operator.yaml"
@@ -237,7 +252,7 @@ def _operator(
     # It stands still while the backlog is made: its Lease must outlive that.
     leader = {"durationSeconds": 600, "renewDeadlineSeconds": 590}
     settings.write_text(yaml.safe_dump({"kubernetes": kubernetes, "leader": leader}))
-    profiled = ["-m", "cProfile", "-o", str(told.profile)] if told.profile else []
+    profiled = ["-m", "cProfile", "-o", str(profile)] if profile else []
     argv = [sys.executable, *profiled, "-m", "schedune_operator", "--settings", str(settings)]
     with _process(argv, _log(plane), {}) as process:
         yield process

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from lives import ViolationError
 from node_players import VCPUS, Players
 from operator_pair import Line, OperatorProcess
-from server_faults import forget_history, restart_server, restart_store
+from server_faults import count_conflicts, forget_history, restart_server, restart_store
 from settled import IMPOSSIBLE, NAMESPACE, held_on, problems
 
 from schedune_kube.client import KubeClient
@@ -24,6 +24,7 @@ from schedune_testing.manifests import minimal_workload
 _AT_ONCE = 24
 _SETTLES_S = 120.0
 _FLAPS = 3
+_STORM_S = 3.0
 _FLOWCONTROL = "flowcontrol.apiserver.k8s.io"
 _FLOWS = Resource(_FLOWCONTROL, "v1", "flowschemas", "FlowSchema", namespaced=False)
 _LEVEL = "PriorityLevelConfiguration"
@@ -49,6 +50,8 @@ class Play:
     deleted: int = 0
     overfull: int = 0
     """Tenths of a second in which a node held too much: ledgers and the auditor end that."""
+    conflicts: int = 0
+    """How often the server answered 409 in storms."""
     _names: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
 
@@ -74,11 +77,12 @@ class Play:
             await self.admin.delete(VMWORKLOADS, name, NAMESPACE)
             self.deleted += 1
         elif self._names:
-            # A version that whoever is about to write a status does not know yet.
-            label = {"metadata": {"labels": {"touched": str(self.chance.randrange(10**6))}}}
-            await self.admin.merge_patch(
-                VMWORKLOADS, self.chance.choice(self._names), label, NAMESPACE
-            )
+            await self._touch(self.chance.choice(self._names))
+
+    async def _touch(self, name: str) -> None:
+        """Make a version that whoever is about to write a status does not know yet."""
+        label = {"metadata": {"labels": {"touched": str(self.chance.randrange(10**6))}}}
+        await self.admin.merge_patch(VMWORKLOADS, name, label, NAMESPACE)
 
     async def _make(self, name: str) -> None:
         self.made += 1
@@ -134,6 +138,7 @@ class Play:
             (1, "history forgotten (410)", self._to_server(forget_history)),
             (1, "429 for a while", self._refuse),
             (1, "a fact of all nodes flaps", self._flap),
+            (2, "all workloads changed at once (409)", self._storm),
         ]
         weights = [one[0] for one in options]
         _, name, act = self.chance.choices(options, weights)[0]
@@ -173,6 +178,17 @@ class Play:
         for is_there in (False, True) * _FLAPS:
             await self.players.publish_kernel(is_there=is_there)
             await asyncio.sleep(self.chance.uniform(0.1, 1.0))
+
+    async def _storm(self) -> None:
+        """Change every workload again and again, so that statuses are written in vain."""
+        before, until = await self._conflicts(), time.monotonic() + _STORM_S
+        while time.monotonic() < until:
+            touched = [self._touch(name) for name in self._names]
+            await asyncio.gather(*touched, asyncio.sleep(0.05), return_exceptions=True)
+        self.conflicts += await self._conflicts() - before
+
+    async def _conflicts(self) -> int:
+        return await asyncio.to_thread(count_conflicts, self.plane)
 
     async def _refuse(self) -> None:
         """Let the server answer 429 to the operators, but for their Lease."""

@@ -1,6 +1,7 @@
 """What happens to the API server and its store under the operators."""
 
 import json
+import re
 import urllib.request
 from typing import Any
 
@@ -8,6 +9,7 @@ from schedune_lab import controlplane as parts
 from schedune_testing.control_plane import ControlPlane
 
 _ANSWERS_S = 10
+_CONFLICTS = re.compile(r'^apiserver_request_total\{[^}]*code="409"[^}]*\} (\S+)$', re.MULTILINE)
 
 
 def restart_server(plane: ControlPlane) -> None:
@@ -29,6 +31,12 @@ def forget_history(plane: ControlPlane) -> None:
     latest = _ask_store(plane, "range", {"key": "AA=="})["header"]["revision"]
     _ask_store(plane, "compaction", {"revision": latest})
     restart_server(plane)
+
+
+def count_conflicts(plane: ControlPlane) -> int:
+    """Return how often the server answered 409 since it was started."""
+    told = plane.kubectl("get", "--raw", "/metrics").stdout
+    return sum(int(float(one)) for one in _CONFLICTS.findall(told))
 
 
 def _ask_store(plane: ControlPlane, question: str, body: object) -> Any:

@@ -87,6 +87,7 @@ def _tell(play: Play, left: int, say: Say) -> None:
     rows = [
         ("faults", play.faults.total()),
         *sorted(play.faults.items()),
+        ("answers of 409 while all workloads were changed", play.conflicts),
         ("workloads made", play.made),
         ("workloads deleted", play.deleted),
         ("workloads at the end, each placed or explained", left),
