@@ -162,6 +162,13 @@ def test_a_pod_with_rights_on_its_node_is_refused_beside_the_operator(
     assert "restricted volume types" in refused.stderr
 
 
+def what_finalizers_say(cluster: ControlPlane) -> str:
+    """Return why definitions stay, as they and the API server tell it."""
+    told = cluster.kubectl("get", "crds", "-o", "jsonpath={.items[*].status.conditions}").stdout
+    log = (cluster.layout.folder / "log" / "kube-apiserver.log").read_text().splitlines()
+    return "\n".join([told, *[line for line in log if "crd_finalizer" in line][-20:]])
+
+
 def test_it_is_taken_away_by_one_command_and_nothing_is_left(cluster: ControlPlane) -> None:
     kinds = (
         "namespaces,crds,clusterroles,clusterrolebindings,validatingadmissionpolicies,"
@@ -169,6 +176,6 @@ def test_it_is_taken_away_by_one_command_and_nothing_is_left(cluster: ControlPla
     )
     assert "schedune" in cluster.kubectl("get", kinds, "-o", "name").stdout
     done = cluster.kubectl("delete", "--timeout=60s", "-f", str(INSTALL))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"{done.stderr}\n{what_finalizers_say(cluster)}"
     left = cluster.kubectl("get", kinds, "-o", "name").stdout.splitlines()
     assert [one for one in left if "schedune" in one] == []
