@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from schedune.api.base import replacing
 from schedune.api.nodetruth import LiveVM, Orphan, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
 from schedune_agent.host_shutdown import HostShutdown
@@ -27,9 +28,6 @@ _LOG: Final = logging.getLogger(__name__)
 _SWEEP_SECONDS: Final = 15.0
 _SHUTDOWN_SECONDS: Final = 0.5
 """How often it is looked whether the host goes down."""
-_STATUS_FIELDS: Final = [
-    field.alias or name for name, field in VMPlacementStatus.model_fields.items()
-]
 
 
 class PlacementRunner:
@@ -266,7 +264,7 @@ class PlacementRunner:
         # Of a status the API server checks no UID: the version keeps it from a successor.
         patch: dict[str, Any] = {
             "metadata": {"resourceVersion": placement.metadata.resource_version},
-            "status": {name: status.get(name) for name in _STATUS_FIELDS},
+            "status": replacing(VMPlacementStatus, status),
         }
         await self._patch(worker, patch, "status")
         return False

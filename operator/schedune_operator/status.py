@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from schedune.api.base import replacing
 from schedune.api.evaluation import Evaluation
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, VMWorkloadStatus
@@ -15,7 +16,6 @@ from schedune.lifecycle.situation import Situation, conditions_of
 from schedune_kube.client import Raw
 
 _AGE: Final = re.compile(r"\b\d+ s\b")
-_FIELDS: Final = [field.alias or name for name, field in VMWorkloadStatus.model_fields.items()]
 
 
 @dataclass(frozen=True)
@@ -59,5 +59,5 @@ def status_patch(status: Raw, resource_version: str) -> dict[str, Any]:
     """Return a merge patch that makes the status exactly this, at this version only."""
     return {
         "metadata": {"resourceVersion": resource_version},
-        "status": {name: status.get(name) for name in _FIELDS},
+        "status": replacing(VMWorkloadStatus, status),
     }

@@ -254,6 +254,17 @@ def test_an_unplaceable_vm_stalls_after_its_deadline_and_names_every_cause(lab: 
     assert all(one["message"] for one in get(lab, "vmw", "huge")["status"]["conditions"])
 
 
+def test_what_stood_in_the_way_is_told_no_more_once_a_vm_is_placed(lab: Lab) -> None:
+    apply(lab, small_vm("huge"))
+    until(lambda: reason(lab, "huge") == "Running", 60)
+    status = get(lab, "vmw", "huge")["status"]
+    only_where_no_node_is_left = {"cores", "nearest", "relaxations", "repairs"}
+    assert not only_where_no_node_is_left & status["evaluation"].keys()
+    rejected = [node for one in status["evaluation"]["codes"] for node in one["sampleNodes"]]
+    assert status["nodeName"] not in rejected
+    assert not [line for line in status["why"] if line.startswith(f"{status['nodeName']} ")]
+
+
 def test_a_guest_that_panics_under_never_is_a_failure_with_its_last_words(lab: Lab) -> None:
     kubectl(lab, "delete", "vmw", "walk", "huge", "later", "again", "--timeout=90s")
     apply(lab, small_vm("panic", "console=ttyS0 schedune.test=panic", restartPolicy="Never"))

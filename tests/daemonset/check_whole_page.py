@@ -127,7 +127,7 @@ def test_every_step_of_the_page_works_as_it_stands(reader: Reader) -> None:
     reader.type(wait)
     described = reader.type(describe)
     assert f"placed on {NAME}" in described
-    assert "REFUSED_" not in described
+    assert "REJECT_" not in described  # nothing of what stood in its way before
     assert "first" in reader.type("schedune explain -A")
     reader.type(f"schedune why-not first {NAME}")
     said = "schedune-guest: kernel"  # Ready is its VMM: the guest may still boot
