@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schedune.api.base import replacing
+from schedune.api.merge_patch import replacing
 from schedune.api.nodetruth import LiveVM, Orphan, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
 from schedune_agent.host_shutdown import HostShutdown

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from schedune.api.base import replacing
 from schedune.api.evaluation import Evaluation
+from schedune.api.merge_patch import replacing
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt, VMWorkloadStatus
 from schedune.lifecycle.disks import homes_of

@@ -1,9 +1,7 @@
 """What all API models share: spelling, strictness and Kubernetes' scalar types."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
@@ -66,33 +64,6 @@ def _descend(value: Any) -> Any:
     if isinstance(value, list):
         return [_descend(one) for one in value]
     return value
-
-
-def replacing(model: type[ApiModel], rendered: Mapping[str, object]) -> dict[str, Any]:
-    """Return the merge patch (RFC 7396) after which a rendered object is exactly this one.
-
-    Objects are merged into what is stored: a field that a patch does not name stays there. So
-    each absent one is null, within objects too; lists are replaced whole.
-    """
-    return {
-        key: replacing(inner, value) if inner and isinstance(value, dict) else value
-        for key, inner in _fields_of(model)
-        for value in (rendered.get(key),)
-    }
-
-
-@cache
-def _fields_of(model: type[ApiModel]) -> tuple[tuple[str, type[ApiModel] | None], ...]:
-    """Return the fields as the API spells them, with the model of what is an object."""
-    return tuple(
-        (field.alias or name, _model_in(field.annotation))
-        for name, field in model.model_fields.items()
-    )
-
-
-def _model_in(annotation: object) -> type[ApiModel] | None:
-    among = (annotation, *get_args(annotation))
-    return next((one for one in among if isinstance(one, type) and issubclass(one, ApiModel)), None)
 
 
 class StatusModel(ApiModel):

@@ -1,11 +1,11 @@
-"""What all models share: how a status replaces the one that is stored."""
+"""A status replaces the one that is stored, whatever that held."""
 
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedune.api.base import replacing
+from schedune.api.merge_patch import replacing
 from schedune.api.vmplacement import VMPlacementStatus
 from schedune.api.vmworkload import VMWorkloadStatus
 
