@@ -47,6 +47,8 @@ class Reflector:
         self.synced = asyncio.Event()
         self.listed_at = float("-inf")
         """When the last list that was taken in was asked for, on our monotonic clock."""
+        self._asked_at = float("-inf")
+        """When the last list was asked for at all."""
         self._listed = asyncio.Condition()
         self._wanted = asyncio.Event()
         """Set by whoever wants a list that is newer than the last."""
@@ -78,10 +80,14 @@ class Reflector:
                 pause = min(pause * 2, _LONGEST_S)
 
     async def listed_since(self, moment: float) -> None:
-        """Return once a list is taken in that was asked for after a moment (monotonic)."""
+        """Return once a list is taken in that was asked for after a moment (monotonic).
+
+        One that is under way and was asked for after it is not asked for again.
+        """
         async with self._listed:
             while self.listed_at < moment:
-                self._wanted.set()
+                if self._asked_at < moment:
+                    self._wanted.set()
                 await self._listed.wait()
 
     def absorb(self, item: Raw) -> None:
@@ -93,7 +99,7 @@ class Reflector:
     async def _relist(self) -> str:
         """Take in a whole list: what is not in it, and not newer than it, is gone."""
         self._wanted.clear()
-        asked_at = time.monotonic()
+        self._asked_at = asked_at = time.monotonic()
         items, version = await self._client.list(
             self._resource,
             self._namespace,

@@ -27,6 +27,7 @@ from schedune_operator.bells import Bells
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing
+from schedune_operator.garbage import hold_back_until
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
 from schedune_operator.outage import OutageWatch
@@ -88,6 +89,7 @@ class Operator:
             "namespaces": self.world.namespaces.mirror.run(),
             "heartbeats": self.world.follow_heartbeats(settings.lease_poll_seconds),
             "judge": self.judge.run(settings.tick_seconds),
+            "garbage": hold_back_until(self.world.wait_until_synced()),
             "events": self.events.run(),
             "bells": self.bells.run(),
             "loop": self.loop.run(),

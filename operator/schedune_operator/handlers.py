@@ -5,6 +5,7 @@ import itertools
 import kopf
 
 from schedune.api.base import GROUP, VERSION
+from schedune_kube.client import PAGE
 from schedune_kube.credentials import Credentials
 from schedune_operator.cache import WorkloadCache
 
@@ -73,6 +74,8 @@ def make_registry(credentials: Credentials) -> kopf.OperatorRegistry:
         # After an outage the watch is back within a second, not after a pause that grew.
         settings.networking.error_backoffs = itertools.repeat(1.0)
         settings.networking.request_timeout = 10.0
+        # A list of 10,000 in one piece would take longer than that, and again each time.
+        settings.watching.chunk_size = PAGE
         settings.networking.connect_timeout = 5.0
 
     @kopf.on.event(GROUP, VERSION, "vmworkloads", registry=registry)

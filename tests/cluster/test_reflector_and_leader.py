@@ -96,6 +96,29 @@ async def test_a_list_anew_makes_nothing_of_what_is_held_already(client: KubeCli
     await end(task)
 
 
+async def test_who_wants_a_list_after_a_moment_takes_the_one_that_is_under_way(
+    control_plane: ControlPlane,
+) -> None:
+    """A leader that begins while its mirrors list does not let them list all once more."""
+    lists: list[str] = []
+
+    def count(method: str, path: str, _status: int | None) -> None:
+        if method == "GET" and path.endswith("/vmworkloads"):
+            lists.append(path)
+
+    credentials = from_kubeconfig(control_plane.admin_kubeconfig)
+    async with KubeClient(credentials, field_manager="test", meter=count) as counting:
+        mirror = Reflector(counting, VMWORKLOADS)
+        began = time.monotonic()
+        task = asyncio.create_task(mirror.run())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(mirror.listed_since(began), 10)
+        await asyncio.sleep(0.2)
+        assert len(lists) <= 2, "one list and one watch"
+        assert mirror.listed_at >= began
+        await end(task)
+
+
 async def test_a_namespace_that_is_deleted_takes_its_quota_along_and_ends_no_operator(
     client: KubeClient,
 ) -> None:

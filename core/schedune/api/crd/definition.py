@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from schedune.api.base import GROUP, VERSION
+from schedune.api.crd.ownership import Owned, with_owners
 from schedune.api.crd.schema import Schema, structural
 from schedune.api.nodetruth import NodeTruth, NodeTruthSpec, NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement, VMPlacementSpec, VMPlacementStatus
@@ -44,6 +45,8 @@ class Definition:
     scope: str
     columns: tuple[Column, ...]
     selectable: tuple[str, ...]
+    spec_owned: Owned = Owned.BY_FIELD
+    status_owned: Owned = Owned.WHOLE
 
     @property
     def kind(self) -> str:
@@ -81,6 +84,7 @@ DEFINITIONS: Final = (
             _AGE,
         ),
         (".spec.nodeName", ".spec.mode", ".status.state"),
+        spec_owned=Owned.WHOLE,
     ),
     Definition(
         NodeTruth, NodeTruthSpec, NodeTruthStatus, "nodetruths", "ntruth", "Cluster",
@@ -97,6 +101,7 @@ DEFINITIONS: Final = (
             _AGE,
         ),
         (".status.compatibilityClass",),
+        status_owned=Owned.BY_PART,
     ),
 )  # fmt: skip
 
@@ -146,8 +151,10 @@ def _schema(definition: Definition) -> Schema:
             "apiVersion": {"type": "string", "description": "Version of this form of the object."},
             "kind": {"type": "string", "description": "Kind of the object."},
             "metadata": {"type": "object"},
-            "spec": spec,
-            "status": structural(definition.status, with_defaults=False),
+            "spec": with_owners(spec, definition.spec_owned),
+            "status": with_owners(
+                structural(definition.status, with_defaults=False), definition.status_owned
+            ),
         },
         **(extra if isinstance(extra, dict) else {}),
     }
