@@ -21,22 +21,22 @@ from typing import Any, Final
 
 import psutil
 import yaml
+from ceilings import measure_ceilings
 from counters import read_counters
 from fleet_processes import replaying
 from machine import settings_in
 from nodes import names_of
-from plane_cpu import PlaneCpu
+from plane_cpu import PlaneCpu, tell_plane
 from replay import agents_of, await_truths, make
-from rivals import NAMESPACE, in_parallel, make_pods, scheduler_argv, write_alone
+from rivals import NAMESPACE, in_parallel, make_pods, scheduler_argv
 from seen import Seen, is_bound, is_ready, is_scheduled
 from table import mebi, share, tell, tell_machine
 
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.kubeconfig import from_kubeconfig
-from schedune_kube.reflector import Reflector
 from schedune_kube.resources import NODES, NODETRUTHS, PODS, VMPLACEMENTS, VMWORKLOADS
 from schedune_lab import processes, toolchain
-from schedune_testing.accounts import bearing, token_of
+from schedune_testing.accounts import token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
 from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.manifests import minimal_workload
@@ -107,13 +107,9 @@ async def _let_loose(
     rate = (len(done) - 1) / (done[-1] - done[0])
     tell(f"{who} a second", f"{rate:.0f} /s")
     tell("its CPU for each", f"{1000 * own_s / len(names):.2f} ms")
-    _tell_plane(plane_s, len(names))
+    tell_plane(plane_s, len(names))
     tell("its RSS", mebi(process.memory_info().rss))
     return rate
-
-
-def _tell_plane(plane_s: float, count: int) -> None:
-    tell("API server and etcd: CPU for each", f"{1000 * plane_s / count:.2f} ms")
 
 
 def _workload(number: int) -> Raw:
@@ -290,41 +286,6 @@ async def _measure_alone(admin: KubeClient, count: int) -> None:
              f"{statistics.median(took):.0f} / {p99:.0f} ms", "p99 <= 250 ms")  # fmt: skip
 
 
-async def _measure_ceiling(cpu: PlaneCpu, admin: KubeClient, token: str) -> float:
-    """Delete what the operator made, make the workloads anew, and write the same again."""
-    placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
-    workloads, _ = await admin.list(VMWORKLOADS, NAMESPACE)
-    statuses = {one["metadata"]["name"]: one["status"] for one in workloads}
-    sizes = [len(json.dumps(one["spec"])) for one in placements]
-    tell("placement's spec / workload's status, bytes",
-         f"{statistics.median(sizes):.0f} / "
-         f"{statistics.median(len(json.dumps(one)) for one in statuses.values()):.0f}")  # fmt: skip
-    await in_parallel([_clear(admin, one["metadata"]["name"]) for one in workloads])
-    await cpu.calm()
-    again = [{"apiVersion": one["apiVersion"], "kind": one["kind"], "spec": one["spec"],
-              "metadata": {"name": one["metadata"]["name"], "namespace": NAMESPACE}}
-             for one in workloads]  # fmt: skip
-    await in_parallel([admin.create(VMWORKLOADS, one, NAMESPACE) for one in again])
-    watches = [Reflector(admin, kind) for kind in (VMWORKLOADS, VMPLACEMENTS)]
-    tasks = [asyncio.create_task(one.run()) for one in watches]
-    since, writer = read_counters(cpu.plane), bearing(cpu.plane, token)
-    async with KubeClient(writer, field_manager="schedune-operator") as client:
-        took = await write_alone(client, admin, placements, statuses)
-    for task in tasks:
-        task.cancel()
-    rate = len(placements) / took
-    tell("the same writes with nothing to decide", f"{rate:.0f} /s")
-    _tell_plane(cpu.beyond_rest(since), len(placements))
-    return rate
-
-
-async def _clear(admin: KubeClient, name: str) -> None:
-    """Leave nothing to the garbage collector: it takes minutes for 3,000."""
-    await admin.merge_patch(VMPLACEMENTS, name, {"metadata": {"finalizers": None}}, NAMESPACE)
-    await admin.delete(VMPLACEMENTS, name, NAMESPACE)
-    await admin.delete(VMWORKLOADS, name, NAMESPACE)
-
-
 async def _measure(told: argparse.Namespace, plane: ControlPlane, names: list[str]) -> None:
     credentials = from_kubeconfig(plane.admin_kubeconfig)
     async with KubeClient(credentials, field_manager="schedune-bench") as admin:
@@ -337,8 +298,12 @@ async def _measure(told: argparse.Namespace, plane: ControlPlane, names: list[st
             tell("operator against kube-scheduler", f"{ours / rival:.2f} x", ">= 1.0 x")
         if told.at_rest:
             return
-        ceiling = await _measure_ceiling(cpu, admin, token)
+        ceiling, least = await measure_ceilings(cpu, admin, token)
         tell("operator against the same writes alone", f"{ours / ceiling:.2f} x", ">= 0.7 x")
+        if rival:
+            tell(
+                "the least that two writes can be, against kube-scheduler", f"{least / rival:.2f} x"
+            )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The scheduler that is measured against: kube-scheduler, and a client that only writes."""
+"""The scheduler that is measured against: kube-scheduler, and the pods that it binds."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.resources import PODS, SERVICEACCOUNTS, VMPLACEMENTS, VMWORKLOADS, Resource
+from schedune_kube.resources import PODS, SERVICEACCOUNTS, Resource
 from schedune_lab.kubeconfig import write_kubeconfig
 from schedune_lab.ports import free_ports
 from schedune_testing.control_plane import ControlPlane
@@ -91,37 +91,3 @@ def pod(number: int) -> Raw:
 async def make_pods(admin: KubeClient, count: int) -> None:
     """Make pods that nobody schedules yet."""
     await in_parallel([admin.create(PODS, pod(number), NAMESPACE) for number in range(count)])
-
-
-async def write_alone(
-    client: KubeClient, admin: KubeClient, placements: Sequence[Raw], statuses: dict[str, Raw]
-) -> float:
-    """Make the same placements and the same statuses once more, with nothing to decide.
-
-    Return the seconds; ``statuses`` are by the name of their workload.
-    """
-    found, _ = await admin.list(VMWORKLOADS, NAMESPACE)
-    versions = {one["metadata"]["name"]: one["metadata"] for one in found}
-
-    async def one(placement: Raw) -> None:
-        name = placement["metadata"]["name"]
-        owner = {**placement["metadata"]["ownerReferences"][0], "uid": versions[name]["uid"]}
-        body = {
-            "apiVersion": placement["apiVersion"],
-            "kind": placement["kind"],
-            "metadata": {
-                "name": name,
-                "namespace": NAMESPACE,
-                "finalizers": placement["metadata"].get("finalizers", []),
-                "ownerReferences": [owner],
-            },
-            "spec": placement["spec"],
-        }
-        await client.create(VMPLACEMENTS, body, NAMESPACE)
-        patch = {
-            "metadata": {"resourceVersion": versions[name]["resourceVersion"]},
-            "status": statuses[name],
-        }
-        await client.merge_patch(VMWORKLOADS, name, patch, NAMESPACE, subresource="status")
-
-    return await in_parallel([one(placement) for placement in placements])

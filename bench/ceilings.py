@@ -1,0 +1,110 @@
+"""What two writes a workload allow at best: a client that writes and decides nothing.
+
+Once with what the operator wrote, word for word; once with the least that could be written
+instead: the same placements, and statuses that name their node and nothing more.
+"""
+
+import asyncio
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+
+from counters import read_counters
+from plane_cpu import PlaneCpu, tell_plane
+from rivals import NAMESPACE, in_parallel
+from table import tell
+
+from schedune_kube.client import KubeClient, Raw
+from schedune_kube.reflector import Reflector
+from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
+from schedune_testing.accounts import bearing
+
+
+async def measure_ceilings(cpu: PlaneCpu, admin: KubeClient, token: str) -> tuple[float, float]:
+    """Write again what the operator wrote, then the least; return both rates, a second each."""
+    placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
+    workloads, _ = await admin.list(VMWORKLOADS, NAMESPACE)
+    whole = {one["metadata"]["name"]: one["status"] for one in workloads}
+    least = {
+        name: {part: status[part] for part in ("nodeName", "observedGeneration")}
+        for name, status in whole.items()
+    }
+    sizes = (_median_size([one["spec"] for one in placements]), _median_size([*whole.values()]))
+    tell("placement's spec / workload's status, bytes", "{:.0f} / {:.0f}".format(*sizes))
+    rates = []
+    for who, statuses in (
+        ("the same writes with nothing to decide", whole),
+        ("the least writes: statuses of a node's name", least),
+    ):
+        await _clear(cpu, admin, workloads)
+        rates.append(await _measure(who, cpu, admin, token, placements, statuses))
+    return rates[0], rates[1]
+
+
+async def _measure(
+    who: str,
+    cpu: PlaneCpu,
+    admin: KubeClient,
+    token: str,
+    placements: Sequence[Raw],
+    statuses: Mapping[str, Raw],
+) -> float:
+    watches = [Reflector(admin, kind) for kind in (VMWORKLOADS, VMPLACEMENTS)]
+    tasks = [asyncio.create_task(one.run()) for one in watches]
+    for one in watches:
+        await one.synced.wait()
+    made = {key[1]: raw["metadata"] for key, raw in watches[0].store.items()}
+    since, writer = read_counters(cpu.plane), bearing(cpu.plane, token)
+    async with KubeClient(writer, field_manager="schedune-operator") as client:
+        took = await in_parallel([_place(client, one, made, statuses) for one in placements])
+    for task in tasks:
+        task.cancel()
+    rate = len(placements) / took
+    tell(who, f"{rate:.0f} /s")
+    tell_plane(cpu.beyond_rest(since), len(placements))
+    return rate
+
+
+async def _place(
+    client: KubeClient, placement: Raw, made: Mapping[str, Raw], statuses: Mapping[str, Raw]
+) -> None:
+    """Make a placement and tell its workload so."""
+    name = placement["metadata"]["name"]
+    owner = {**placement["metadata"]["ownerReferences"][0], "uid": made[name]["uid"]}
+    metadata = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "finalizers": placement["metadata"].get("finalizers", []),
+        "ownerReferences": [owner],
+    }
+    await client.create(VMPLACEMENTS, _body(placement, metadata), NAMESPACE)
+    version = {"resourceVersion": made[name]["resourceVersion"]}
+    patch = {"metadata": version, "status": statuses[name]}
+    await client.merge_patch(VMWORKLOADS, name, patch, NAMESPACE, subresource="status")
+
+
+async def _clear(cpu: PlaneCpu, admin: KubeClient, workloads: Sequence[Raw]) -> None:
+    """Delete all, with nothing left to the garbage collector, and make the workloads anew."""
+    names = [one["metadata"]["name"] for one in workloads]
+    await in_parallel([_delete(admin, name) for name in names])
+    await cpu.calm()
+    again = [
+        _body(one, {"name": name, "namespace": NAMESPACE})
+        for one, name in zip(workloads, names, strict=True)
+    ]
+    await in_parallel([admin.create(VMWORKLOADS, one, NAMESPACE) for one in again])
+
+
+async def _delete(admin: KubeClient, name: str) -> None:
+    await admin.merge_patch(VMPLACEMENTS, name, {"metadata": {"finalizers": None}}, NAMESPACE)
+    await admin.delete(VMPLACEMENTS, name, NAMESPACE)
+    await admin.delete(VMWORKLOADS, name, NAMESPACE)
+
+
+def _body(like: Raw, metadata: Raw) -> Raw:
+    """Return a new object of the kind and the spec of another."""
+    return {key: like[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata}
+
+
+def _median_size(values: Sequence[Raw]) -> float:
+    return statistics.median(len(json.dumps(one)) for one in values)
