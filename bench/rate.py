@@ -310,6 +310,9 @@ def main() -> None:
     """Print the table."""
     told = _parse()
     end_in_order_on_sigterm()
+    if not told.no_rival:
+        # Built if need be, which takes minutes: not beside what is measured.
+        toolchain.find_node_binaries()
     tell_machine("at the start")
     with tempfile.TemporaryDirectory(prefix="schedune-bench-") as name, ExitStack() as stack:
         folder = Path(name)

@@ -221,6 +221,11 @@ def test_the_binding_is_all_of_a_placement_but_stop(placed: Object) -> None:
     }
 
 
+def test_the_binding_has_one_owner_and_no_note_on_each_field(placed: Object) -> None:
+    (written,) = placed["metadata"]["managedFields"]
+    assert written["fieldsV1"]["f:spec"] == {}
+
+
 def test_a_stop_may_be_added_and_shortened_but_neither_removed_nor_lengthened(
     control_plane: ControlPlane, placed: Object
 ) -> None:
