@@ -13,7 +13,8 @@ from schedune_testing.control_plane import ControlPlane
 _LOOK_S: Final = 10.0
 _CALM_CORES: Final = 0.1
 """No more than this above what it needs at rest is rest again."""
-_PATIENCE_S: Final = 300.0
+_PATIENCE_S: Final = 900.0
+"""10,000 pods are taken away for minutes."""
 
 
 @dataclass(frozen=True)
