@@ -5,6 +5,8 @@ A fleet's truths are most of what the operator holds.
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
+from types import NoneType
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +21,7 @@ from schedune_kube.times import latest
 _LOG: Final = logging.getLogger(__name__)
 _SETS: Final[dict[frozenset[str], set[str]]] = {}
 """As many as there are ways to fill in our models: few."""
+_HOLDS_NO_MODEL: Final = frozenset({str, int, NoneType, datetime})
 
 
 def remember_truth(raw: Raw) -> Raw:
@@ -60,6 +63,9 @@ def _share_field_sets(model: BaseModel) -> None:
     given = model.__pydantic_fields_set__
     object.__setattr__(model, "__pydantic_fields_set__", _SETS.setdefault(frozenset(given), given))
     for value in model.__dict__.values():
+        # Most are words and numbers, and whether something is a model is asked slowly.
+        if type(value) in _HOLDS_NO_MODEL:
+            continue
         for part in _parts(value):
             if isinstance(part, BaseModel):
                 _share_field_sets(part)
