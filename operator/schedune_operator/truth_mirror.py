@@ -22,6 +22,7 @@ _LOG: Final = logging.getLogger(__name__)
 _SETS: Final[dict[frozenset[str], set[str]]] = {}
 """As many as there are ways to fill in our models: few."""
 _HOLDS_NO_MODEL: Final = frozenset({str, int, NoneType, datetime})
+"""Most values are of these; whether something is a model is asked slowly."""
 
 
 def remember_truth(raw: Raw) -> Raw:
@@ -63,7 +64,6 @@ def _share_field_sets(model: BaseModel) -> None:
     given = model.__pydantic_fields_set__
     object.__setattr__(model, "__pydantic_fields_set__", _SETS.setdefault(frozenset(given), given))
     for value in model.__dict__.values():
-        # Most are words and numbers, and whether something is a model is asked slowly.
         if type(value) in _HOLDS_NO_MODEL:
             continue
         for part in _parts(value):

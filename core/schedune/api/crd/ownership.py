@@ -1,8 +1,8 @@
 """How finely the API server notes who wrote which field of a kind.
 
 It notes one owner for each leaf unless it is told that a part has one owner as a whole. Where
-one of us writes a part whole that note says nothing, and it is large: a quarter of a workload,
-two fifths of a NodeTruth, merged and stored anew with each write.
+one of us alone writes a part that note says nothing, and it is large: a quarter of a workload,
+merged and stored anew with each write.
 """
 
 from enum import Enum
