@@ -69,7 +69,7 @@ class Nowhere:
     """The fleet's, when this was told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Story:
     """Why a demand is not met elsewhere, and for what that holds."""
 
@@ -143,11 +143,15 @@ class Placer:
         if story.shape is not self.fleet.shape or now - story.time > _OLDEST:
             return False
         touched = self.fleet.changed_since(story.version)
-        return (
+        holds = (
             touched is not None
-            and bool(eligible[touched].all())
+            and bool(eligible[touched.rows].all())
             and np.array_equal(story.eligible, eligible)
         )
+        if holds:
+            # What was touched until now need not be looked at again.
+            story.version = self.fleet.version
+        return holds
 
 
 def _keep(held: dict[str, _T], demands: str, told: _T) -> None:

@@ -1,9 +1,11 @@
 """Answers kept per demand: intents that ask the same share them, a change touches its rows.
 
 What depends on the clock is asked every time; the rest is kept, and brought up to date for
-the rows that the fleet's log names. The choice is the one that ``decide`` makes.
+the rows that the fleet's log names: where only claims are others, only what asks for claims
+is asked again. The choice is the one that ``decide`` makes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,13 +13,13 @@ from typing import Final
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmworkload import Backend, DiskAccess
 from schedune.decision.decide import any_of, best_row, decide, launchable_of, run_checks
-from schedune.eligibility import LASTING, TIMED
+from schedune.eligibility import CLAIMED, STEADY, TIMED
 from schedune.eligibility.finding import Question
-from schedune.fleet.column import Column, Mask
+from schedune.fleet.column import Column, Mask, Rows
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
-from schedune.scoring import Part, rate, total
+from schedune.scoring import CLAIMED_SCORES, SCORES, Part, Score, rate, total
 
 MOST_KEPT: Final = 1024
 
@@ -38,9 +40,22 @@ class _Standing:
 
     shape: object
     version: int
+    steady: dict[Backend, Mask]
+    """Where nothing of the node itself stands against a backend."""
     launchable: dict[Backend, Mask]
     parts: list[Part]
     scores: Column
+
+    def put(self, rows: Rows, launchable: dict[Backend, Mask], parts: Sequence[Part]) -> None:
+        """Take in what is now found on some rows; a part that is not given is what it was."""
+        for backend, mask in launchable.items():
+            self.launchable[backend][rows] = mask
+        fresh = {part.name: part.values for part in parts}
+        for kept in self.parts:
+            if kept.name in fresh:
+                kept.values[rows] = fresh[kept.name]
+        here = [Part(kept.name, kept.weight, kept.values[rows]) for kept in self.parts]
+        self.scores[rows] = total(here, len(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,7 @@ class Standings:
     def verdict(self, intent: Intent, now: datetime) -> Verdict:
         """Return the answers for an intent that shares them (``is_shareable``)."""
         standing = self._standing(intent, now)
-        question = Question(View(self._fleet), intent, self._policy, now)
+        question = self._question(View(self._fleet), intent, now)
         timed = launchable_of(question, run_checks(question, TIMED))
         launchable = {
             backend: mask & timed[backend] for backend, mask in standing.launchable.items()
@@ -89,34 +104,51 @@ class Standings:
         fleet, held = self._fleet, self._kept.get(intent.demands)
         if held is None or held.shape is not fleet.shape:
             return self._keep(intent, now)
-        rows = fleet.changed_since(held.version)
-        if rows is None or len(rows) * 2 > len(fleet):
+        changed = fleet.changed_since(held.version)
+        if changed is None or len(changed.rows) * 2 > len(fleet):
             return self._keep(intent, now)
-        if len(rows):
-            part = self._judge(View(fleet, rows), intent, now)
-            for backend, mask in part.launchable.items():
-                held.launchable[backend][rows] = mask
-            for kept, fresh in zip(held.parts, part.parts, strict=True):
-                kept.values[rows] = fresh.values
-            held.scores[rows] = part.scores
+        if len(changed.nodes):
+            question = self._question(View(fleet, changed.nodes), intent, now)
+            steady = _steady(question)
+            for backend, mask in steady.items():
+                held.steady[backend][changed.nodes] = mask
+            held.put(changed.nodes, *_claimed(question, steady, SCORES))
+        if len(changed.claims):
+            question = self._question(View(fleet, changed.claims), intent, now)
+            steady = {backend: mask[changed.claims] for backend, mask in held.steady.items()}
+            held.put(changed.claims, *_claimed(question, steady, CLAIMED_SCORES))
         held.version = fleet.version
         return held
 
     def _keep(self, intent: Intent, now: datetime) -> _Standing:
-        whole = self._judge(View(self._fleet), intent, now)
         fleet = self._fleet
-        fresh = _Standing(fleet.shape, fleet.version, whole.launchable, whole.parts, whole.scores)
+        question = self._question(View(fleet), intent, now)
+        steady = _steady(question)
+        launchable, parts = _claimed(question, steady, SCORES)
+        scores = total(parts, len(fleet))
+        fresh = _Standing(fleet.shape, fleet.version, steady, launchable, parts, scores)
         self._kept.pop(intent.demands, None)
         if len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[intent.demands] = fresh
         return fresh
 
-    def _judge(self, view: View, intent: Intent, now: datetime) -> Verdict:
-        question = Question(view, intent, self._policy, now)
-        launchable = launchable_of(question, run_checks(question, LASTING))
-        parts = rate(question, launchable)
-        return Verdict(launchable, parts, total(parts, len(view)))
+    def _question(self, view: View, intent: Intent, now: datetime) -> Question:
+        return Question(view, intent, self._policy, now)
+
+
+def _steady(question: Question) -> dict[Backend, Mask]:
+    """Return where nothing of the node itself stands against a backend."""
+    return launchable_of(question, run_checks(question, STEADY))
+
+
+def _claimed(
+    question: Question, steady: dict[Backend, Mask], scores: Sequence[Score]
+) -> tuple[dict[Backend, Mask], list[Part]]:
+    """Return where nothing at all that lasts stands against a backend, and those scores."""
+    claimed = launchable_of(question, run_checks(question, CLAIMED))
+    launchable = {backend: mask & claimed[backend] for backend, mask in steady.items()}
+    return launchable, rate(question, launchable, scores)
 
 
 def is_shareable(intent: Intent) -> bool:

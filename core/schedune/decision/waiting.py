@@ -154,7 +154,8 @@ class Waiting(Generic[_K]):
 
     def _lasting(self, group: _Obstacles[_K], fleet: Fleet, now: datetime) -> _Found:
         """Return what lasts, asking only rows that changed where that is enough."""
-        rows = fleet.changed_since(group.version)
+        changed = fleet.changed_since(group.version)
+        rows = changed.rows if changed is not None else None
         if rows is None or (len(rows) and not is_shareable(group.intent)):
             return self._find(View(fleet), group.intent, now, LASTING)
         if not len(rows):

@@ -3,7 +3,8 @@
 Every check runs on every node and none waits for another. The order is that in which a
 reader is told, from what the node is to what it holds. ``TIMED`` are those whose answer
 depends on the clock, or on more than the row itself: they are asked every time. ``LASTING``
-ones change only with the node and what is placed on it.
+ones change only with the node and what is placed on it: ``CLAIMED`` ones with both,
+``STEADY`` ones with the node alone.
 """
 
 from schedune.eligibility import (
@@ -66,3 +67,14 @@ TIMED: tuple[Check, ...] = (
     failures.check_recent_failures,
 )
 LASTING: tuple[Check, ...] = tuple(check for check in CHECKS if check not in TIMED)
+CLAIMED: tuple[Check, ...] = (
+    capacity.check_vcpus,
+    capacity.check_memory,
+    capacity.check_hugepages,
+    capacity.check_disk,
+    capacity.check_count,
+    networks.check_node_ports,
+    company.check_anti_affinity,
+    company.check_spread,
+)
+STEADY: tuple[Check, ...] = tuple(check for check in LASTING if check not in CLAIMED)

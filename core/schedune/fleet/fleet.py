@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -70,6 +70,21 @@ _KEYED_NUMBERS: Final[dict[str, Callable[[NodeProfile, Any], int]]] = {
 }
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Changed:
+    """Rows that were touched since some version, each named once."""
+
+    nodes: Rows
+    """Those whose node is another, and maybe their claims."""
+    claims: Rows
+    """The others, on which only claims are others."""
+
+    @property
+    def rows(self) -> Rows:
+        """All of them."""
+        return np.concatenate((self.nodes, self.claims))
+
+
 class Fleet:
     """All nodes, and what is left of each."""
 
@@ -116,6 +131,7 @@ class Fleet:
         for node in self.nodes:
             self._count_live(node, present=True)
         self._log: list[int] = []
+        """Rows whose node is another, and the complement of rows on which a claim is."""
         self._dropped = 0
         self.shape = object()
         """Another one after every change of the rows themselves."""
@@ -128,11 +144,13 @@ class Fleet:
         """Grows with every change of a row."""
         return self._dropped + len(self._log)
 
-    def changed_since(self, version: int) -> Rows | None:
+    def changed_since(self, version: int) -> Changed | None:
         """Return the rows touched since a version of this shape; None: too many to tell."""
         if version < self._dropped:
             return None
-        return np.unique(np.array(self._log[version - self._dropped :], np.intp))
+        told = set(self._log[version - self._dropped :])
+        nodes = {row for row in told if row >= 0}
+        return Changed(_rows(nodes), _rows({~one for one in told if one < 0} - nodes))
 
     # --- changes ---------------------------------------------------------------------
 
@@ -215,11 +233,11 @@ class Fleet:
     def reserve(self, claim: ClaimRecord) -> None:
         """Count a claim on its node; claiming twice is claiming once."""
         self.release(claim.placement_uid)
-        self._note(self.claims.add(claim))
+        self._note_claim(self.claims.add(claim))
 
     def release(self, placement_uid: str) -> None:
         """Give a claim back; idempotent."""
-        self._note(self.claims.drop(placement_uid))
+        self._note_claim(self.claims.drop(placement_uid))
 
     @contextmanager
     def without(self, placement_uid: str) -> Iterator[None]:
@@ -234,10 +252,12 @@ class Fleet:
         finally:
             self.reserve(held)
 
-    def _note(self, row: int | None) -> None:
-        if row is None:
-            return
-        self._log.append(row)
+    def _note_claim(self, row: int | None) -> None:
+        if row is not None:
+            self._note(~row)
+
+    def _note(self, touched: int) -> None:
+        self._log.append(touched)
         if len(self._log) > _LONGEST_LOG:
             half = len(self._log) // 2
             self._dropped += half
@@ -269,6 +289,10 @@ class Fleet:
             found = np.fromiter((read(node, key) for node in self.nodes), np.int64, len(self))
             _keep(self._keyed_numbers, (kind, key), found)
         return found
+
+
+def _rows(found: set[int]) -> Rows:
+    return np.array(sorted(found), np.intp)
 
 
 def _digest(node: NodeProfile) -> bytes:

@@ -1,5 +1,7 @@
 """How much an eligible node is preferred: 0 to 100 each, weighted, all shown."""
 
+from collections.abc import Sequence
+
 from schedune.api.vmworkload import Backend
 from schedune.eligibility.finding import Question
 from schedune.fleet.column import Mask
@@ -14,22 +16,27 @@ from schedune.scoring.wishes import (
 )
 
 SCORES: tuple[Score, ...] = (
-    Score("ResourceFit", lambda weights: weights.resource_fit, rate_fit),
-    Score("ResourceBalance", lambda weights: weights.resource_balance, rate_balance),
+    Score("ResourceFit", lambda weights: weights.resource_fit, rate_fit, claimed=True),
+    Score("ResourceBalance", lambda weights: weights.resource_balance, rate_balance, claimed=True),
     Score("Calm", lambda weights: weights.calm, rate_calm),
     Score("PreferredCapabilities", lambda w: w.preferred_capabilities, rate_capabilities),
     Score("PreferredAffinity", lambda weights: weights.preferred_affinity, rate_affinity),
-    Score("TopologySpread", lambda weights: weights.topology_spread, rate_spread),
+    Score("TopologySpread", lambda weights: weights.topology_spread, rate_spread, claimed=True),
     Score("ArtifactsVerified", lambda weights: weights.artifacts_verified, rate_artifacts),
     Score("RecentFailures", lambda weights: weights.recent_failures, rate_failures),
 )
 
 
-def rate(question: Question, launchable: dict[Backend, Mask]) -> list[Part]:
-    """Return every part that the intent gives a meaning to."""
+CLAIMED_SCORES: tuple[Score, ...] = tuple(score for score in SCORES if score.claimed)
+
+
+def rate(
+    question: Question, launchable: dict[Backend, Mask], scores: Sequence[Score] = SCORES
+) -> list[Part]:
+    """Return every part that the intent gives a meaning to, of these and the backends' rank."""
     weights = question.policy.weights
     parts = []
-    for score in SCORES:
+    for score in scores:
         weight = score.weight(weights)
         values = score.rate(question) if weight else None
         if values is not None:
@@ -40,4 +47,4 @@ def rate(question: Question, launchable: dict[Backend, Mask]) -> list[Part]:
     return parts
 
 
-__all__ = ["SCORES", "Part", "Score", "rate", "total"]
+__all__ = ["CLAIMED_SCORES", "SCORES", "Part", "Score", "rate", "total"]

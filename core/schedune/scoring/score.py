@@ -20,6 +20,8 @@ class Score:
     name: str
     weight: Callable[[ScoreWeights], int]
     rate: Rate
+    claimed: bool = False
+    """Whether it changes with what is claimed, and not with the node alone."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

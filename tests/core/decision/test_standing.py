@@ -8,11 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedune.api.quantity import parse_bytes
-from schedune.decision.decide import decide
+from schedune.api.scheduling_policy import DEFAULT_POLICY
+from schedune.decision.decide import decide, run_checks
 from schedune.decision.reservation import record_for
 from schedune.decision.standing import Standings
+from schedune.eligibility import STEADY
+from schedune.eligibility.finding import Question
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.view import View
+from schedune.scoring import SCORES
 from schedune_testing.fleets import SPECS, VARIED_SPECS, fleets, varied_fleets, varied_nodes
 from schedune_testing.nodes import NOW, intent
 
@@ -63,6 +68,50 @@ def test_kept_answers_are_those_of_a_fresh_decision(
             if choice is not None and row is not None:
                 assert choice.backend is decision.backend_on(row)
                 assert choice.score == decision.scores[row]
+
+
+_SELECTOR = {"matchLabels": {"app": "web"}}
+_DISK = {
+    "name": "data", "source": {"empty": {"size": "1Gi"}}, "format": "Raw", "access": "Ephemeral",
+}  # fmt: skip
+_FORWARD = {"name": "web", "protocol": "TCP", "nodePort": 8080, "guestPort": 80}
+WANTS_EVERYTHING: dict[str, Any] = {
+    "resources": {"vcpus": 1, "memory": "1Gi", "hugepages": "2Mi"},
+    "disks": [_DISK],
+    "networks": [{"name": "nat", "type": "User", "user": {"portForwards": [_FORWARD]}}],
+    "placement": {
+        "antiAffinity": [{"topologyKey": "zone", "workloadSelector": _SELECTOR}],
+        "topologySpread": [
+            {
+                "topologyKey": "zone",
+                "maxSkew": 1,
+                "whenUnsatisfiable": "DoNotSchedule",
+                "workloadSelector": _SELECTOR,
+            }
+        ],
+    },
+}
+
+
+class Unasked:
+    """Claims that nobody may ask for."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the claims' {name} was asked for")
+
+
+@given(varied_fleets())
+@settings(max_examples=60, deadline=None)
+def test_what_is_not_judged_anew_after_a_claim_asks_for_no_claims(
+    records: list[NodeRecord],
+) -> None:
+    fleet = Fleet.of(records)
+    question = Question(View(fleet), intent(**WANTS_EVERYTHING), DEFAULT_POLICY, NOW)
+    vars(fleet)["claims"] = Unasked()
+    run_checks(question, STEADY)
+    for score in SCORES:
+        if not score.claimed:
+            score.rate(question)
 
 
 @given(fleets(), st.lists(SPECS, min_size=1, max_size=12))
