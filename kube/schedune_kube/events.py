@@ -24,11 +24,14 @@ _LOG: Final = logging.getLogger(__name__)
 _BURST: Final = 25.0
 _REFILL_S: Final = 300.0
 _MESSAGE_BYTES: Final = 1024
-_MOST_QUEUED: Final = 1000
+_MOST_QUEUED: Final = 10_000
+"""News of each kind that waits to be told."""
 _MOST_BUCKETS: Final = 20_000
 """Objects of which we remember how much was told."""
 _PAUSE_S: Final = 0.02
 """Between two Events: never more than 50 a second, whatever else is written."""
+_PAUSE_WHILE_BUSY_S: Final = 0.2
+Kind = Literal["Normal", "Warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,17 @@ class Subject:
     name: str
     namespace: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What happened, and when."""
+
+    subject: Subject
+    kind: Kind
+    reason: str
+    message: str
+    when: datetime
 
 
 class EventRecorder:
@@ -53,21 +67,20 @@ class EventRecorder:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    async def record(
-        self, subject: Subject, kind: Literal["Normal", "Warning"], reason: str, message: str
-    ) -> None:
+    async def record(self, subject: Subject, kind: Kind, reason: str, message: str) -> None:
         """Tell that something happened to an object."""
-        if not self._may_speak(subject.uid):
-            return
-        text = message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
-        body = self._body(subject, kind, reason, text)
+        if self._may_speak(subject.uid):
+            await self._write(_News(subject, kind, reason, message, self._clock()))
+
+    async def _write(self, news: _News) -> None:
+        body = self._body(news)
         try:
             try:
-                await self._client.create(EVENTS, body, subject.namespace or "default")
+                await self._client.create(EVENTS, body, news.subject.namespace or "default")
             except AlreadyExistsError:
-                await self._count_up(body, subject)
+                await self._count_up(body, news.subject)
         except ApiError as error:
-            _LOG.warning("event.dropped", extra={"reason": reason, "error": str(error)})
+            _LOG.warning("event.dropped", extra={"reason": news.reason, "error": str(error)})
 
     async def _count_up(self, body: Raw, subject: Subject) -> None:
         namespace, name = subject.namespace or "default", body["metadata"]["name"]
@@ -78,9 +91,10 @@ class EventRecorder:
         patch = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": body["lastTimestamp"]}
         await self._client.merge_patch(EVENTS, name, patch, namespace)
 
-    def _body(self, subject: Subject, kind: str, reason: str, message: str) -> Raw:
-        now = render_time(self._clock())
-        key = "\0".join((subject.uid, kind, reason, message)).encode()
+    def _body(self, news: _News) -> Raw:
+        subject, when = news.subject, render_time(news.when)
+        message = news.message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
+        key = "\0".join((subject.uid, news.kind, news.reason, message)).encode()
         digest = hashlib.sha256(key).hexdigest()[:16]
         return {
             "apiVersion": "v1",
@@ -96,12 +110,12 @@ class EventRecorder:
                 "namespace": subject.namespace,
                 "uid": subject.uid,
             },
-            "type": kind,
-            "reason": reason,
+            "type": news.kind,
+            "reason": news.reason,
             "message": message,
             "source": {"component": self._component},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
+            "firstTimestamp": when,
+            "lastTimestamp": when,
             "count": 1,
         }
 
@@ -117,27 +131,41 @@ class EventRecorder:
 
 
 class QueuedEvents(EventRecorder):
-    """Tells of what happened behind the back of whoever decides: no write waits for an Event."""
+    """Tells of what happened behind the back of whoever decides: no write waits for an Event.
 
-    def __init__(self, client: KubeClient, component: str, clock: Callable[[], datetime]) -> None:
+    While somebody is busy good news waits, bad news does not. Each says when it happened.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        component: str,
+        clock: Callable[[], datetime],
+        is_busy: Callable[[], bool],
+    ) -> None:
         super().__init__(client, component, clock)
-        self._queue: deque[tuple[Subject, Literal["Normal", "Warning"], str, str]] = deque()
+        self._is_busy = is_busy
+        self._queues: dict[Kind, deque[_News]] = {"Warning": deque(), "Normal": deque()}
+        """By what goes first."""
         self._filled = asyncio.Event()
 
-    async def record(
-        self, subject: Subject, kind: Literal["Normal", "Warning"], reason: str, message: str
-    ) -> None:
+    async def record(self, subject: Subject, kind: Kind, reason: str, message: str) -> None:
         """Take it down; where too much is to be told, the oldest news goes untold."""
-        if len(self._queue) >= _MOST_QUEUED:
-            self._queue.popleft()
-        self._queue.append((subject, kind, reason, message))
+        if not self._may_speak(subject.uid):
+            return
+        queue = self._queues[kind]
+        if len(queue) >= _MOST_QUEUED:
+            queue.popleft()
+        queue.append(_News(subject, kind, reason, message, self._clock()))
         self._filled.set()
 
     async def run(self) -> None:
         """Tell for ever, at a bounded rate."""
         while True:
             await self._filled.wait()
-            while self._queue:
-                await super().record(*self._queue.popleft())
-                await asyncio.sleep(_PAUSE_S)
+            while (queue := next((one for one in self._queues.values() if one), None)) is not None:
+                news = queue.popleft()
+                await self._write(news)
+                waits = news.kind == "Normal" and self._is_busy()
+                await asyncio.sleep(_PAUSE_WHILE_BUSY_S if waits else _PAUSE_S)
             self._filled.clear()

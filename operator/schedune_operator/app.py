@@ -128,7 +128,7 @@ def assemble(
     agenda = Agenda(world, cache, settings.policy)
     bells = Bells(client, world, fence)
     _wire(cache, world, agenda, bells, meter)
-    events = QueuedEvents(client, MANAGER, clock)
+    events = QueuedEvents(client, MANAGER, clock, lambda: len(agenda.lanes) > 0)
     drains = Drains(world, settings.policy, clock, settings.drain_at_once)
     judge = TruthJudge(
         client=client,

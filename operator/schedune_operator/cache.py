@@ -32,7 +32,7 @@ class WorkloadCache:
                 del self.workloads[key]
                 self.ours.pop(key, None)
         elif not self._is_older(key, raw):
-            self.workloads[key] = lean(raw)
+            self.workloads[key] = self.kept(raw)
         self.on_note(key)
         self.changed.set()
 

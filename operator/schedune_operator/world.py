@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -44,6 +45,16 @@ _SLICE: Final = 100
 """So many nodes are read in one go: some 50 ms, after which others have their turn."""
 _JUMP_S: Final = 1.0
 """By how much our time of day may part from the monotonic clock before moments are read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What the fleet counts under one name, and what that was read from."""
+
+    source: Raw | ClaimRecord
+    labels: Mapping[str, str]
+    claim: ClaimRecord | None
+    """None: it holds nothing."""
 
 
 class World:
@@ -88,7 +99,7 @@ class World:
         self._fleet = Fleet(())
         self._touched_nodes: set[str] = set()
         self._touched_placements: set[Key] = set()
-        self._claimed: dict[Key, str] = {}
+        self._counted: dict[Key, _Counted] = {}
         self._assumed: dict[Key, ClaimRecord] = {}
         """What placements hold whose creation is under way, or of which nobody knows."""
 
@@ -297,14 +308,20 @@ class World:
 
     def _count(self, key: Key) -> None:
         """Bring the claim under one name up to date; another placement may bear it now."""
-        held = self._claimed.pop(key, None)
-        if held is not None:
-            self._fleet.release(held)
-        raw = self.placements.store.get(key)
-        claim = self._assumed.get(key) if raw is None else claim_of(raw, self._labels_of(key))
+        raw, labels = self.placements.store.get(key), self._labels_of(key)
+        source = self._assumed.get(key) if raw is None else raw
+        held = self._counted.get(key)
+        if held is not None and held.source is source and held.labels == labels:
+            return
+        if held is not None and held.claim is not None:
+            self._fleet.release(held.claim.placement_uid)
+        claim = self._assumed.get(key) if raw is None else claim_of(raw, labels)
         if claim is not None:
             self._fleet.reserve(claim)
-            self._claimed[key] = claim.placement_uid
+        if source is None:
+            self._counted.pop(key, None)
+        else:
+            self._counted[key] = _Counted(source, labels, claim)
 
 
 def _is_ready(raw: Raw) -> bool | None:

@@ -58,7 +58,7 @@ class Story:
         return TruthJudge(
             client=self.client,
             world=self.world,
-            events=QueuedEvents(self.client, "test", self.clock),
+            events=QueuedEvents(self.client, "test", self.clock, lambda: False),
             clock=self.clock,
             leading=lambda: True,
             lease=Subject(LEASES, "test", "test", ""),

@@ -6,6 +6,7 @@ import pytest
 
 from schedune.fleet.amounts import EVERYTHING
 from schedune_operator.claims import claim_of
+from schedune_testing.seen import changed, recorded_nodes, settled, world_of
 
 CLAIM = {"vcpus": 2, "memory": "4Gi", "overheadMemory": "64Mi", "disk": "1Gi"}
 
@@ -77,3 +78,18 @@ def test_what_has_ended_and_what_is_a_dry_run_hold_nothing() -> None:
     dry["spec"]["mode"] = "DryRun"
     assert claim_of(dry, {}) is None
     assert claim_of(placement(CLAIM, ended={"reason": "GuestPoweredOff"}), {}) is None
+
+
+def test_what_only_comes_back_to_us_is_not_counted_anew() -> None:
+    runs, bound = settled("runs", "arm-01-1")
+    found = world_of(recorded_nodes(2), [runs], placements=[bound])
+    world, key = found.world, ("default", "runs")
+    counted = world.fleet().version
+    world.note_placement(key)
+    assert world.fleet().version == counted
+    runs["metadata"]["labels"] = {"app": "web"}
+    changed(found, runs)
+    world.note_placement(key)
+    assert world.fleet().version > counted
+    (claim,) = world.fleet().claims.held.values()
+    assert claim.labels == {"app": "web"}

@@ -17,7 +17,7 @@ from schedune_operator.seen.page.markup import path, piece, tag
 from schedune_operator.seen.page.repairs import MOST_ASKED, Repairs
 from schedune_operator.seen.reading import Reading
 from schedune_testing.recordings import Object, workload
-from schedune_testing.seen import decided, recorded_nodes, settled, shown, world_of
+from schedune_testing.seen import changed, decided, recorded_nodes, settled, shown, world_of
 
 HOSTILE = "<script>fetch('//evil.example')</script>\"'><img src=x onerror=alert(1)>\u202e"
 
@@ -116,7 +116,7 @@ async def test_what_users_and_nodes_say_is_shown_and_never_acted_on() -> None:
     waits["status"]["conditions"][0]["message"] = HOSTILE
     waits["status"]["why"] = [HOSTILE]
     waits["status"]["history"] = [{"attempt": 1, "exitReason": HOSTILE}]
-    found.cache.note("MODIFIED", waits)
+    changed(found, waits)
     async with shown(found) as session:
         for address in ("/", "/workloads", "/workloads/default/waits", "/nodes/arm-01-1"):
             _, told = await read(session, address)

@@ -9,7 +9,7 @@ import pytest
 from schedune_operator.seen.reading import Reading
 from schedune_testing.browser import Browser, browsing
 from schedune_testing.recordings import workload
-from schedune_testing.seen import decided, recorded_nodes, settled, shown, world_of
+from schedune_testing.seen import changed, decided, recorded_nodes, settled, shown, world_of
 
 HOSTILE = "</td><script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
@@ -25,7 +25,7 @@ def fleet() -> Reading:
     decided(found, waits)
     waits["status"]["why"].append(HOSTILE)
     waits["status"]["conditions"][0]["message"] += HOSTILE
-    found.cache.note("MODIFIED", waits)
+    changed(found, waits)
     return found
 
 

@@ -126,6 +126,8 @@ class Fleet:
         self.claims = Claims(self.row, claims)
         self._digests = np.zeros((len(self.nodes), _DIGEST_BYTES), np.uint8)
         self._undigested = set(range(len(self.nodes)))
+        self._content = b""
+        """The digest of the whole; "": not made yet."""
         self.live: dict[str, set[str]] = {}
         """Names of the nodes on which a VM of a workload runs, by the workload's UID."""
         for node in self.nodes:
@@ -267,8 +269,10 @@ class Fleet:
         """Digest what is known of every node, row by row; a changed row is digested anew."""
         for row in self._undigested:
             self._digests[row] = np.frombuffer(_digest(self.nodes[row]), np.uint8)
+        if self._undigested or not self._content:
+            self._content = hashlib.sha256(self._digests.tobytes()).digest()
         self._undigested.clear()
-        return hashlib.sha256(self._digests.tobytes()).digest()
+        return self._content
 
     # --- columns on demand -----------------------------------------------------------
 

@@ -97,6 +97,12 @@ def decided(reading: Reading, raw: Object, *, stalled: bool = False) -> None:
     situation = Situation(ready=claim, scheduled=claim, stalled=stalled, why=told)
     answer = Answer(situation, evaluation_of(explanation))
     raw["status"] = render_status(answer, VMWorkloadStatus(), 1, reading.clock())
+    changed(reading, raw)
+
+
+def changed(reading: Reading, raw: Object) -> None:
+    """Bring the news that a workload is what it is now: a newer version of it."""
+    raw["metadata"]["resourceVersion"] = str(int(raw["metadata"]["resourceVersion"]) + 1)
     reading.cache.note("MODIFIED", raw)
 
 
