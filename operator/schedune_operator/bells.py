@@ -38,7 +38,7 @@ class Bells:
     """Of each placement its node, and what of it the agent has been told."""
     _pending: dict[str, dict[Key, None]] = field(default_factory=lambda: defaultdict(dict))
     _rings: dict[str, tuple[Rings, str]] = field(default_factory=dict)
-    """What each bell says, and at which version."""
+    """What each bell says, and at which version; one that is another is read when a ring fails."""
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, key: Key) -> None:
@@ -52,12 +52,16 @@ class Bells:
             self._pending[one][key] = None
             self._awake.set()
 
+    def begin_term(self) -> None:
+        """Ring for all that a former leader may owe, whatever the bells said when we last knew."""
+        self._rings.clear()
+        self.ring_again()
+
     def ring_again(self) -> None:
-        """Ring for all that waits for its agent: a former leader, or a lost ring, may owe it."""
+        """Ring for all that waits for its agent: a ring may have been lost."""
         for key, raw in self.world.placements.store.items():
             if _waits_for_agent(raw):
                 self._pending[raw["spec"]["nodeName"]][key] = None
-        self._rings.clear()
         self._awake.set()
 
     async def run(self) -> None:

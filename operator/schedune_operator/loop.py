@@ -70,7 +70,7 @@ class SchedulingLoop:
                 if self.elector.epoch != epoch or not self.elector.leading():
                     continue
                 self.fence.open(epoch)
-                self.bells.ring_again()
+                self.bells.begin_term()
                 _LOG.info("loop.leads", extra={"epoch": epoch, "waiting": len(self.agenda.lanes)})
                 await self._lead()
             except ApiError as error:

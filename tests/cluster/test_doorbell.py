@@ -5,6 +5,7 @@ Lists are as rare here as they ship: what an agent knows in these tests it was r
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +101,17 @@ async def until(question: Any, limit_s: float = 60.0) -> None:
             await asyncio.sleep(0.05)
 
 
+async def hung(admin: KubeClient, name: str) -> None:
+    """Return once the bell is there and names a placement."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(NotFoundError):
+                bell = await admin.get(CONFIGMAPS, bell_name(NODE), NAMESPACE)
+                if name in bell["data"]["rings"]:
+                    return
+            await asyncio.sleep(0.1)
+
+
 async def remove(admin: KubeClient, name: str) -> None:
     finalizers = {"metadata": {"finalizers": None}}
     await admin.merge_patch(VMPLACEMENTS, name, finalizers, "default")
@@ -143,6 +155,20 @@ async def test_a_new_leader_rings_for_what_an_earlier_one_left_unsaid(
     async with operating(control_plane, admin):
         await until(lambda: agent.knows("unsaid"))
     await remove(admin, "unsaid")
+
+
+async def test_a_bell_that_somebody_took_away_is_hung_anew(
+    control_plane: ControlPlane, admin: KubeClient, operator: KubeClient, agent: Agent
+) -> None:
+    async with operating(control_plane, admin):
+        await place(operator, "before")
+        await until(lambda: agent.knows("before"))
+        await admin.delete(CONFIGMAPS, bell_name(NODE), NAMESPACE)
+        await place(operator, "after")
+        await until(lambda: agent.knows("after"))
+        await hung(admin, "after")
+    for name in ("before", "after"):
+        await remove(admin, name)
 
 
 async def test_an_agent_that_missed_rings_or_finds_another_bell_lists(
