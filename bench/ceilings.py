@@ -20,25 +20,40 @@ from schedune_kube.resources import VMPLACEMENTS, VMWORKLOADS
 from schedune_testing.accounts import bearing
 
 
-async def measure_ceilings(cpu: PlaneCpu, admin: KubeClient, token: str) -> tuple[float, float]:
-    """Write again what the operator wrote, then the least; return both rates, a second each."""
-    placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
-    workloads, _ = await admin.list(VMWORKLOADS, NAMESPACE)
+async def measure_again(cpu: PlaneCpu, admin: KubeClient, token: str) -> float:
+    """Write again what the operator wrote, word for word; return workloads a second."""
+    placements, workloads = await _written(admin)
     whole = {one["metadata"]["name"]: one["status"] for one in workloads}
-    least = {
-        name: {part: status[part] for part in ("nodeName", "observedGeneration")}
-        for name, status in whole.items()
-    }
     sizes = (_median_size([one["spec"] for one in placements]), _median_size([*whole.values()]))
     tell("placement's spec / workload's status, bytes", "{:.0f} / {:.0f}".format(*sizes))
-    rates = []
-    for who, statuses in (
-        ("the same writes with nothing to decide", whole),
-        ("the least writes: statuses of a node's name", least),
-    ):
-        await _clear(cpu, admin, workloads)
-        rates.append(await _measure(who, cpu, admin, token, placements, statuses))
-    return rates[0], rates[1]
+    who = "the same writes with nothing to decide"
+    return await _measure(who, cpu, admin, token, placements, workloads, whole)
+
+
+async def measure_least(cpu: PlaneCpu, admin: KubeClient, token: str) -> float:
+    """Write the least instead; return the same."""
+    placements, workloads = await _written(admin)
+    least = {
+        one["metadata"]["name"]: {
+            part: one["status"][part] for part in ("nodeName", "observedGeneration")
+        }
+        for one in workloads
+    }
+    who = "the least writes: statuses of a node's name"
+    return await _measure(who, cpu, admin, token, placements, workloads, least)
+
+
+async def clear(cpu: PlaneCpu, admin: KubeClient) -> None:
+    """Delete all placements and workloads, with nothing left to the garbage collector."""
+    _, workloads = await _written(admin)
+    await in_parallel([_delete(admin, one["metadata"]["name"]) for one in workloads])
+    await cpu.calm()
+
+
+async def _written(admin: KubeClient) -> tuple[list[Raw], list[Raw]]:
+    placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
+    workloads, _ = await admin.list(VMWORKLOADS, NAMESPACE)
+    return placements, workloads
 
 
 async def _measure(
@@ -47,8 +62,14 @@ async def _measure(
     admin: KubeClient,
     token: str,
     placements: Sequence[Raw],
+    workloads: Sequence[Raw],
     statuses: Mapping[str, Raw],
 ) -> float:
+    await clear(cpu, admin)
+    again = [
+        _body(one, {"name": one["metadata"]["name"], "namespace": NAMESPACE}) for one in workloads
+    ]
+    await in_parallel([admin.create(VMWORKLOADS, one, NAMESPACE) for one in again])
     watches = [Reflector(admin, kind) for kind in (VMWORKLOADS, VMPLACEMENTS)]
     tasks = [asyncio.create_task(one.run()) for one in watches]
     for one in watches:
@@ -81,18 +102,6 @@ async def _place(
     version = {"resourceVersion": made[name]["resourceVersion"]}
     patch = {"metadata": version, "status": statuses[name]}
     await client.merge_patch(VMWORKLOADS, name, patch, NAMESPACE, subresource="status")
-
-
-async def _clear(cpu: PlaneCpu, admin: KubeClient, workloads: Sequence[Raw]) -> None:
-    """Delete all, with nothing left to the garbage collector, and make the workloads anew."""
-    names = [one["metadata"]["name"] for one in workloads]
-    await in_parallel([_delete(admin, name) for name in names])
-    await cpu.calm()
-    again = [
-        _body(one, {"name": name, "namespace": NAMESPACE})
-        for one, name in zip(workloads, names, strict=True)
-    ]
-    await in_parallel([admin.create(VMWORKLOADS, one, NAMESPACE) for one in again])
 
 
 async def _delete(admin: KubeClient, name: str) -> None:
