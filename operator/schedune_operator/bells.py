@@ -114,8 +114,10 @@ class Bells:
         self._rings[node_name] = (rings, stored["metadata"]["resourceVersion"])
 
     async def _read(self, node_name: str) -> tuple[Rings, str] | None:
+        """Read a bell from the server's cache: by one out of date a ring fails, and is repeated."""
+        name = bell_name(node_name)
         try:
-            raw = await self.client.get(CONFIGMAPS, bell_name(node_name), NAMESPACE)
+            raw = await self.client.get(CONFIGMAPS, name, NAMESPACE, resource_version="0")
         except NotFoundError:
             return None
         return read_rings(raw), raw["metadata"]["resourceVersion"]

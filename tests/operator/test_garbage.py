@@ -12,7 +12,9 @@ from schedune_operator.garbage import hold_back_until
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
+    thresholds = gc.get_threshold()
     yield
+    gc.set_threshold(*thresholds)
     gc.unfreeze()
     gc.enable()
 
@@ -25,6 +27,7 @@ async def test_nothing_is_collected_until_all_is_listed() -> None:
     listed.set()
     await until_collecting()
     assert gc.get_freeze_count() > 0, "what was listed is set aside"
+    assert gc.get_threshold() > (700, 10, 10), "the young are left alone for longer"
     assert not member.done(), "a member that ends ends the operator"
     member.cancel()
 
