@@ -252,6 +252,8 @@ def _operator(
     settings.write_text(yaml.safe_dump({"kubernetes": kubernetes, "leader": leader}))
     profiled = ["-m", "cProfile", "-o", str(profile)] if profile else []
     argv = [sys.executable, *profiled, "-m", "schedune_operator", "--settings", str(settings)]
+    # What an earlier one said there is not said of this one.
+    _log(plane).unlink(missing_ok=True)
     with _process(argv, _log(plane), {}) as process:
         yield process
 
