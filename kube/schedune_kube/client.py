@@ -10,7 +10,6 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
-import msgspec
 
 from schedune_kube.connections import Connections
 from schedune_kube.credentials import Credentials
@@ -265,7 +264,7 @@ class KubeClient:
             ) as answer:
                 await self._check(answer)
                 while line := await answer.content.readuntil(b"\n"):
-                    event: Raw = msgspec.json.decode(line)
+                    event: Raw = json.loads(line)
                     if event["type"] == "ERROR":
                         raise _watch_error(event["object"])
                     yield event
@@ -289,7 +288,7 @@ class KubeClient:
         content_type: str = "application/json",
         seconds: float | None = None,
     ) -> Raw:
-        read: Callable[[bytes], Raw] = msgspec.json.decode
+        read: Callable[[bytes], Raw] = json.loads
         return await self._exchange(read, method, path, query, body, content_type, seconds)
 
     async def _exchange(
@@ -304,7 +303,7 @@ class KubeClient:
     ) -> _Read:
         longest_s = seconds or (REQUEST_SECONDS if method == "GET" else self._write_s)
         timeout = aiohttp.ClientTimeout(total=longest_s, sock_read=REQUEST_SECONDS)
-        encoded = _encoded(body) if body is not None else None
+        encoded = json.dumps(body).encode() if body is not None else None
         try:
             async with self._connections.turns:
                 self._check_guard(method, path)
@@ -359,14 +358,6 @@ class KubeClient:
 
 def _uncounted(_method: str, _path: str, _status: int | None) -> None:
     """Count nothing."""
-
-
-def _encoded(body: Mapping[str, object]) -> bytes:
-    try:
-        return msgspec.json.encode(body)
-    except UnicodeEncodeError:
-        # A file's name may be no UTF-8; as an escape it is sent, and read as it can be.
-        return json.dumps(body).encode()
 
 
 def _words(error: Exception) -> str:

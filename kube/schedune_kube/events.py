@@ -167,5 +167,8 @@ class QueuedEvents(EventRecorder):
                 news = queue.popleft()
                 await self._write(news)
                 waits = news.kind == "Normal" and self._is_busy()
-                await asyncio.sleep(_PAUSE_WHILE_BUSY_S if waits else _PAUSE_S)
+                await asyncio.sleep(_PAUSE_S)
+                until = time.monotonic() + (_PAUSE_WHILE_BUSY_S if waits else 0.0)
+                while time.monotonic() < until and not self._queues["Warning"]:
+                    await asyncio.sleep(_PAUSE_S)
             self._filled.clear()
