@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -148,6 +149,7 @@ class QueuedEvents(EventRecorder):
         self._queues: dict[Kind, deque[_News]] = {"Warning": deque(), "Normal": deque()}
         """By what goes first."""
         self._filled = asyncio.Event()
+        self._warned = asyncio.Event()
 
     async def record(self, subject: Subject, kind: Kind, reason: str, message: str) -> None:
         """Take it down; where too much is to be told, the oldest news goes untold."""
@@ -158,6 +160,8 @@ class QueuedEvents(EventRecorder):
             queue.popleft()
         queue.append(_News(subject, kind, reason, message, self._clock()))
         self._filled.set()
+        if kind == "Warning":
+            self._warned.set()
 
     async def run(self) -> None:
         """Tell for ever, at a bounded rate."""
@@ -168,7 +172,8 @@ class QueuedEvents(EventRecorder):
                 await self._write(news)
                 waits = news.kind == "Normal" and self._is_busy()
                 await asyncio.sleep(_PAUSE_S)
-                until = time.monotonic() + (_PAUSE_WHILE_BUSY_S if waits else 0.0)
-                while time.monotonic() < until and not self._queues["Warning"]:
-                    await asyncio.sleep(_PAUSE_S)
+                if waits and not self._queues["Warning"]:
+                    self._warned.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._warned.wait(), _PAUSE_WHILE_BUSY_S)
             self._filled.clear()
