@@ -32,6 +32,7 @@ _MOST_BUCKETS: Final = 20_000
 _PAUSE_S: Final = 0.02
 """Between two Events: never more than 50 a second, whatever else is written."""
 _PAUSE_WHILE_BUSY_S: Final = 0.2
+"""After good news while somebody is busy, besides; a warning ends it."""
 Kind = Literal["Normal", "Warning"]
 
 
@@ -150,6 +151,7 @@ class QueuedEvents(EventRecorder):
         """By what goes first."""
         self._filled = asyncio.Event()
         self._warned = asyncio.Event()
+        """Set by bad news: it ends a pause."""
 
     async def record(self, subject: Subject, kind: Kind, reason: str, message: str) -> None:
         """Take it down; where too much is to be told, the oldest news goes untold."""

@@ -76,6 +76,22 @@ async def test_bad_news_goes_first_and_good_news_waits_while_somebody_is_busy(
     }
 
 
+async def test_bad_news_ends_the_pause_of_whoever_tells_good_news(
+    client: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "_PAUSE_WHILE_BUSY_S", 60.0)
+    events = QueuedEvents(client, "test", lambda: START, lambda: True)
+    task = asyncio.create_task(events.run())
+    await events.record(subject("pausing"), "Normal", "Placed", "it has a node")
+    await told_of(client, "pausing", at_least=1)
+    await asyncio.sleep(0.2)
+    await events.record(subject("urgent"), "Warning", "NoEligibleNode", "it has none")
+    await told_of(client, "urgent", at_least=1)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 async def test_the_same_news_is_counted_and_not_told_anew(client: KubeClient) -> None:
     clock = ticking()
     recorder = EventRecorder(client, "test", lambda: next(clock))
