@@ -83,8 +83,11 @@ class TruthJudge:
         await self.world.wait_until_synced()
         while True:
             # Also while we do not lead: an outage that makes us deaf takes the leadership first.
-            hears = not self._is_deaf()
-            left = hears and self.leading() and await self.judge()
+            left, hears = False, not self._is_deaf()
+            if hears and self.leading():
+                left = await self.judge()
+            else:
+                await self._observe()
             await asyncio.sleep(min(_PASS_SECONDS, pause_s) if left else pause_s)
 
     async def judge(self) -> bool:
@@ -112,15 +115,14 @@ class TruthJudge:
     def _may_have_called(self, vouching: Vouching) -> bool:
         """Say whether a silence falls into our deafness, and the node had no time to end it."""
         since = self._hearing_since
-        return vouching.heard < since and vouching.now - since < vouching.lease_s / 2
+        return vouching.heard < since and vouching.now - since < vouching.lease_s
 
     async def look(self) -> list[Pending]:
         """Return what is out of date: as much as one pass writes, and one more if there is more.
 
         Where thousands wait to be told, each pass judges only those whose turn it is.
         """
-        seen = await self._look_around()
-        self.outage.observe(seen.heard, seen.known, self.world.monotonic(), seen.believed)
+        seen = await self._observe()
         uneasy = [one for one in seen.uneasy if one.name not in self.outage.withheld]
         uneasy.sort(key=lambda one: (one.name <= self._last, one.name))
         found: list[Pending] = []
@@ -132,6 +134,15 @@ class TruthJudge:
             if len(found) > MOST_WRITES:
                 break
         return found
+
+    async def _observe(self) -> _Sight:
+        """Look around, and take in how many fell silent.
+
+        Also while we are deaf: else whoever calls first afterwards makes the others look few.
+        """
+        seen = await self._look_around()
+        self.outage.observe(seen.heard, seen.known, self.world.monotonic(), seen.believed)
+        return seen
 
     async def _look_around(self) -> _Sight:
         """Look whose heartbeats come, and who is not as calm as before."""

@@ -295,7 +295,8 @@ async def test_an_outage_of_our_own_rewrites_nothing_and_the_latest_facts_are_pu
         await until(is_latest, 40)
         assert time.monotonic() - back < 35
         await until(lambda: hears_all(operator, names))
-        assert {name: seen.heard[name] for name in names} == {name: ["True"] for name in names}
+        heard = {name: seen.heard[name] for name in names}
+        assert heard == {name: ["True"] for name in names}, seen.why
 
 
 async def hears_all(operator: Any, names: list[str]) -> bool:

@@ -2,7 +2,8 @@
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -193,26 +194,65 @@ async def test_who_was_deaf_while_another_led_gives_the_nodes_time_to_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An outage of the API server first takes the leadership, and then makes us deaf."""
-    story, told, leads = Story(), list[str](), [False]
+    story, told = Story(), list[str]()
     await asyncio.to_thread(story.look)
     judge, beats = story.judge, story.world.heartbeats
-    judge.leading = lambda: leads[0]
+    async with deaf_standby(story, told, monkeypatch):
+        await asyncio.sleep(0.05)
+        beats._looked_at, judge.leading = story.moment, lambda: True
+        await asyncio.sleep(0.05)
+        assert told == [], "silent, but nobody could be heard"
+        story.moment += 179
+        beats._looked_at = story.moment
+        await asyncio.sleep(0.05)
+        assert told == [], "it may not have had the time to call"
+        story.moment += 2
+        beats._looked_at = story.moment
+        await asyncio.sleep(0.05)
+    assert set(told) == {raw["metadata"]["name"] for raw in story.nodes}
+
+
+async def test_who_is_slow_to_call_after_our_deafness_is_no_silence_of_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Most have called before we look again: those who have not are as few as dead nodes."""
+    story, told = Story(12), list[str]()
+    await asyncio.to_thread(story.look)
+    judge, beats = story.judge, story.world.heartbeats
+    async with deaf_standby(story, told, monkeypatch):
+        await asyncio.sleep(0.05)
+        for number in range(8):
+            story.beat(number, story.truths[number]["status"]["digest"])
+        beats._looked_at, judge.leading = story.moment, lambda: True
+        await asyncio.sleep(0.05)
+        assert len(judge.outage.withheld) == 4
+        for _ in range(11):
+            story.moment += 40
+            for number in range(8):
+                story.beat(number, story.truths[number]["status"]["digest"])
+            beats._looked_at = story.moment
+            await asyncio.sleep(0.05)
+    assert set(told) == {raw["metadata"]["name"] for raw in story.nodes[8:]}
+
+
+@asynccontextmanager
+async def deaf_standby(
+    story: Story, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """Run a judge that does not lead, 200 s after it last could look at heartbeats."""
+    judge, world = story.judge, story.world
+    judge.leading = lambda: False
 
     async def notes(one: Pending) -> None:
         told.append(one.node.name)
 
     monkeypatch.setattr(judge, "_write", notes)
-    mirrors = (story.world.nodes, story.world.truths, story.world.placements)
-    for one in (*mirrors, story.world.namespaces.mirror, beats):
+    mirrors = (world.nodes, world.truths, world.placements, world.namespaces.mirror)
+    for one in (*mirrors, world.heartbeats):
         one.synced.set()
     running = asyncio.create_task(judge.run(0.001))
     story.moment += 200
-    await asyncio.sleep(0.05)
-    beats._looked_at, leads[0] = story.moment, True
-    await asyncio.sleep(0.05)
-    assert told == [], "silent, but nobody could be heard"
-    story.moment += 91
-    beats._looked_at = story.moment
-    await asyncio.sleep(0.05)
-    running.cancel()
-    assert set(told) == {raw["metadata"]["name"] for raw in story.nodes}
+    try:
+        yield
+    finally:
+        running.cancel()

@@ -43,13 +43,16 @@ class Witness:
 
     def __init__(self) -> None:
         self.heard: dict[str, list[str]] = {}
+        self.why: dict[str, list[str]] = {}
+        """What was told with it, for whoever reads of a failure."""
 
     def note(self, truth: Object) -> None:
         """Take in one look at a truth."""
-        said = condition(truth, "Fresh").get("status")
-        told = self.heard.setdefault(truth["metadata"]["name"], [])
+        name, fresh = truth["metadata"]["name"], condition(truth, "Fresh")
+        said, told = fresh.get("status"), self.heard.setdefault(name, [])
         if said and told[-1:] != [said] and (told or said == "True"):
             told.append(said)
+            self.why.setdefault(name, []).append(fresh["message"])
 
     async def hears(self, name: str, wanted: list[str]) -> None:
         """Wait until this is what was heard of a node, all of it: a look takes its time."""
