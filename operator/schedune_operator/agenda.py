@@ -5,7 +5,7 @@ its node falls silent or is ordered about, and, while no node can run it, when o
 able to. What merely changes the explanation of one that waits is told with less hurry.
 """
 
-import heapq
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +19,7 @@ from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent
 from schedune_kube.client import Raw
 from schedune_kube.reflector import Key
+from schedune_operator.alarms import Alarms
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.lanes import Lanes
 from schedune_operator.world import World
@@ -50,7 +51,7 @@ class Agenda:
     _in_hand: set[Key] = field(default_factory=set, init=False)
     _again: set[Key] = field(default_factory=set, init=False)
     """In hand, and to be looked at again after that."""
-    _due: list[tuple[float, Key]] = field(default_factory=list, init=False)
+    _alarms: Alarms = field(default_factory=Alarms, init=False)
     _failures: dict[Key, int] = field(default_factory=dict, init=False)
     _retold_at: float = field(default=float("-inf"), init=False)
     _round: Iterator[Key] = field(default_factory=lambda: iter(()), init=False)
@@ -88,7 +89,12 @@ class Agenda:
 
     def look_again(self, key: Key, after_s: float) -> None:
         """Look at a workload in a while, whether or not it changes."""
-        heapq.heappush(self._due, (self.monotonic() + after_s, key))
+        self._alarms.set(key, self.monotonic() + after_s)
+
+    def next_alarm_s(self) -> float:
+        """Return in how many seconds somebody is to be looked at again; inf: nobody."""
+        due = self._alarms.next()
+        return math.inf if due is None else due - self.monotonic()
 
     def wait_for_fleet(
         self, key: Key, fleet: Fleet, intent: Intent, now: datetime, due: datetime | None
@@ -103,7 +109,7 @@ class Agenda:
         """Look at everything: whoever led before may have done anything."""
         self._waiting = Waiting(self.policy)
         self._seen.clear()
-        self._due.clear()
+        self._alarms.clear()
         self.force({*self.cache.workloads, *self.world.placements.store})
 
     # --- who is next -----------------------------------------------------------------
@@ -111,8 +117,7 @@ class Agenda:
     def turn(self, now: datetime) -> None:
         """Bring in whom the fleet and the time concern."""
         moment = self.monotonic()
-        while self._due and self._due[0][0] <= moment:
-            self.force([heapq.heappop(self._due)[1]])
+        self.force(self._alarms.ring(moment))
         changed = self._waiting.woken(self.world.fleet(), now)
         self.force(self._waiting.freed)
         if changed and moment - self._retold_at >= _RETELL_S:
@@ -173,6 +178,7 @@ class Agenda:
         if key in self._again:
             self._again.discard(key)
             self.note(key)
+            self.cache.changed.set()
 
     def _forget(self, key: Key) -> None:
         self._seen.pop(key, None)

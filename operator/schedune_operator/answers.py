@@ -15,17 +15,17 @@ from schedune_operator.replacement import Order
 from schedune_operator.status import Answer
 
 
-def refused(reasons: tuple[Reason, ...]) -> Answer:
+def refused(
+    reasons: tuple[Reason, ...], held: VMWorkloadStatus, placement: VMPlacement | None = None
+) -> Answer:
     """Say everything that is wrong with an intent; nothing happens until it is changed."""
     first = reasons[0]
     lines = [plain_line(f"{one.row.code}: {one.message}") for one in reasons[:10]]
     message = "; ".join(one.message for one in reasons)
     claim = Claim("False", first.row, message)
-    return Answer(
-        Situation(
-            ready=claim, scheduled=claim, stalled=True, why=[*lines, plain_line(first.row.remedy)]
-        )
-    )
+    why = [*lines, plain_line(first.row.remedy)]
+    situation = Situation(ready=claim, scheduled=claim, stalled=True, why=why)
+    return Answer(situation, held.evaluation, placement, held.history)
 
 
 def on_its_way_out(situation: Situation, placement: VMPlacement) -> Situation:

@@ -27,6 +27,7 @@ from schedune_operator.bells import Bells
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing
+from schedune_operator.freshness import deaf_after_s
 from schedune_operator.garbage import hold_back_until
 from schedune_operator.handlers import make_registry
 from schedune_operator.loop import SchedulingLoop
@@ -41,9 +42,6 @@ from schedune_operator.world import World
 
 MANAGER: Final = "schedune-operator"
 NAMESPACE: Final = "schedune-system"
-_POLLS_MISSED: Final = 3
-_SLOW_POLL_S: Final = 5.0
-"""We are deaf when so many looks at heartbeats failed, and not just because one is slow."""
 
 
 def clock() -> datetime:
@@ -130,6 +128,7 @@ def assemble(
     _wire(cache, world, agenda, bells, meter)
     events = QueuedEvents(client, MANAGER, clock, lambda: len(agenda.lanes) > 0)
     drains = Drains(world, settings.policy, clock, settings.drain_at_once)
+    world.on_freed = drains.take_over
     judge = TruthJudge(
         client=client,
         world=world,
@@ -137,7 +136,7 @@ def assemble(
         clock=clock,
         leading=fence,
         lease=Subject(LEASES, MANAGER, NAMESPACE, ""),
-        deaf_after_s=deaf_after_s(settings),
+        deaf_after_s=deaf_after_s(settings.lease_poll_seconds),
         expire_s=settings.expire_seconds,
         outage=OutageWatch(settings.outage_nodes, settings.expire_seconds),
         drain=drains.tell,
@@ -196,11 +195,6 @@ def _wire(cache: WorkloadCache, world: World, agenda: Agenda, bells: Bells, mete
     world.priorities.on_change = agenda.note_priorities
 
 
-def deaf_after_s(settings: OperatorSettings) -> float:
-    """Return after how long without a look at heartbeats we hear nothing."""
-    return _POLLS_MISSED * settings.lease_poll_seconds + _SLOW_POLL_S
-
-
 async def run_operator(settings: OperatorSettings) -> None:
     """Run until SIGTERM; any member that fails ends the process, which is then restarted."""
     credentials = credentials_of(settings)
@@ -219,7 +213,7 @@ async def run_operator(settings: OperatorSettings) -> None:
             lease_client,
             name=MANAGER,
             follows_workloads=kopf_is_up.is_set,
-            deaf_after_s=deaf_after_s(settings),
+            deaf_after_s=deaf_after_s(settings.lease_poll_seconds),
         )
         running = (
             operator.members()

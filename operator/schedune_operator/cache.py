@@ -16,6 +16,10 @@ class WorkloadCache:
         self.changed = asyncio.Event()
         self.ours: dict[Key, str] = {}
         """The version that our own last write of each made: no news to us."""
+        self._gone: set[str] = set()
+        """UIDs deleted since the last list: a list that is under way may still show them."""
+        self._listed = 0
+        """The version of the last list."""
         self.on_note: Callable[[Key], None] = lambda _key: None
         """Told of every name that an event was about."""
 
@@ -27,14 +31,22 @@ class WorkloadCache:
         """Take in one event; an older version than the one held is passed over."""
         key = _key(raw)
         if kind == "DELETED":
-            held = self.workloads.get(key)
-            if held is not None and held["metadata"]["uid"] == raw["metadata"]["uid"]:
-                del self.workloads[key]
-                self.ours.pop(key, None)
-        elif not self._is_older(key, raw):
+            self._drop(key, _uid(raw))
+        elif _uid(raw) not in self._gone and not self._is_older(key, raw):
             self.workloads[key] = self.kept(raw)
         self.on_note(key)
         self.changed.set()
+
+    def forget(self, raw: Raw) -> None:
+        """Take in that the server says that an object is gone; its event comes, or was lost."""
+        self.note("DELETED", raw)
+
+    def _drop(self, key: Key, uid: str) -> None:
+        self._gone.add(uid)
+        held = self.workloads.get(key)
+        if held is not None and _uid(held) == uid:
+            del self.workloads[key]
+            self.ours.pop(key, None)
 
     def labels_of(self, key: Key) -> Mapping[str, str]:
         """Return the labels of a workload; none where it is not known."""
@@ -46,15 +58,24 @@ class WorkloadCache:
     def absorb(self, raw: Raw) -> None:
         """Hold what we just wrote, before its event comes; that is no news to look at."""
         key = _key(raw)
+        if key not in self.workloads:
+            return  # it was deleted while we wrote
         self.ours[key] = raw["metadata"]["resourceVersion"]
         if not self._is_older(key, raw):
             self.workloads[key] = lean(raw)
 
     def replace_all(self, items: list[Raw], version: str) -> None:
-        """Take in a whole list of what is ``kept``: what is not in it, and not newer, is gone."""
-        before = self.workloads
-        newer = {key: raw for key, raw in before.items() if _version(raw) > int(version)}
-        self.workloads = {_key(one): one for one in items} | newer
+        """Take in a whole list of what is ``kept``: what is not in it, and not newer, is gone.
+
+        After a restored backup the server counts anew: nothing that was held is newer then.
+        """
+        before, listed, self._listed = self.workloads, self._listed, int(version)
+        newer = {key: raw for key, raw in before.items() if _version(raw) > self._listed}
+        if self._listed < listed:
+            newer, self.ours = {}, {}
+        found = {_key(one): one for one in items if _uid(one) not in self._gone}
+        self.workloads = found | newer
+        self._gone.clear()
         self.ours = {key: one for key, one in self.ours.items() if key in self.workloads}
         for key in {*before, *self.workloads}:
             if before.get(key) is not self.workloads.get(key):
@@ -74,6 +95,10 @@ class WorkloadCache:
 
 def _key(raw: Raw) -> Key:
     return raw["metadata"]["namespace"], raw["metadata"]["name"]
+
+
+def _uid(raw: Raw) -> str:
+    return str(raw["metadata"]["uid"])
 
 
 def _version(raw: Raw) -> int:

@@ -20,6 +20,7 @@ from schedune.decision.decide import Decision
 from schedune.decision.explanation import Explanation
 from schedune.decision.reservation import record_for
 from schedune.decision.sentence import headline, nearest_open
+from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord
 from schedune.launch.intent import Intent
 from schedune_kube.reflector import Key
@@ -28,6 +29,15 @@ from schedune_operator.world import World
 
 _Found = tuple[Reason, ClaimRecord | None]
 MOST_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """What waits on another node for a VM that was told to leave its own."""
+
+    told: Reason
+    claim: ClaimRecord
+    """As it counts once the VM has no other."""
 
 
 @dataclass
@@ -39,16 +49,26 @@ class Drains:
     clock: Callable[[], datetime]
     at_once: int
     """How many VMs of one node are under way at a time."""
-    _held: dict[Key, Reason] = field(default_factory=dict, init=False)
-    """Those under way, and where to: a claim on that node is held under their name."""
+    _held: dict[Key, _Hold] = field(default_factory=dict, init=False)
+    """Those under way, and what is held for them."""
     _stuck: dict[Key, Reason] = field(default_factory=dict, init=False)
     """Those that stay, and what they lack."""
+
+    def begin_term(self) -> None:
+        """Hold nothing any more: another may have led meanwhile, and all is decided anew."""
+        for key in [*self._held, *self._stuck]:
+            self.let_go(key)
 
     def let_go(self, key: Key) -> None:
         """Give back what is held for a VM whose placement is gone: it is decided on now."""
         self._stuck.pop(key, None)
         if self._held.pop(key, None) is not None:
-            self.world.fleet().release(_hold(key))
+            self.world.fleet().release(_name_of_hold(key))
+
+    def take_over(self, key: Key, fleet: Fleet) -> None:
+        """Count what is held for a VM whole, now that what it had counts no more: its quota too."""
+        if (hold := self._held.get(key)) is not None:
+            fleet.reserve(hold.claim)
 
     def order(self, intent: Intent, placement: VMPlacement) -> Order:
         """Say whether a VM has to leave its node now, or why it cannot."""
@@ -62,7 +82,9 @@ class Drains:
         if not leaves and not self.is_draining(node):
             return Order()
         if key in self._held:
-            return Order(stop=codes.DRAIN_MOVES, told=self._held[key])
+            if leaves:
+                return Order(stop=codes.DRAIN_MOVES, told=self._held[key].told)
+            self.let_go(key)  # nothing was ordered, or another placement was
         if placement.spec.mode is not LaunchMode.EXECUTE or placement.status.ended is not None:
             return Order()
         if not leaves and (stop is not None or self._is_full(node)):
@@ -78,8 +100,9 @@ class Drains:
 
         told, claim = as_if_gone(fleet, asked, placement, self.policy, self.clock(), find)
         if claim is not None:
-            fleet.reserve(claim)
-            self._held[key] = told
+            # While it has its own claim, what is held is not counted beside that.
+            fleet.reserve(replace(claim, namespace="", labels={}))
+            self._held[key] = _Hold(told, claim)
             return Order(stop=codes.DRAIN_MOVES, told=told)
         if leaves:
             return Order()
@@ -118,7 +141,7 @@ class Drains:
         return f"the node is being drained: {told} ({'; '.join(named)})"
 
 
-def _hold(key: Key) -> str:
+def _name_of_hold(key: Key) -> str:
     return f"drain/{key[0]}/{key[1]}"
 
 
@@ -130,6 +153,5 @@ def _target(key: Key, node: str, decision: Decision) -> _Found:
         return Reason(codes.DRAIN_WAITS, headline(explanation), lacks, node), None
     chosen = decision.node(decision.chosen).name
     told = f"{chosen} (score {decision.scores[decision.chosen]}); {headline(explanation)}"
-    # Of no namespace: what is held for a VM is not counted beside what it has.
-    claim = replace(record_for(decision, decision.chosen, _hold(key)), namespace="", labels={})
+    claim = record_for(decision, decision.chosen, _name_of_hold(key))
     return Reason(codes.DRAIN_MOVES, told, "", node), claim

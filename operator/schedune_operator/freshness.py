@@ -35,6 +35,9 @@ CLOCKS_AGREE_S: Final = 2.0
 """Closer than this, two clocks are not told apart."""
 _ON_ITS_WAY_S: Final = 10.0
 """Leases are polled and truths are watched: so long one may be ahead of the other."""
+_POLLS_MISSED: Final = 3
+_SLOW_POLL_S: Final = 5.0
+"""We are deaf when so many looks at heartbeats failed, and not just because one is slow."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -210,6 +213,11 @@ def _speaks_against(beat: Heartbeat | None, digest: str, written: datetime, now:
     return beat.written is not None and beat.written > written
 
 
+def deaf_after_s(period_s: float) -> float:
+    """Return after how long without a look at heartbeats, one each period, we hear nothing."""
+    return _POLLS_MISSED * period_s + _SLOW_POLL_S
+
+
 class Heartbeats:
     """All nodes' heartbeats."""
 
@@ -224,6 +232,7 @@ class Heartbeats:
         self._version = 0
         self._looked_at = _NEVER
         self._watched_since = math.inf
+        self._deaf_after_s = math.inf
 
     def looked_ago_s(self) -> float:
         """Return the seconds since we could last look at the Leases; inf: never."""
@@ -235,6 +244,7 @@ class Heartbeats:
 
     async def run(self, period_s: float, on_change: Callable[[set[str]], None]) -> None:
         """Look at all Leases again and again, for ever; tell which nodes' changed."""
+        self._deaf_after_s = deaf_after_s(period_s)
         while True:
             try:
                 on_change(await self.poll())
@@ -254,10 +264,12 @@ class Heartbeats:
             # The history itself is another one (a restored etcd): nothing we knew compares.
             before = {}
         self._version = seen.version
-        self._looked_at = self._monotonic()
-        if math.isinf(self._watched_since):
-            self._watched_since = self._looked_at
-        self._known = observe(before, seen.items or (), self._looked_at, self._client.server_time())
+        now = self._monotonic()
+        # We may have stood still ourselves since the last look, or in the middle of this one.
+        if math.isinf(self._watched_since) or now - self._looked_at > self._deaf_after_s:
+            self._watched_since = now
+        self._looked_at = now
+        self._known = observe(before, seen.items or (), now, self._client.server_time())
         self._gone |= {name: beat for name, beat in before.items() if name not in self._known}
         self._gone = {name: one for name, one in self._gone.items() if name not in self._known}
         self.synced.set()

@@ -104,6 +104,7 @@ class SchedulingLoop:
         await asyncio.gather(*(one.listed_since(since) for one in mirrors), self._sweep())
         await self.world.heartbeats.synced.wait()
         self.world.give_up_all()
+        self.reconciler.drains.begin_term()
         await self.world.catch_up()
         self.agenda.wake_all()
         set_aside_what_stays()
@@ -132,6 +133,7 @@ class SchedulingLoop:
 
     async def _rest(self) -> None:
         left_s = self._ticked_at + self.settings.tick_seconds - time.monotonic()
+        left_s = min(left_s, self.agenda.next_alarm_s())
         try:
             async with asyncio.timeout(max(left_s, 0.0)):
                 await self.cache.changed.wait()

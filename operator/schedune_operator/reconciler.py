@@ -104,29 +104,27 @@ class Reconciler:
                 await self._let_go_of_orphan(placement)
             return
         held = _read_status(raw)
-        workload = read_workload(raw)
-        if isinstance(workload, tuple):
-            await self._tell(raw, held, refused(workload))
-            return
-        answer = await self._answer(workload, held, placement)
-        await self._tell(raw, held, answer)
+        answer = await self._answer(read_workload(raw), held, placement)
+        if await self._tell(raw, held, answer) and list(answer.history) != held.history:
+            self.agenda.force([key])  # what was remembered is acted upon now
 
     async def _answer(
         self,
-        workload: VMWorkload,
+        workload: VMWorkload | tuple[Reason, ...],
         held: VMWorkloadStatus,
         placement: VMPlacement | None,
     ) -> Answer:
+        if isinstance(workload, tuple):
+            return refused(workload, held)
         intent = unsupported_fields(workload.spec) or parse_intent(workload, held)
         unknown = self.world.priorities.objection(workload.spec.priority_class_name)
         if unknown is not None and placement is None:
-            return refused((unknown,))
+            return refused((unknown,), held)
         if placement is not None and placement.spec.workload.uid != workload.metadata.uid:
             await self._end_orphan(placement)
             return waiting_for(placement, held)
         if isinstance(intent, tuple):
-            situation = refused(intent).situation
-            return Answer(situation, held.evaluation, placement, held.history)
+            return refused(intent, held, placement)
         if placement is not None:
             return await self._with_placement(workload, intent, held, placement)
         return await self._without_placement(workload, intent, held)
@@ -345,20 +343,26 @@ class Reconciler:
 
     # --- telling ---------------------------------------------------------------------
 
-    async def _tell(self, raw: Raw, held: VMWorkloadStatus, answer: Answer) -> None:
-        """Write the status if it says anything new; an Event when the headline changed."""
+    async def _tell(self, raw: Raw, held: VMWorkloadStatus, answer: Answer) -> bool:
+        """Write the status if it says anything new; an Event when the headline changed.
+
+        Return whether it was written.
+        """
         metadata = raw["metadata"]
         fresh = render_status(answer, held, int(metadata["generation"]), self.clock())
         if held.conditions and says_the_same(fresh, held.render()):
             self.meter.kept_status()
-            return
+            return False
         patch = status_patch(fresh, metadata["resourceVersion"])
         try:
             stored = await self.client.merge_patch(
                 VMWORKLOADS, metadata["name"], patch, metadata["namespace"], subresource="status"
             )
-        except (ConflictError, NotFoundError):
-            return
+        except ConflictError:
+            return False
+        except NotFoundError:
+            self.agenda.cache.forget(raw)
+            return False
         self.absorb(stored)
         ready = answer.situation.ready
         subject = Subject(VMWORKLOADS, metadata["name"], metadata["namespace"], metadata["uid"])
@@ -368,6 +372,7 @@ class Reconciler:
             await self.events.record(
                 subject, "Warning" if bad else "Normal", ready.row.reason, ready.message
             )
+        return True
 
     async def _tell_of_stay(
         self, subject: Subject, held: VMWorkloadStatus, scheduled: Claim

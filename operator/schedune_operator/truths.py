@@ -221,7 +221,7 @@ class TruthJudge:
             # One truth that cannot be written must not keep the others from being told.
             _LOG.warning("truth.unwritable", extra={"node": name, "error": str(error)})
         else:
-            self.world.truths.absorb(stored)
+            self.world.absorb_truth(stored)
 
 
 def claims_of(

@@ -85,6 +85,8 @@ class World:
         """Told of every name whose placement is another."""
         self.on_absorb: Callable[[Key], None] = lambda _key: None
         """Told of every placement that we wrote or read ourselves."""
+        self.on_freed: Callable[[Key, Fleet], None] = lambda _key, _fleet: None
+        """Told of every name that has just ceased to hold anything."""
         self.on_node: Callable[[str], None] = lambda _name: None
         """Told of every node about which something was ordered."""
         self._client = client
@@ -147,6 +149,11 @@ class World:
         self.tenants.note(key, self.placements.store[key])
         self.note_placement(key)
         self.on_absorb(key)
+
+    def absorb_truth(self, raw: Raw) -> None:
+        """Hold a NodeTruth that we just wrote; it may bring what others wrote a moment before."""
+        self.truths.absorb(raw)
+        self._note_node(("", raw["metadata"]["name"]), raw)
 
     def assume(self, key: Key, claim: ClaimRecord) -> None:
         """Count what a placement will hold that is about to be made."""
@@ -318,6 +325,8 @@ class World:
         claim = self._assumed.get(key) if raw is None else claim_of(raw, labels)
         if claim is not None:
             self._fleet.reserve(claim)
+        elif held is not None and held.claim is not None:
+            self.on_freed(key, self._fleet)
         if source is None:
             self._counted.pop(key, None)
         else:

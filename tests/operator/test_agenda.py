@@ -1,5 +1,6 @@
 """Whom a change concerns, and whom it does not."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -79,6 +80,25 @@ def test_a_change_while_it_is_in_hand_is_looked_at_after_that(desk: Desk) -> Non
     assert desk.agenda.pop() is None, "never twice at once"
     desk.agenda.end(KEY, began)
     assert desk.picked() == ["vm"]
+
+
+def test_one_forced_while_it_is_in_hand_is_looked_at_at_once_after_that(desk: Desk) -> None:
+    """What was remembered by a write of ours is acted upon: whoever rests is woken for it."""
+    desk.applies()
+    began = desk.agenda.begin(desk.agenda.pop() or KEY)
+    desk.agenda.force([KEY])
+    desk.cache.changed.clear()
+    desk.agenda.end(KEY, began)
+    assert desk.cache.changed.is_set()
+    assert desk.picked() == ["vm"]
+
+
+def test_whoever_rests_knows_when_somebody_is_to_be_looked_at_again(desk: Desk) -> None:
+    assert desk.agenda.next_alarm_s() == math.inf
+    desk.agenda.look_again(KEY, 30.0)
+    desk.agenda.look_again(("default", "other"), 2.0)
+    desk.time += 0.5
+    assert desk.agenda.next_alarm_s() == pytest.approx(1.5)
 
 
 def test_what_went_wrong_is_tried_again_later_each_time(desk: Desk) -> None:

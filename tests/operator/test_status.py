@@ -9,7 +9,9 @@ import pytest
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import VMWorkloadStatus
 from schedune.codes import summary as codes
+from schedune.codes.row import Reason
 from schedune.lifecycle.situation import Claim, Situation
+from schedune_operator.answers import refused
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
 from schedune_testing.manifests import placement as a_placement
 
@@ -52,6 +54,14 @@ def test_how_a_guest_is_reached_is_told_where_its_user_looks() -> None:
     placement = VMPlacement.model_validate({**raw, "status": status})
     answer = Answer(Situation(), placement=placement)
     assert render_status(answer, VMWorkloadStatus(), 1, NOW)["addresses"] == status["addresses"]
+
+
+def test_a_refused_workload_keeps_its_history() -> None:
+    """It counts its attempts, and is the only record of what became of them."""
+    once = {"attempt": 1, "nodeName": "n", "placementUID": "p"}
+    held = VMWorkloadStatus.model_validate({"history": [once]})
+    answer = refused((Reason(codes.BACKING_OFF, "x", "y"),), held)
+    assert render_status(answer, held, 1, NOW)["history"] == held.render()["history"]
 
 
 def test_a_patch_removes_what_is_no_longer_said_and_holds_at_one_version_only() -> None:

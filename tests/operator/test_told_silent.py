@@ -37,3 +37,17 @@ def test_where_nobody_will_say_that_a_truth_is_stale_silence_is_told_at_once() -
     name = node["metadata"]["name"]
     for known in (node, truth):
         assert world_of([known], silent=[name]).world.is_told_silent(name)
+
+
+def test_an_order_that_comes_with_the_answer_to_our_own_write_is_heard() -> None:
+    """An administrator wrote just before us: the watch brings nothing newer than our write."""
+    node, truth = node_and_truth("True")
+    name, told = node["metadata"]["name"], list[str]()
+    world = world_of([node, truth]).world
+    world.on_node = told.append
+    ordered = copy.deepcopy(truth)
+    ordered["spec"] = {"scheduling": "Draining"}
+    ordered["metadata"]["resourceVersion"] = "99"
+    world.absorb_truth(ordered)
+    assert told == [name]
+    assert [one.scheduling for one in world.fleet().nodes] == ["Draining"]
