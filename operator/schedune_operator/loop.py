@@ -138,6 +138,7 @@ class SchedulingLoop:
             async with asyncio.timeout(max(left_s, 0.0)):
                 await self.cache.changed.wait()
         except TimeoutError:
+            self._turned_at = float("-inf")
             return
         self.cache.changed.clear()
         await asyncio.sleep(_GATHER_S)
