@@ -31,7 +31,8 @@ def boot_id() -> str:
 def start_time(pid: int) -> int | None:
     """Return when a process was started (clock ticks since boot); None: there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        # A name that the kernel cut inside a letter is no UTF-8.
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="surrogateescape")
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, *fields = stat.rpartition(")")[2].split()
