@@ -23,6 +23,9 @@ RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-editable \
 # One layer for both: a node with both holds it once.
 FROM ${BASE} AS runtime
 COPY --from=build /opt/schedune-python /opt/schedune-python
+# Told as schedune_build_info{revision}: docker build --build-arg REVISION=$(git rev-parse --short HEAD) ...
+ARG REVISION=""
+ENV SCHEDUNE_REVISION=${REVISION}
 
 # Decides; touches no host. Runs with a read-only root and no capabilities.
 FROM runtime AS operator

@@ -6,10 +6,13 @@ import yaml
 
 from schedune.api.crd import DEFINITIONS, render_definition
 from schedune.api.policy_page import render_policy_page
+from schedune.api.settings_page import render_settings_page
 from schedune.codes.page import render_page
 from schedune.evidence.class_page import render_class_page
 from schedune.evidence.health_page import render_health_page
+from schedune_agent.settings import AgentSettings
 from schedune_cli.schemas import rendered_schemas
+from schedune_operator.settings import OperatorSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "# Generated from core/schedune/api by `make crds`; do not edit.\n"
@@ -32,6 +35,7 @@ def rendered() -> dict[Path, str]:
         reference / "alarms.md": render_health_page(),
         reference / "reasons.md": render_page(),
         reference / "scheduling-policy.md": render_policy_page(),
+        reference / "settings.md": render_settings_page(OperatorSettings, AgentSettings),
     }
 
 

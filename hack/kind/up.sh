@@ -27,4 +27,4 @@ kubectl --context kind-schedune -n schedune-system rollout restart deployment/sc
 kubectl --context kind-schedune -n schedune-agents rollout restart daemonset/schedune-agent
 kubectl --context kind-schedune -n schedune-system rollout status deployment/schedune-operator
 kubectl --context kind-schedune -n schedune-agents rollout status daemonset/schedune-agent
-echo "kind: next is docs/install.md, from \"Say what VMs may use\" on" >&2
+echo "kind: next is what docs/install.md says below \"Without a cluster to spare\"" >&2

@@ -61,7 +61,8 @@ class OperatorSettings(Settings):
     drain_at_once: Annotated[int, Field(ge=1, le=1000)] = 4
     """How many VMs leave one node at a time when it is being drained."""
     admission: AdmissionSettings | None = None
-    """Answers at ``kubectl apply``; unset: none."""
+    """Answers at ``kubectl apply``; unset: none, unless the operator is started with
+    ``--admission``."""
     leader: LeaderSettings = Field(default_factory=LeaderSettings)
     """Leader election."""
     observability: ListenSettings | None = Field(default_factory=lambda: ListenSettings(port=8080))
@@ -75,10 +76,16 @@ class OperatorSettings(Settings):
     """How nodes are judged and scored."""
 
 
-def read_settings(path: Path | None) -> OperatorSettings:
+def read_settings(path: Path | None, *, answers_at_apply: bool = False) -> OperatorSettings:
     """Read a settings file; without one the defaults hold.
+
+    ``answers_at_apply`` turns admission on where the file does not: what was installed for it says
+    so on the command line, and leaves the file to whoever writes it.
 
     Raises:
         SettingsError: the file is missing, no YAML, or says something wrong.
     """
-    return OperatorSettings() if path is None else read_settings_file(path, OperatorSettings)
+    said = OperatorSettings() if path is None else read_settings_file(path, OperatorSettings)
+    if answers_at_apply and said.admission is None:
+        return said.model_copy(update={"admission": AdmissionSettings()})
+    return said

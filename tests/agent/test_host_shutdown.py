@@ -82,6 +82,15 @@ def test_the_unit_does_not_wait_where_no_agent_runs(
     assert not shutdown.is_ordered
 
 
+def test_the_unit_does_not_wait_where_everything_of_ours_was_removed(
+    node: Node, unit: Callable[[str], "subprocess.Popen[bytes]"]
+) -> None:
+    assert not node.settings.state_directory.exists()
+    with unit("ExecStop") as stopping:
+        assert stopping.wait(20) == 0
+    assert not node.settings.state_directory.exists()
+
+
 async def test_an_agent_that_does_not_answer_is_told_of_when_the_time_is_over(
     node: Node, shutdown: HostShutdown
 ) -> None:

@@ -50,7 +50,8 @@ def test_a_cluster_on_which_nothing_runs_is_clear_and_the_rest_is_told_in_order(
     assert [one["command"] for one in steps] == [
         "", "", "",
         "kubectl delete -f install.yaml",
-        "rm -rf /run/schedune /var/lib/schedune /opt/schedune",
+        "systemctl disable --now schedune-vms.service; rm -rf"
+        " /etc/systemd/system/schedune-vms.service /run/schedune /var/lib/schedune /opt/schedune",
     ]  # fmt: skip
     assert "it can be removed" in run(*ASKED).stdout
 

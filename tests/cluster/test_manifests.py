@@ -1,6 +1,7 @@
 """What is installed, on a real API server: applied as it stands, and taken away again."""
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -51,18 +52,23 @@ def kustomized(cluster: ControlPlane, folder: Path) -> str:
     return done.stdout
 
 
-def with_component(folder: Path, overlay: str, component: str) -> Path:
+def with_component(folder: Path, overlay: str, component: str, **more: object) -> Path:
     """Write a kustomization as a user does, in the checkout's folder of manifests."""
-    folder.mkdir()
-    for name in ("manifests", "crds"):
-        (folder.parent / name).symlink_to(ROOT / name, target_is_directory=True)
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [f"../manifests/overlays/{overlay}"],
         "components": [f"../manifests/components/{component}"],
+        **more,
     }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return with_kustomization(folder, yaml.safe_dump(content))
+
+
+def with_kustomization(folder: Path, text: str) -> Path:
+    folder.mkdir()
+    for name in ("manifests", "crds"):
+        (folder.parent / name).symlink_to(ROOT / name, target_is_directory=True)
+    (folder / "kustomization.yaml").write_text(text)
     return folder
 
 
@@ -96,6 +102,50 @@ def test_every_component_fits_every_overlay(
     done = cluster.kubectl("apply", *STRICT, "--dry-run=server", "-f", "-", stdin=told)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("component", "argument"), [("webhook", "--admission"), ("fleet-page", "")]
+)
+def test_settings_of_ones_own_and_a_component_of_the_operator_hold_both(
+    cluster: ControlPlane, tmp_path: Path, component: str, argument: str
+) -> None:
+    own = "policy: {profile: Pack}\n"
+    generator = {
+        "name": "schedune-operator-settings",
+        "namespace": "schedune-system",
+        "behavior": "replace",
+        "literals": [f"operator.yaml={own}"],
+    }
+    folder = with_component(tmp_path / "mine", "launch", component, configMapGenerator=[generator])
+    told = [one for one in yaml.safe_load_all(kustomized(cluster, folder)) if one]
+    settings = {
+        one["metadata"]["name"]: one["data"]
+        for one in told
+        if one["kind"] == "ConfigMap" and one["metadata"]["namespace"] == "schedune-system"
+    }
+    assert list(settings.values()) == [{"operator.yaml": own}]
+    (deployment,) = (one for one in told if one["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert {one["configMap"]["name"] for one in pod["volumes"] if "configMap" in one} == {*settings}
+    wanted = ["--settings", "/etc/schedune/operator.yaml", *filter(None, [argument])]
+    assert pod["containers"][0]["args"] == wanted
+
+
+@pytest.mark.parametrize("takes_all", [False, True])
+def test_the_kustomization_of_the_page_is_rendered_as_it_stands_and_with_all_that_it_names(
+    empty: ControlPlane, tmp_path: Path, takes_all: bool
+) -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    (text,) = re.findall(r"```yaml\n(apiVersion: kustomize.*?)```", page, re.DOTALL)
+    named = re.findall(r"^# - ../manifests/components/([a-z-]+) ", text, re.MULTILINE)
+    assert {*named} == {one.name for one in (MANIFESTS / "components").iterdir()}
+    if takes_all:
+        text = text.replace("\n# - ", "\n- ")
+    told = kustomized(empty, with_kustomization(tmp_path / "mine", text))
+    images = {*re.findall(r" image: (.+)$", told, re.MULTILINE)}
+    installed = {f"REGISTRY/schedune-{one}:0.1.0" for one in ("operator", "agent")}
+    assert images == installed | ({"REGISTRY/schedune-vmms:1"} if takes_all else set())
 
 
 def test_the_component_for_taps_adds_one_right_to_agents_that_launch_and_fits_no_others(

@@ -132,12 +132,15 @@ def test_every_step_of_the_page_works_as_it_stands(reader: Reader) -> None:
     reader.type(f"schedune why-not first {NAME}")
     said = "schedune-guest: kernel"  # Ready is its VMM: the guest may still boot
     until("the guest speaks", lambda: said in reader.type("schedune logs default/first"))
+    (afar,) = re.findall(r"`(kubectl [^`]* exec POD [^`]*)`", section("## 5. A VM, explained"))
+    assert said in reader.type(afar, POD="ds/schedune-agent")
     reader.type(delete)
     assert reader.type("kubectl get vmplacements") == "No resources found in default namespace.\n"
 
     reader.type(apply)
     reader.type(wait)
-    *before, check, remove, clean = commands_in("## Remove")
+    *before, check, remove, unit, clean = commands_in("## Remove")
+    assert unit == "systemctl disable --now schedune-vms.service"  # no reader enabled it here
     code, said = reader.tries(check)
     assert code != 0
     assert "default/first" in said

@@ -100,7 +100,8 @@ def test_the_operator_image_is_nobodys_and_holds_nothing_but_the_environment() -
     assert [one.split()[0] for one in lines] == ["USER", "ENTRYPOINT"]
     assert "USER 64000:64000" in lines
     below = [one for one in stage("runtime").splitlines() if re.match("[A-Z]+ ", one)]
-    assert [one.split()[0] for one in below] == ["COPY"]
+    assert [one.split()[0] for one in below] == ["COPY", "ARG", "ENV"]
+    assert below[1:] == ['ARG REVISION=""', "ENV SCHEDUNE_REVISION=${REVISION}"]
 
 
 def test_the_images_are_of_the_python_for_which_the_wheels_are_checked() -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from schedune.api.vmworkload import VMWorkload
+from schedune_cli.judging.uninstall import CLEAN
 from schedune_cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +43,14 @@ def test_every_subcommand_that_is_named_exists() -> None:
 
 def test_every_command_is_a_whole_one() -> None:
     programs = {shlex.split(line)[0] for line in COMMAND_LINES}
-    assert programs <= {"docker", "kubectl", "sh", "mkdir", "install", "schedune", "rm"}
+    assert programs <= {
+        "docker", "kubectl", "sh", "mkdir", "install", "schedune", "rm", "systemctl",
+    }  # fmt: skip
+
+
+def test_the_page_and_the_command_clean_a_node_alike() -> None:
+    *_, disable, clean = COMMAND_LINES[: COMMAND_LINES.index(CLEAN.split("; ")[1]) + 1]
+    assert f"{disable}; {clean}" == CLEAN
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -1,5 +1,6 @@
 """manifests/: what is installed has no more rights on a node than were measured to be needed."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ import yaml
 
 from schedune_agent.settings import AgentSettings
 from schedune_kube.settings import KubernetesSettings
-from schedune_operator.settings import OperatorSettings
+from schedune_operator.settings import AdmissionSettings, OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -168,6 +169,61 @@ def test_the_settings_that_are_installed_are_what_the_processes_read() -> None:
     assert users["first"] + users["count"] < 65534, (
         "nobody's, and those of pods with users of theirs"
     )
+
+
+def component(name: str, kind: str) -> Object:
+    """Return the one object of a kind that a component brings."""
+    folder = MANIFESTS / "components" / name
+    found = [
+        one
+        for path in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+        for one in yaml.safe_load_all((folder / path).read_text())
+        if one["kind"] == kind
+    ]
+    (only,) = found
+    return dict(only)
+
+
+def patched(name: str) -> Object:
+    """Return what a component lays over the operator's pod."""
+    file = MANIFESTS / "components" / name / "kustomization.yaml"
+    (patch,) = yaml.safe_load(file.read_text())["patches"]
+    return dict(yaml.safe_load(patch["patch"])["spec"]["template"]["spec"])
+
+
+def test_the_fleet_page_is_reached_as_its_page_says() -> None:
+    told = (ROOT / "docs" / "observability.md").read_text()
+    (said,) = (
+        one for one in re.findall(r"```yaml\n(.*?)```", told, re.DOTALL) if "fleetPage" in one
+    )
+    page = OperatorSettings.model_validate(yaml.safe_load(said)).fleet_page
+    assert page is not None
+    assert not page.is_loopback
+    (reached,) = component("fleet-page", "Service")["spec"]["ports"]
+    (let_in,) = component("fleet-page", "NetworkPolicy")["spec"]["ingress"][0]["ports"]
+    assert (reached["targetPort"], let_in["port"]) == (page.port, page.port)
+    pod = patched("fleet-page")
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    assert {page.certificate_file, page.key_file} == {
+        Path(mount["mountPath"], name) for name in ("tls.crt", "tls.key")
+    }
+    (volume,) = pod["volumes"]
+    assert volume["secret"] == {"secretName": "schedune-fleet-page", "optional": True}
+    assert "secret tls schedune-fleet-page " in told.replace("\n   ", "")
+
+
+def test_the_webhook_is_reached_where_operators_with_their_defaults_listen() -> None:
+    admission = AdmissionSettings()
+    (reached,) = component("webhook", "Service")["spec"]["ports"]
+    (let_in,) = component("webhook", "NetworkPolicy")["spec"]["ingress"][0]["ports"]
+    assert (reached["targetPort"], let_in["port"]) == (admission.port, admission.port)
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in (MANIFESTS / "components").iterdir()))
+def test_no_component_takes_the_place_of_settings_that_are_yours(name: str) -> None:
+    said = yaml.safe_load((MANIFESTS / "components" / name / "kustomization.yaml").read_text())
+    made = {one["name"] for one in said.get("configMapGenerator", ())}
+    assert not made & {"schedune-operator-settings", "schedune-agent-settings"}
 
 
 def test_paths_of_the_agents_settings_are_folders_of_the_host(launcher: Object) -> None:

@@ -15,7 +15,12 @@ from schedune.api.vmplacement import FINALIZER, VMPlacement
 from schedune.fleet.node import NodeRecord
 
 UNINSTALL: Final = "kubectl delete -f install.yaml"
-CLEAN: Final = "rm -rf /run/schedune /var/lib/schedune /opt/schedune"
+_UNIT: Final = "schedune-vms.service"
+CLEAN: Final = (
+    f"systemctl disable --now {_UNIT};"
+    f" rm -rf /etc/systemd/system/{_UNIT} /run/schedune /var/lib/schedune /opt/schedune"
+)
+"""The unit ends VMs before their host goes down; where nobody enabled it nothing of it is there."""
 _WORKLOADS: Final = "kubectl delete vmworkloads --all --all-namespaces --wait=false"
 _LOOK: Final = (
     "bring its agent back; where the machine is gone, delete its Node; else look there yourself:"

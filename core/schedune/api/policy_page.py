@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from schedune.api.field_table import render_table
 from schedune.api.scheduling_policy import SchedulingPolicy, ScoreWeights, VersionFloor
 
 _INTRODUCTION = """\
@@ -12,7 +13,7 @@ _INTRODUCTION = """\
 Generated from `core/schedune/api/scheduling_policy.py` by `make crds`; do not edit.
 
 What a decision depends on beside the fleet, the intent and the time. The operator reads it from `policy` of its
-settings file, `schedune explain` from `--policy FILE`; what is left out has the default.
+[settings file](settings.md), `schedune explain` from `--policy FILE`; what is left out has the default.
 """
 
 
@@ -25,18 +26,8 @@ def render_policy_page() -> str:
         ("versionFloors[]", VersionFloor),
     ):
         parts.append(f"## {title}\n")
-        parts.append("| field | default | meaning |\n|---|---|---|\n" + _rows(model))
+        parts.append(render_table(model, _render))
     return "\n".join(parts)
-
-
-def _rows(model: type[BaseModel]) -> str:
-    rows = []
-    for name, field in model.model_fields.items():
-        default = (
-            "" if field.is_required() else _render(field.get_default(call_default_factory=True))
-        )
-        rows.append(f"| `{field.alias or name}` | {default} | {field.description or ''} |\n")
-    return "".join(rows)
 
 
 def _render(value: Any) -> str:
