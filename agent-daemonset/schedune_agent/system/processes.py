@@ -6,7 +6,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import select
 import signal
 import struct
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from schedune.lifecycle.orphans import ProcessKey
+from schedune_agent.system.descriptors import is_ready
 from schedune_agent.system.launcher import LAUNCHER, Given
 
 _PROC: Final = Path("/proc")
@@ -129,7 +129,7 @@ class ProcessHandle:
     @property
     def is_alive(self) -> bool:
         """Say whether it still runs; positive evidence both ways."""
-        return not select.select([self._descriptor], [], [], 0)[0]
+        return not is_ready(self._descriptor)
 
     async def wait_gone(self, limit_s: float | None) -> bool:
         """Wait until it ended, for ever with no limit; say whether it did."""
