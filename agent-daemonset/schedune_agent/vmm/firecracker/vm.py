@@ -14,7 +14,7 @@ from schedune.codes.row import Reason, Row
 from schedune_agent.system import processes
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm import vsock
-from schedune_agent.vmm.asking import AGAIN_S
+from schedune_agent.vmm.asking import Asking
 from schedune_agent.vmm.firecracker.output import Output
 from schedune_agent.vmm.firecracker.requests import METRICS, api_socket, taps_in, vsock_socket
 from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
@@ -28,6 +28,7 @@ _CONFIGURE_SECONDS: Final = 60.0
 """A start reads the kernel and touches the guest's memory; on a busy node that takes long."""
 _DRAIN_SECONDS: Final = 2.0
 _STEP_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 1.0
 _LISTEN_SECONDS: Final = 0.02
 _NOT_STARTED: Final = "Not started"
 _RUNNING: Final = "Running"
@@ -187,20 +188,18 @@ class FirecrackerVm:
         """Press Ctrl-Alt-Del, and say whether the guest ended of it in time."""
         if grace_s <= 0 or platform.machine() != _HAS_KEYBOARD:
             return False
-        deadline = time.monotonic() + grace_s
+        deadline, asking = time.monotonic() + grace_s, Asking()
         press = Request.of("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
-        is_asked = False
         while (left_s := deadline - time.monotonic()) > 0:
             try:
-                if await self._state() != _RUNNING:
-                    return False
-                await self._ask(press)
-                is_asked = True
+                if asking.is_due:
+                    if await self._state() != _RUNNING:
+                        return False
+                    await self._ask(press)
+                    asking.asked()
             except VmmError:
-                # One that was asked already has all of its grace, however busy its VMM is.
-                if not is_asked:
-                    return not self.handle.is_alive
-            if await self.handle.wait_gone(min(AGAIN_S, left_s)):
+                asking = Asking()  # however busy its VMM is, it has all of its grace
+            if await self.handle.wait_gone(min(_POLL_SECONDS, left_s)):
                 return True
         return False
 
