@@ -9,6 +9,7 @@ import pytest
 
 from schedune.codes import execution as codes
 from schedune_agent.system import processes
+from schedune_agent.vmm.asking import grace_of
 from schedune_agent.vmm.firecracker import vm as ladder
 from schedune_agent.vmm.firecracker.vm import FirecrackerVm
 from schedune_agent.vmm.http_socket import Answer
@@ -52,7 +53,7 @@ async def test_a_guest_whose_vmm_does_not_answer_at_once_is_asked_again_within_i
         return RUNNING
 
     monkeypatch.setattr(vm, "_answer", answer)
-    end = await vm.stop(30.0)
+    end = await vm.stop(grace_of(30.0))
     assert asked.count("PUT /actions") == (4 if lost == "PUT /actions" else 1)
     assert end.row is codes.STOPPED_BY_GUEST
     vm.close()
@@ -68,7 +69,7 @@ async def test_one_that_never_answers_has_all_of_its_grace_and_no_more(
         raise VmmError("it is busy")
 
     monkeypatch.setattr(vm, "_answer", answer)
-    end = await vm.stop(0.4)
+    end = await vm.stop(grace_of(0.4))
     assert len(asked) > 3
     assert end.row is codes.HOST_STOPPED
     assert guest.wait(5) < 0
@@ -85,6 +86,6 @@ async def test_one_that_was_asked_is_not_asked_again_at_each_look(
         return RUNNING
 
     monkeypatch.setattr(vm, "_answer", answer)
-    assert (await vm.stop(0.4)).row is codes.HOST_STOPPED
+    assert (await vm.stop(grace_of(0.4))).row is codes.HOST_STOPPED
     assert asked == ["/", "/actions"]
     vm.close()

@@ -14,7 +14,7 @@ from schedune.codes.row import Reason, Row
 from schedune_agent.system import processes
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm import vsock
-from schedune_agent.vmm.asking import Asking
+from schedune_agent.vmm.asking import Asking, GraceLeft
 from schedune_agent.vmm.firecracker.output import Output
 from schedune_agent.vmm.firecracker.requests import METRICS, api_socket, taps_in, vsock_socket
 from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
@@ -165,13 +165,13 @@ class FirecrackerVm:
         bare = processes.threads_without_seccomp(self.handle.identity.pid)
         return tuple(judge_limits(platform.machine(), bare))
 
-    async def stop(self, grace_s: float) -> GuestEnd:
+    async def stop(self, grace_left: GraceLeft) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, then the kernel.
 
         Raises:
             VmmError: even SIGKILL did not end it.
         """
-        if await self._guest_ended(grace_s):
+        if await self._guest_ended(grace_left):
             return self._ended(codes.STOPPED_BY_GUEST)
         for number in (signal.SIGTERM, signal.SIGKILL):
             self.handle.send(number)
@@ -184,13 +184,12 @@ class FirecrackerVm:
         self._output.drain()
         return GuestEnd(row)
 
-    async def _guest_ended(self, grace_s: float) -> bool:
+    async def _guest_ended(self, grace_left: GraceLeft) -> bool:
         """Press Ctrl-Alt-Del, and say whether the guest ended of it in time."""
-        if grace_s <= 0 or platform.machine() != _HAS_KEYBOARD:
+        if platform.machine() != _HAS_KEYBOARD:
             return False
-        deadline, asking = time.monotonic() + grace_s, Asking()
-        press = Request.of("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
-        while (left_s := deadline - time.monotonic()) > 0:
+        press, asking = Request.of("PUT", "/actions", {"action_type": "SendCtrlAltDel"}), Asking()
+        while (left_s := grace_left()) > 0:
             try:
                 if asking.is_due:
                     if await self._state() != _RUNNING:

@@ -12,7 +12,7 @@ from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune_agent.system.first import first_of
 from schedune_agent.system.processes import ProcessHandle
-from schedune_agent.vmm.asking import Asking
+from schedune_agent.vmm.asking import Asking, GraceLeft
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.guest_agent import agent_socket, order_shutdown
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmPaths
@@ -190,13 +190,13 @@ class QemuVm:
         """It has a power button, tells how guests end, and is started in its sandbox."""
         return ()
 
-    async def stop(self, grace_s: float) -> GuestEnd:
+    async def stop(self, grace_left: GraceLeft) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, QEMU, the kernel.
 
         Raises:
             VmmError: even SIGKILL did not end it.
         """
-        end = await self._ask_to_power_down(grace_s)
+        end = await self._ask_to_power_down(grace_left)
         await self.keep_console()
         try:
             await self.ask("quit")
@@ -209,8 +209,8 @@ class QemuVm:
                 return end or GuestEnd(codes.HOST_STOPPED)
         raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
 
-    async def _ask_to_power_down(self, grace_s: float) -> GuestEnd | None:
-        deadline, asking = time.monotonic() + grace_s, Asking()
+    async def _ask_to_power_down(self, grace_left: GraceLeft) -> GuestEnd | None:
+        asking = Asking()
         while self.handle.is_alive:
             try:
                 end = await self.guest_end()
@@ -224,7 +224,7 @@ class QemuVm:
                     asking.asked()
             except VmmError:
                 asking = Asking()
-            if time.monotonic() >= deadline:
+            if grace_left() <= 0:
                 return None
             await asyncio.sleep(_POLL_SECONDS)
         return None
