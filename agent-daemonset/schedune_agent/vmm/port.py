@@ -231,6 +231,15 @@ class Vm(Protocol):
             VmmError: the VMM did not answer.
         """
 
+    async def resume(self) -> Reason | None:
+        """Let a guest go on that the VMM stopped by itself; say why it had. None: it had not.
+
+        Whom somebody else stopped is left alone.
+
+        Raises:
+            VmmError: the VMM did not answer.
+        """
+
     async def guest_end(self) -> GuestEnd | None:
         """Say how the guest ended; None: it has not, or the VMM cannot tell.
 

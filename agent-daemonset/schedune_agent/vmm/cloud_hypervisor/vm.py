@@ -148,6 +148,10 @@ class CloudHypervisorVm:
         """
         return await self._state() == "Running"
 
+    async def resume(self) -> Reason | None:
+        """None: Cloud Hypervisor tells the guest of a write without room, and lets it run."""
+        return None
+
     async def guest_end(self) -> GuestEnd | None:
         """Say how the guest ended, or that it must be; None: it has not.
 

@@ -131,6 +131,10 @@ class FirecrackerVm:
         """
         return await self._state() == _RUNNING
 
+    async def resume(self) -> Reason | None:
+        """None: Firecracker tells the guest of a write without room, and lets it run."""
+        return None
+
     async def guest_end(self) -> GuestEnd | None:
         """None: a guest that ends takes its Firecracker with it, or is not seen to have ended.
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from schedune.codes import disks
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune_agent.system.first import first_of
@@ -33,6 +34,8 @@ _STEP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.2
 _LISTEN_SECONDS: Final = 0.02
 _PRELAUNCH: Final = "prelaunch"
+_NO_ROOM: Final = "io-error"
+"""A write found no space; other errors QEMU tells the guest, which runs on."""
 _ENDED: Final = {"shutdown": codes.STOPPED_BY_GUEST, "guest-panicked": codes.GUEST_PANICKED}
 
 
@@ -130,6 +133,19 @@ class QemuVm:
         """
         return await self.status() == "running"
 
+    async def resume(self) -> Reason | None:
+        """Let a guest go on whose writes found no room; say so. None: that is not why it stands.
+
+        QEMU tries the writes again that it holds, and stops the guest again if it must.
+
+        Raises:
+            VmmError: QEMU did not answer.
+        """
+        if await self.status() != _NO_ROOM:
+            return None
+        await self.ask("cont")
+        return Reason(disks.NO_ROOM_FOR_WRITES, str(self._paths.disks.parents[1]))
+
     async def guest_end(self) -> GuestEnd | None:
         """Say how the guest ended, or that it must be; None: it has not.
 
@@ -217,6 +233,7 @@ class QemuVm:
                 if end is not None or await self.status() == _PRELAUNCH:
                     return end  # a guest that never ran hears no power button
                 if asking.is_due:
+                    await self.resume()  # one that stands still hears no power button either
                     await self.ask("system_powerdown")
                     if asking.times:  # it has no power button, or does not listen to it
                         pid, path = self.handle.identity.pid, agent_socket(self._paths)
