@@ -11,6 +11,7 @@ from schedune_agent.guests_end import end_guests
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import IdentityChangedError
 from schedune_agent.settings import AgentSettings, read_settings
+from schedune_agent.system.descriptors import raise_limit
 from schedune_kube.log import set_up_logging
 from schedune_kube.settings import SettingsError, kubernetes_of_pod
 
@@ -23,6 +24,7 @@ _SETTINGS = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Publish this node's truth and carry out its placements."""
+    raise_limit()  # each VM takes several files; VMs get the limit that was
 
 
 @main.command()

@@ -23,6 +23,7 @@ from schedune_agent.settings import AgentSettings, agent_lock
 from schedune_agent.system import processes
 from schedune_agent.system.locks import hold_lock
 from schedune_agent.vmm.adapters import adapter_of
+from schedune_agent.vmm.asking import grace_of
 from schedune_agent.vmm.carriers import Carriers, CarrierSearch
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.port import Vm, VmmError
@@ -75,7 +76,7 @@ async def _end(
         if vm is None:
             return ""
         _remember(settings, store, record, now)
-        await vm.stop(record.grace_seconds)
+        await vm.stop(grace_of(record.grace_seconds))
     except (VmmError, OSError, LookupError) as error:
         return f"{name}: {error}"
     vm.close()

@@ -7,7 +7,9 @@ still to be ended, or an end with all that follows from it.
 import contextlib
 import logging
 import signal
+import time
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from schedune.codes import confinement
@@ -21,6 +23,7 @@ from schedune_agent.placement_base import WATCH_SECONDS, Move, S
 from schedune_agent.placement_process import PlacementProcess
 from schedune_agent.record import RecordError
 from schedune_agent.system.cgroup_limits import memory_kills
+from schedune_agent.vmm.asking import GraceLeft, no_grace
 from schedune_agent.vmm.port import GuestEnd, Vm, VmmError
 from schedune_agent.vmm.process import last_words
 
@@ -42,7 +45,7 @@ class PlacementEnd(PlacementProcess):
         """The guest has ended and its VMM waits: remember how, then end the VMM too."""
         if self.record.guest_end is None:
             self._keep(guest_end=self._exit(end))
-        await vm.stop(0.0)
+        await vm.stop(no_grace)
         return self._ended(end, "")
 
     def _seen_end(self) -> GuestEnd | None:
@@ -111,7 +114,7 @@ class PlacementEnd(PlacementProcess):
             # Before it is ended: the host may be gone before its end can be written down.
             self._keep(guest_end=self._exit(end))
         try:
-            how = await vm.stop(self._grace())
+            how = await vm.stop(self._grace_left(since=None))
         except VmmError as error:
             _LOG.error(
                 "placement.shutdown-failed",
@@ -139,7 +142,7 @@ class PlacementEnd(PlacementProcess):
         self._find()
         if self._vm is not None and self._vm.handle.is_alive:
             self._beware_of_rivals(self._vm)
-            await self._vm.stop(0.0)
+            await self._vm.stop(no_grace)
         gone = self._gone(GuestEnd(reason.row), self._reap())
         self._end(reason.row, (S.FAILED, reason), **gone)
         return 0.0
@@ -180,9 +183,10 @@ class PlacementEnd(PlacementProcess):
             UnprovedError: what carries its marker is not proved to be it, or is a second VM.
         """
         end, code = self._seen_end() or GuestEnd(codes.HOST_STOPPED), None
+        grace_left = self._grace_left(self._ending_since())
         while self._vm is not None:
             self._beware_of_rivals(self._vm)
-            end = await self._vm.stop(self._grace())
+            end = await self._vm.stop(grace_left)
             code = self._reap()
             self.let_go()
             self._find()
@@ -209,6 +213,20 @@ class PlacementEnd(PlacementProcess):
         if moves or self.record.state is S.PENDING:
             moves.append((S.PREPARING, Reason(codes.PREPARING)))
         return [*moves, (S.TERMINATING, Reason(codes.STOP_REQUESTED, told))]
+
+    def _ending_since(self) -> datetime | None:
+        """Return since when the VM is being ended, be it by an agent before; None: nobody knows."""
+        moves = (one for one in reversed(self.record.trace) if one.from_ is not one.to)
+        return next((one.time for one in moves if one.to is S.TERMINATING), None)
+
+    def _grace_left(self, since: datetime | None) -> GraceLeft:
+        """Return what is left of the grace since then; the placement is asked at each look.
+
+        The clock may have been set meanwhile: that takes of the grace, and never adds to it.
+        """
+        spent_s = (self._node.clock() - since).total_seconds() if since else 0.0
+        began = time.monotonic() - max(0.0, spent_s)
+        return lambda: self._grace() - (time.monotonic() - began)
 
     def _grace(self) -> float:
         spec = self.placement.spec

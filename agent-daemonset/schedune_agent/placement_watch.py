@@ -106,14 +106,17 @@ class PlacementWatch(PlacementRecovery):
         if proof is not None:
             self._see_ready(proof)
             return WATCH_SECONDS
+        stands = await vm.resume()
         asks_guest = self.placement.spec.launch.readiness.level == "Guest"
         lacks = self._guest.lacks if asks_guest else "the VMM does not say that it runs"
+        lacks = stands.message if stands else lacks
         stalled = asks_guest and not self._guest.sees_kernel()
         found = self._judge(Observation(Sighting.ALIVE, is_stalled=stalled, detail=lacks))
         if found.ends_process and found.reason is not None:
             return await self._fail(found.reason)
         if found.state is S.RUNNING:
-            self._see_silence("not when it was asked after it was found again")
+            told = "not when it was asked after it was found again"
+            self._see_silence(stands or Reason(codes.GUEST_SILENT, told))
             return WATCH_SECONDS
         if found.restarts_clock and found.reason is not None:
             self._started_at = time.monotonic()
@@ -131,19 +134,25 @@ class PlacementWatch(PlacementRecovery):
         if proof is not None:
             self._see_ready(proof)
             return pause
+        stands = await vm.resume()
+        if stands is not None:
+            self._see_silence(stands)
+            return WATCH_SECONDS
         found = self._judge(Observation(Sighting.ALIVE, missed_answers=self._misses))
         if found.state is S.DEGRADED and found.reason is not None:
-            self._see_silence(found.reason.observed)
+            self._see_silence(found.reason)
         return WATCH_SECONDS
 
-    def _see_silence(self, told: str) -> None:
+    def _see_silence(self, why: Reason) -> None:
         """A guest that was ready gives no proof: it is Degraded, and is never ended for it."""
-        moves: list[Move] = [(S.DEGRADED, Reason(codes.GUEST_SILENT, told))]
+        moves: list[Move] = [(S.DEGRADED, why)]
         if self.record.state in (S.STARTING, S.UNKNOWN):
             # The table has no shorter way; both moves are written, and told, as one.
             moves.insert(0, (S.RUNNING, Reason(codes.VMM_STARTED, "the VMM answers again")))
         if self.record.state is not S.DEGRADED:
             self._walk(*moves)
+        elif why.row is not codes.GUEST_SILENT and why.row.code != self._standing().told:
+            self._note(why)
 
     def _see_ready(self, proof: Proof) -> None:
         """Write down what the proof changes; a new boot id is how a reboot shows."""

@@ -124,7 +124,10 @@ class PlacementRunner:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             told = self._orders.told
-            await self._orders.carry_out(self._look, self._adopt)
+            try:
+                await self._orders.carry_out(self._look, self._adopt)
+            except Exception:  # noqa: BLE001 - the top of a loop
+                _LOG.exception("orders.not-carried-out")
             if self._orders.told != told:
                 self._on_live_change()
 
@@ -153,6 +156,8 @@ class PlacementRunner:
             self._orphans.sweep({**listed, **carried})
         except OSError as error:
             _LOG.warning("orphans.not-swept", extra={"error": str(error)})
+        except Exception:  # noqa: BLE001 - the top of a loop: no process of others ends us
+            _LOG.exception("orphans.sweep-failed")
         if before != (self.live_vms(), self._orphans.found):
             self._on_live_change()
 

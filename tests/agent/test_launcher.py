@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import IO, Any
 import pytest
 
 from schedune_agent.system import cgroup, launcher_child, processes
+from schedune_agent.system.descriptors import raise_limit
 from schedune_agent.system.launcher import LAUNCHER, Given, Launcher, Reach, VmUser
 from schedune_testing.dynamic_programs import put_interpreter, put_library, write_dynamic
 from schedune_testing.stand_ins import write_stand_in
@@ -213,6 +215,26 @@ def test_it_inherits_no_variable_and_leaves_no_core(
     assert {one.partition(b"=")[0] for one in told} == {b"", b"PATH", b"LC_ALL"}
     limits = Path(f"/proc/{pid}/limits").read_text()
     assert next(one for one in limits.splitlines() if "core" in one).split()[4:6] == ["0", "0"]
+
+
+def test_it_may_open_as_many_files_as_its_agent_might_before_that_took_all_it_is_let(
+    log: IO[bytes],
+) -> None:
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, most))
+    one = Launcher()
+    try:
+        raise_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+        pid = one.launch(("sleeper", "60"), Given(SLEEP, Path("/"), log.fileno()))
+    finally:
+        one.end()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    (told,) = (line.split() for line in limits if line.startswith("Max open files"))
+    assert told[3:5] == ["512", str(most)]
 
 
 @as_root

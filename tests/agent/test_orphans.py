@@ -263,6 +263,19 @@ def test_a_vm_that_its_own_placement_accounts_for_is_no_orphan(
     assert ours(orphans) == []
 
 
+@pytest.mark.parametrize("name", ["виртуалка", os.fsdecode(b"\xd0")], ids=["cut", "no text"])
+def test_a_program_whose_name_is_no_text_is_told_of_and_keeps_no_other_from_being(
+    node: Node, start_marked: StartMarked, name: str
+) -> None:
+    other, vm = start_marked(program=name), start_marked(OTHER)
+    orphans = Orphans(node)
+    orphans.sweep({})
+    told = {one.pid: one.message for one in ours(orphans)}
+    assert told.keys() == {other.pid, vm.pid}
+    shown = name if name.isprintable() else "\\udcd0"
+    assert f"it executes {shown}, which is no QEMU of this node" in told[other.pid]
+
+
 @pytest.fixture
 def start_stray() -> Iterator[StartStray]:
     """Start a real QEMU that this node's agent did not start, and wait until it can be seen."""

@@ -72,6 +72,29 @@ def test_a_program_whose_name_looks_like_fields_is_read_right(tmp_path: Path) ->
         child.kill()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["виртуалка".encode(), b"\xff\xfe", b"a\x0cUid:\tx", b"a\nUid:\tx", b"\xc2\x85Seccomp:"],
+    ids=["cut inside a letter", "no text", "form feed", "line", "next line"],
+)
+def test_a_process_whose_name_is_no_text_or_several_lines_is_read_like_any_other(
+    tmp_path: Path, name: bytes
+) -> None:
+    """The kernel keeps 15 bytes of a name, and anybody may give himself any."""
+    program = shutil.copy("/bin/sleep", tmp_path / os.fsdecode(name))
+    with subprocess.Popen([program, "60"]) as child:
+        while Path(f"/proc/{child.pid}/comm").read_bytes() != name[:15] + b"\n":
+            time.sleep(0.01)
+        assert processes.read_identity(child.pid, BOOT_ID) is not None
+        assert processes.read_key(child.pid, BOOT_ID) is not None
+        assert processes.parent_of(child.pid) == os.getpid()
+        assert processes.user_of(child.pid) == os.geteuid()
+        assert os.geteuid() in processes.living_users()
+        own = processes.threads_without_seccomp(os.getpid())
+        assert bool(processes.threads_without_seccomp(child.pid)) is bool(own)
+        child.kill()
+
+
 def test_a_zombie_is_no_living_process() -> None:
     child = subprocess.Popen(["/bin/true"])
     while Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":

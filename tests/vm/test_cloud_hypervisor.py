@@ -19,6 +19,7 @@ from schedune.api.vmworkload import Backend
 from schedune.codes import execution as codes
 from schedune_agent.system import processes
 from schedune_agent.system.launcher import Given
+from schedune_agent.vmm.asking import grace_of, no_grace
 from schedune_agent.vmm.cloud_hypervisor.requests import API, CREATE, events_file
 from schedune_agent.vmm.http_socket import HttpSocket
 from schedune_agent.vmm.port import (
@@ -139,7 +140,7 @@ async def test_what_it_refuses_is_told_in_its_own_words_and_it_can_be_ended(
     vm = await bare.start()
     with pytest.raises(VmmRefusalError, match=rf"vm\.boot: .*{told}"):
         await vm.begin(bare.plan.requests)
-    assert (await vm.stop(0.0)).row is codes.HOST_STOPPED
+    assert (await vm.stop(no_grace)).row is codes.HOST_STOPPED
     assert bare.pids() == []
 
 
@@ -192,7 +193,7 @@ async def test_one_that_somebody_ended_by_a_signal_did_not_power_off(bare: BareV
 
 async def test_a_guest_that_hears_no_button_is_ended_after_its_grace(bare: BareVm) -> None:
     vm = await bare.run()
-    assert (await vm.stop(0.5)).row is codes.HOST_STOPPED
+    assert (await vm.stop(grace_of(0.5))).row is codes.HOST_STOPPED
     assert bare.pids() == []
 
 

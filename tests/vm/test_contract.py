@@ -26,6 +26,7 @@ from schedune_agent.system import processes
 from schedune_agent.system.launcher import VmUser
 from schedune_agent.system.locks import is_locked
 from schedune_agent.system.ownership import first_denied
+from schedune_agent.vmm.asking import grace_of, no_grace
 from schedune_agent.vmm.markers import Mark, marks_on, names_path
 from schedune_agent.vmm.port import DiskFiles, LaunchPlan, Request, VmmError
 from schedune_agent.vmm.process import Confinement
@@ -97,7 +98,7 @@ async def test_an_agent_that_was_killed_after_any_request_is_followed_by_one_tha
         following = await bare.take(identity)
         await following.begin(requests)
         assert await following.is_running(), f"after {done} requests"
-        await following.stop(0.0)
+        await following.stop(no_grace)
         assert bare.pids() == []
         following.handle.reap()
         await bare.forget()
@@ -117,14 +118,14 @@ async def test_an_agent_that_comes_after_finds_a_running_vm_again_and_leaves_it_
 
 async def test_one_that_is_stopped_is_gone_and_leaves_nobody(bare: BareVm) -> None:
     vm = await bare.run()
-    assert (await vm.stop(0.0)).row is codes.HOST_STOPPED
+    assert (await vm.stop(no_grace)).row is codes.HOST_STOPPED
     assert not vm.handle.is_alive
     assert bare.pids() == []
 
 
 async def test_one_that_never_ran_a_guest_is_stopped_at_once(bare: BareVm) -> None:
     vm = await bare.start()
-    assert (await asyncio.wait_for(vm.stop(60.0), 10)).row is codes.HOST_STOPPED
+    assert (await asyncio.wait_for(vm.stop(grace_of(60.0)), 10)).row is codes.HOST_STOPPED
     assert bare.pids() == []
 
 
@@ -185,7 +186,7 @@ async def test_one_that_is_frozen_does_not_answer_is_not_taken_for_dead_and_can_
     with pytest.raises(VmmError):
         await vm.is_running()
     assert vm.handle.is_alive
-    assert (await vm.stop(0.0)).row is codes.HOST_STOPPED
+    assert (await vm.stop(no_grace)).row is codes.HOST_STOPPED
     assert bare.pids() == []
 
 
@@ -246,7 +247,7 @@ async def test_as_a_user_of_its_own_it_can_be_asked_found_again_and_ended_as_any
     again = await bare.take(identity)
     assert await again.is_running()
     await again.keep_console()
-    assert (await again.stop(0.0)).row is codes.HOST_STOPPED
+    assert (await again.stop(no_grace)).row is codes.HOST_STOPPED
     assert bare.pids() == []
 
 

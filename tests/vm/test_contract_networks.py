@@ -12,6 +12,7 @@ import pytest
 from schedune.api.vmworkload import Backend
 from schedune.launch.traits import TRAITS
 from schedune_agent.system import taps
+from schedune_agent.vmm.asking import no_grace
 from schedune_agent.vmm.port import Tap, VmmRefusalError
 from schedune_testing.bare_vms import BareVm, binary_of, short_folder
 from schedune_testing.own_network import add_bridge, own_network, ports_of
@@ -60,7 +61,7 @@ async def test_a_vmm_holds_its_taps_as_long_as_it_lives_and_no_longer(bare: Bare
     assert ports_of("br0") == [LAN, WAN]
     assert not taps.remove(LAN)
     assert not taps.remove(WAN)
-    await vm.stop(0.0)
+    await vm.stop(no_grace)
     assert taps.remove(LAN)
     assert taps.remove(WAN)
     assert ports_of("br0") == []
@@ -79,7 +80,7 @@ async def test_an_agent_that_was_killed_after_any_request_is_followed_by_one_tha
         await following.begin(requests)
         assert await following.is_running(), f"after {done} requests"
         assert ports_of("br0") == [LAN, WAN]
-        await following.stop(0.0)
+        await following.stop(no_grace)
         following.handle.reap()
         await bare.forget()
 

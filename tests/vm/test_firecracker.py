@@ -22,6 +22,7 @@ from schedune.api.vmworkload import Backend
 from schedune.codes import execution
 from schedune.codes import firecracker as limits
 from schedune_agent.system import processes
+from schedune_agent.vmm.asking import grace_of, no_grace
 from schedune_agent.vmm.firecracker.metrics import KEPT, faults_in
 from schedune_agent.vmm.firecracker.requests import (
     api_socket,
@@ -121,7 +122,7 @@ async def test_disks_are_taken_and_a_missing_one_is_named(bare: BareVm, folder: 
     vm = await bare.start()
     with pytest.raises(VmmRefusalError, match=r"/drives/disk0: .*not-there"):
         await vm.begin(bare.plan.requests)
-    await vm.stop(0.0)
+    await vm.stop(no_grace)
     # Anew: which files it can open is settled when it is started.
     bare.inputs = replace(bare.inputs, files=replace(files, disks=(disk,)))
     vm = await bare.run()
@@ -149,7 +150,7 @@ async def test_what_firecracker_refuses_is_told_in_its_own_words(
     with pytest.raises(VmmRefusalError, match=r"/actions: .*ELF"):
         await vm.begin(bare.plan.requests)
     assert not await vm.is_running()
-    assert (await vm.stop(0.0)).row is execution.HOST_STOPPED
+    assert (await vm.stop(no_grace)).row is execution.HOST_STOPPED
 
 
 async def test_a_member_that_firecracker_does_not_know_is_refused_and_not_passed_over(
@@ -169,7 +170,7 @@ async def test_an_agent_that_comes_after_finds_it_again_and_ends_it(bare: BareVm
     assert found == identity
     again = await bare.take(identity)
     assert await again.is_running()
-    assert (await again.stop(0.0)).row is execution.HOST_STOPPED
+    assert (await again.stop(no_grace)).row is execution.HOST_STOPPED
     assert bare.pids() == []
 
 
@@ -187,7 +188,7 @@ async def test_another_vms_socket_is_not_taken_for_this_ones(
 
 async def test_it_leaves_its_sockets_and_the_next_one_starts_all_the_same(bare: BareVm) -> None:
     vm = await bare.run()
-    await vm.stop(0.0)
+    await vm.stop(no_grace)
     assert vm.handle.reap() == -signal.SIGTERM
     assert api_socket(bare.paths).is_socket()
     assert vsock_socket(bare.paths).is_socket()
@@ -200,13 +201,13 @@ async def test_one_that_is_frozen_and_answers_nothing_is_ended_all_the_same(bare
     os.kill(vm.handle.identity.pid, signal.SIGSTOP)
     with pytest.raises(VmmError, match="no answer within"):
         await vm.is_running()
-    assert (await vm.stop(0.5)).row is execution.HOST_STOPPED
+    assert (await vm.stop(grace_of(0.5))).row is execution.HOST_STOPPED
     assert bare.pids() == []
 
 
 async def test_a_guest_that_hears_no_key_is_ended_after_its_grace(bare: BareVm) -> None:
     vm = await bare.run()
-    assert (await vm.stop(0.5)).row is execution.HOST_STOPPED
+    assert (await vm.stop(grace_of(0.5))).row is execution.HOST_STOPPED
 
 
 async def test_one_that_was_killed_is_no_reboot(bare: BareVm) -> None:

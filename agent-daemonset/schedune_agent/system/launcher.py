@@ -8,7 +8,6 @@ import atexit
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from schedune_agent.system.child import CLEAN_ENVIRONMENT
+from schedune_agent.system.descriptors import is_ready, soft_limit
 
 _CHILD: Final = Path(__file__).with_name("launcher_child.py")
 _ANSWER_SECONDS: Final = 10.0
@@ -78,6 +78,8 @@ class Launcher:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._owner = 0
+        self._files = soft_limit()
+        """How many files its programs may have open: as we might, before we raised it."""
 
     def begin(self) -> socket.socket:
         """Have a process ready; one that is there is kept.
@@ -92,8 +94,9 @@ class Launcher:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(_ANSWER_SECONDS)
         with theirs:
+            numbers = theirs.fileno(), os.getpid(), self._files
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_CHILD), str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-I", "-S", str(_CHILD), *map(str, numbers)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=CLEAN_ENVIRONMENT,
@@ -183,7 +186,7 @@ def _await_execution(pid: int, report: int) -> None:
     Raises:
         OSError: it does not, and it is gone.
     """
-    is_told = bool(select.select([report], [], [], _ANSWER_SECONDS)[0])
+    is_told = is_ready(report, _ANSWER_SECONDS)
     words = os.read(report, _LONGEST_WORDS) if is_told else b"it took too long"
     if not words:
         return

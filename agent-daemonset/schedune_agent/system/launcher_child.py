@@ -2,10 +2,11 @@
 
 Runs as a child (standard library only) of the agent, small and with one thread: a copy of
 it is made in a millisecond, and in that copy Python code may run safely. Usage:
-``launcher_child.py SOCKET PARENT``: each message at SOCKET is one program, as
+``launcher_child.py SOCKET PARENT FILES``: each message at SOCKET is one program, as
 ``system/launcher.py`` writes it, with its descriptors; the answer is its pid, or the
 negative number of an error. The new process is the *agent's* child, not ours
-(CLONE_PARENT), so that the agent learns how it ends. Why one cannot be executed is written
+(CLONE_PARENT), so that the agent learns how it ends. It may have as many files open as
+FILES says, and not as many as the agent took for itself. Why one cannot be executed is written
 into the pipe that came with it, which closes when it is executed.
 """
 
@@ -58,7 +59,7 @@ def main() -> int:
             return 0
         pid = _clone()
         if pid == 0:
-            _become(json.loads(message), descriptors, int(sys.argv[2]))
+            _become(json.loads(message), descriptors, *map(int, sys.argv[2:]))
         for one in descriptors:
             os.close(one)
         door.send(str(pid).encode())
@@ -71,7 +72,9 @@ def _clone() -> int:
     return pid if pid >= 0 else -ctypes.get_errno()
 
 
-def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int) -> NoReturn:
+def _become(
+    given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int, files: int
+) -> NoReturn:
     """Turn into the program that was asked for, or tell why not and end."""
     report, log, *rest = descriptors
     doors, rest = rest[: given["doors"]], rest[given["doors"] :]
@@ -83,7 +86,7 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
         with contextlib.suppress(PermissionError):
             # The agent's own may be 1000 or -997. Whether it was changed is looked at later.
             Path("/proc/self/oom_score_adj").write_text("0")
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _limit(files)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         _ignore_no_signal()
         for one in namespaces:
@@ -101,6 +104,13 @@ def _become(given: "Mapping[str, Any]", descriptors: "Sequence[int]", agent: int
     except BaseException as error:  # noqa: BLE001 - a copy of the launcher must not go on
         os.write(report, str(error).encode())
     os._exit(127)
+
+
+def _limit(files: int) -> None:
+    """Leave no core, and open no more files than that."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
 
 
 def _ignore_no_signal() -> None:

@@ -17,7 +17,7 @@ _OUTSIDE: Final = "/.."
 def ties_of(pid: int, proc: Path = _PROC) -> list[str]:
     """Return the hierarchies in which a process is in a pod's group; unread: none is known."""
     try:
-        text = (proc / str(pid) / "cgroup").read_text()
+        text = _read(proc / str(pid) / "cgroup")
     except OSError:
         return []
     return pods_hierarchies(text, is_private=_is_private(proc))
@@ -52,8 +52,13 @@ def dies_with_pod(*, contained: bool, proc: Path = _PROC) -> bool:
 def ties_of_self(proc: Path = _PROC) -> list[str]:
     """Return the hierarchies in which we are in a pod's group."""
     with contextlib.suppress(OSError):
-        return pods_hierarchies((proc / "self/cgroup").read_text(), is_private=_is_private(proc))
+        return pods_hierarchies(_read(proc / "self/cgroup"), is_private=_is_private(proc))
     return []
+
+
+def _read(file: Path) -> str:
+    """Read a list of groups; their names may be any bytes."""
+    return file.read_text(errors="surrogateescape")
 
 
 def _is_private(proc: Path) -> bool:

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import select
 import signal
 import struct
 from collections.abc import Iterator, Sequence
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from schedune.lifecycle.orphans import ProcessKey
+from schedune_agent.system.descriptors import is_ready
 from schedune_agent.system.launcher import LAUNCHER, Given
 
 _PROC: Final = Path("/proc")
 _FIRST: Final = 1
-_ZOMBIE: Final = "Z"
+_ZOMBIE: Final = b"Z"
 _GET_INFO: Final = 0xC040FF0B
 """``ioctl`` PIDFD_GET_INFO, with the struct of Linux 6.15: its last member is the status."""
 _INFO_BYTES: Final = 64
@@ -87,13 +87,20 @@ def read_key(pid: int, boot_id: str) -> ProcessKey | None:
 
 def _start_time_of(pid: int) -> int | None:
     try:
-        told = (_PROC / str(pid) / "stat").read_text()
+        state, *fields = _stat_of(pid)
     except FileNotFoundError:
         if _exists(pid):
             raise unseen(pid) from None
         raise
-    state, *fields = told.rpartition(")")[2].split()
     return None if state == _ZOMBIE else int(fields[18])
+
+
+def _stat_of(pid: int) -> list[bytes]:
+    """Return what /proc/PID/stat says behind the name, which may be any 15 bytes.
+
+    The kernel cuts a longer one there, be it inside a letter.
+    """
+    return (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
 
 
 def _exists(pid: int) -> bool:
@@ -122,7 +129,7 @@ class ProcessHandle:
     @property
     def is_alive(self) -> bool:
         """Say whether it still runs; positive evidence both ways."""
-        return not select.select([self._descriptor], [], [], 0)[0]
+        return not is_ready(self._descriptor)
 
     async def wait_gone(self, limit_s: float | None) -> bool:
         """Wait until it ended, for ever with no limit; say whether it did."""
@@ -226,9 +233,9 @@ def threads_without_seccomp(pid: int) -> list[str]:
     found = []
     for status in (_PROC / str(pid) / "task").glob("*/status"):
         with contextlib.suppress(OSError):
-            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
-            if fields.get("Seccomp") == "0":
-                found.append(fields["Name"])
+            fields = _fields_in(status)
+            if fields.get(b"Seccomp") == b"0":
+                found.append(os.fsdecode(fields[b"Name"]))
     return sorted(found)
 
 
@@ -255,8 +262,17 @@ def living_users() -> set[int]:
 
 
 def _users_in(process: Path) -> list[int]:
-    lines = (process / "status").read_text().splitlines()
-    return [int(one) for line in lines if line.startswith("Uid:") for one in line.split()[1:]]
+    return list(map(int, _fields_in(process / "status").get(b"Uid", b"").split()))
+
+
+def _fields_in(status: Path) -> dict[bytes, bytes]:
+    """Read a status file of /proc: a line each, and nothing but its end ends one.
+
+    As text, a name that is no UTF-8 could not be read, and one with a form feed in it would
+    look like a line of its own.
+    """
+    lines = (line.partition(b":\t") for line in status.read_bytes().split(b"\n"))
+    return {name: value for name, _, value in lines}
 
 
 def executable_of(pid: int) -> str:
@@ -283,7 +299,7 @@ def parent_of(pid: int) -> int:
     Raises:
         OSError: the process is gone.
     """
-    return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    return int(_stat_of(pid)[1])
 
 
 def list_command_lines() -> Iterator[tuple[int, list[str]]]:

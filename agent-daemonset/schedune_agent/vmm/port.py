@@ -18,6 +18,7 @@ from schedune.codes.row import Reason, Row
 from schedune_agent.record import RECORDS
 from schedune_agent.system.launcher import Reach
 from schedune_agent.system.processes import ProcessHandle
+from schedune_agent.vmm.asking import GraceLeft
 
 
 class VmmError(Exception):
@@ -230,6 +231,15 @@ class Vm(Protocol):
             VmmError: the VMM did not answer.
         """
 
+    async def resume(self) -> Reason | None:
+        """Let a guest go on that the VMM stopped by itself; say why it had. None: it had not.
+
+        Whom somebody else stopped is left alone.
+
+        Raises:
+            VmmError: the VMM did not answer.
+        """
+
     async def guest_end(self) -> GuestEnd | None:
         """Say how the guest ended; None: it has not, or the VMM cannot tell.
 
@@ -261,8 +271,10 @@ class Vm(Protocol):
     def remarks(self) -> tuple[Reason, ...]:
         """Say what this VM lacks that its user may count on: told once, after its start."""
 
-    async def stop(self, grace_s: float) -> GuestEnd:
+    async def stop(self, grace_left: GraceLeft) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, the VMM, the kernel.
+
+        The guest has as long as ``grace_left`` says, at each look anew.
 
         Raises:
             VmmError: even SIGKILL did not end it.

@@ -21,9 +21,17 @@ class Reboots:
         return len(self._times)
 
     def add(self, seconds: object) -> None:
-        """Remember one, by the clock of whoever tells of it."""
-        told = seconds if isinstance(seconds, int) and 0 <= seconds < _LATEST else 0
-        self._times.append(float(told))
+        """Remember one, by the clock of whoever tells of it.
+
+        Where that says nothing of use, or was set back, nobody knows how long ago those
+        before were: they are forgotten, since a guest is ended for a loop.
+        """
+        if not isinstance(seconds, int) or not 0 <= seconds < _LATEST:
+            self._times.clear()
+            return
+        if self._times and seconds < self._times[-1]:
+            self._times.clear()
+        self._times.append(float(seconds))
 
     @property
     def loops(self) -> bool:

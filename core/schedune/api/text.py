@@ -8,7 +8,13 @@ _CUT: Final = "..."
 
 
 def shorten(text: str, most: int = WIDTH) -> str:
-    """Return a text of at most so many characters; one that was cut ends in dots."""
+    """Return a text of at most so many characters; one that was cut ends in dots.
+
+    Bytes that are no text, as in the name of a file or a program, are escaped: no object
+    could hold them.
+    """
+    if not text.isascii():
+        text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= most else text[: most - len(_CUT)] + _CUT
 
 

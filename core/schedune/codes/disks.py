@@ -1,4 +1,4 @@
-"""Rows about the disks of a placement on its node: made, found, refused."""
+"""Rows about the disks of a placement on its node: made, found, refused, without room."""
 
 from typing import Final
 
@@ -59,4 +59,11 @@ DISK_SOURCE_UNUSABLE: Final = _row(
     "what a disk is made of cannot be used: {observed}",
     "Since the node listed it the file has gone, or a link or something else is in its place, or an image root before its own has a file of that name.",
     "look at the file on the node: it must be a regular file right below an image root",
+)
+NO_ROOM_FOR_WRITES: Final = _row(
+    "ERR_EXEC_NO_ROOM_FOR_WRITES",
+    "NoRoomForWrites",
+    "the guest stands still, since its node has no room for what it writes: {observed}",
+    "A write of the guest found no space on the node's disk. Its VMM (QEMU) holds that write and stopped the guest. It is let go on at every heartbeat, and before it is asked to end; where there is no room yet, it stops again.",
+    "make room on the node's state disk: the guest goes on by itself",
 )

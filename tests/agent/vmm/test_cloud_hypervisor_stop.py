@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from schedune.codes import execution as codes
+from schedune_agent.vmm.asking import no_grace
 from schedune_agent.vmm.cloud_hypervisor.vm import CloudHypervisorVm
 from schedune_agent.vmm.port import GuestEnd, VmPaths
 
@@ -25,4 +26,4 @@ async def test_a_guest_that_powers_off_between_two_questions_has_powered_off(
 
     monkeypatch.setattr(vm, "guest_end", guest_end)
     monkeypatch.setattr(vm, "is_running", is_running)
-    assert await vm._ask_to_power_down(0.0) == GuestEnd(codes.STOPPED_BY_GUEST)
+    assert await vm._ask_to_power_down(no_grace) == GuestEnd(codes.STOPPED_BY_GUEST)

@@ -47,7 +47,29 @@ async def test_reboots_of_the_guest_are_a_loop_if_they_are_many_and_fast(
     assert (await reboots_of(*events)).loops == loops
 
 
-@pytest.mark.parametrize("stamp", [None, {}, {"seconds": "x"}, 7])
+@pytest.mark.parametrize("stamp", [None, {}, {"seconds": "x"}, {"seconds": -1}, 7])
 async def test_an_event_whose_time_is_none_does_no_harm(stamp: object) -> None:
     event = {"event": "RESET", "data": {"guest": True}, "timestamp": stamp}
-    assert len(await reboots_of(event)) == 1
+    before = [reset(int(number * LOOP_SECONDS), guest=True) for number in range(MOST_REBOOTS)]
+    assert not (await reboots_of(event)).loops
+    assert not (await reboots_of(*before, event)).loops
+    assert not (await reboots_of(*[event] * (MOST_REBOOTS + 1))).loops
+    loop = [reset(number, guest=True) for number in range(MOST_REBOOTS + 1)]
+    assert (await reboots_of(*before, event, *loop)).loops
+
+
+@pytest.mark.parametrize(
+    ("seconds", "loops"),
+    [
+        ([10000, 10600, 11200, 11800, 12400, 9000], False),
+        ([10000, 10001, 10002, 10003, 10004, 9000, 9001], False),
+        ([10000, 9000, 9001, 9002, 9003, 9004, 9005], True),
+        ([10000, 10000, 10000, 10000, 10000, 10000], True),
+    ],
+    ids=["once in ten minutes", "as many as may be", "a loop after it", "all at once"],
+)
+async def test_a_clock_that_is_set_back_makes_no_loop_of_old_reboots(
+    seconds: list[int], *, loops: bool
+) -> None:
+    told = await reboots_of(*[reset(second, guest=True) for second in seconds])
+    assert told.loops == loops

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason, Row
 from schedune_agent.system.processes import ProcessHandle
-from schedune_agent.vmm.asking import Asking
+from schedune_agent.vmm.asking import Asking, GraceLeft
 from schedune_agent.vmm.cloud_hypervisor.config import VmConfig
 from schedune_agent.vmm.cloud_hypervisor.console import ConsoleSocket
 from schedune_agent.vmm.cloud_hypervisor.events import EventFile, History
@@ -148,6 +148,10 @@ class CloudHypervisorVm:
         """
         return await self._state() == "Running"
 
+    async def resume(self) -> Reason | None:
+        """None: Cloud Hypervisor tells the guest of a write without room, and lets it run."""
+        return None
+
     async def guest_end(self) -> GuestEnd | None:
         """Say how the guest ended, or that it must be; None: it has not.
 
@@ -194,14 +198,14 @@ class CloudHypervisorVm:
         """Say what this VM lacks that its user may count on: nothing."""
         return ()
 
-    async def stop(self, grace_s: float) -> GuestEnd:
+    async def stop(self, grace_left: GraceLeft) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, the VMM, the kernel.
 
         Raises:
             VmmError: even SIGKILL did not end it.
         """
         await self.keep_console()  # who listens before the end has what comes until then
-        end = await self._ask_to_power_down(grace_s)
+        end = await self._ask_to_power_down(grace_left)
         await self.keep_console()
         try:
             await self._ask("PUT", f"{API}/vmm.shutdown")
@@ -214,8 +218,8 @@ class CloudHypervisorVm:
                 return end or GuestEnd(codes.HOST_STOPPED)
         raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
 
-    async def _ask_to_power_down(self, grace_s: float) -> GuestEnd | None:
-        deadline, asking = time.monotonic() + grace_s, Asking()
+    async def _ask_to_power_down(self, grace_left: GraceLeft) -> GuestEnd | None:
+        asking = Asking()
         while self.handle.is_alive:
             try:
                 end = await self.guest_end()
@@ -228,7 +232,7 @@ class CloudHypervisorVm:
                     asking.asked()
             except VmmError:
                 asking = Asking()
-            if time.monotonic() >= deadline:
+            if grace_left() <= 0:
                 return None
             await asyncio.sleep(_POLL_SECONDS)
         return self.exit_seen(None)

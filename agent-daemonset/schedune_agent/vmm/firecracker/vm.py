@@ -14,7 +14,7 @@ from schedune.codes.row import Reason, Row
 from schedune_agent.system import processes
 from schedune_agent.system.processes import ProcessHandle
 from schedune_agent.vmm import vsock
-from schedune_agent.vmm.asking import AGAIN_S
+from schedune_agent.vmm.asking import Asking, GraceLeft
 from schedune_agent.vmm.firecracker.output import Output
 from schedune_agent.vmm.firecracker.requests import METRICS, api_socket, taps_in, vsock_socket
 from schedune_agent.vmm.http_socket import Answer, HttpSocket, HttpSocketError
@@ -28,6 +28,7 @@ _CONFIGURE_SECONDS: Final = 60.0
 """A start reads the kernel and touches the guest's memory; on a busy node that takes long."""
 _DRAIN_SECONDS: Final = 2.0
 _STEP_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 1.0
 _LISTEN_SECONDS: Final = 0.02
 _NOT_STARTED: Final = "Not started"
 _RUNNING: Final = "Running"
@@ -130,6 +131,10 @@ class FirecrackerVm:
         """
         return await self._state() == _RUNNING
 
+    async def resume(self) -> Reason | None:
+        """None: Firecracker tells the guest of a write without room, and lets it run."""
+        return None
+
     async def guest_end(self) -> GuestEnd | None:
         """None: a guest that ends takes its Firecracker with it, or is not seen to have ended.
 
@@ -164,13 +169,13 @@ class FirecrackerVm:
         bare = processes.threads_without_seccomp(self.handle.identity.pid)
         return tuple(judge_limits(platform.machine(), bare))
 
-    async def stop(self, grace_s: float) -> GuestEnd:
+    async def stop(self, grace_left: GraceLeft) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, then the kernel.
 
         Raises:
             VmmError: even SIGKILL did not end it.
         """
-        if await self._guest_ended(grace_s):
+        if await self._guest_ended(grace_left):
             return self._ended(codes.STOPPED_BY_GUEST)
         for number in (signal.SIGTERM, signal.SIGKILL):
             self.handle.send(number)
@@ -183,24 +188,21 @@ class FirecrackerVm:
         self._output.drain()
         return GuestEnd(row)
 
-    async def _guest_ended(self, grace_s: float) -> bool:
+    async def _guest_ended(self, grace_left: GraceLeft) -> bool:
         """Press Ctrl-Alt-Del, and say whether the guest ended of it in time."""
-        if grace_s <= 0 or platform.machine() != _HAS_KEYBOARD:
+        if platform.machine() != _HAS_KEYBOARD:
             return False
-        deadline = time.monotonic() + grace_s
-        press = Request.of("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
-        is_asked = False
-        while (left_s := deadline - time.monotonic()) > 0:
+        press, asking = Request.of("PUT", "/actions", {"action_type": "SendCtrlAltDel"}), Asking()
+        while (left_s := grace_left()) > 0:
             try:
-                if await self._state() != _RUNNING:
-                    return False
-                await self._ask(press)
-                is_asked = True
+                if asking.is_due:
+                    if await self._state() != _RUNNING:
+                        return False
+                    await self._ask(press)
+                    asking.asked()
             except VmmError:
-                # One that was asked already has all of its grace, however busy its VMM is.
-                if not is_asked:
-                    return not self.handle.is_alive
-            if await self.handle.wait_gone(min(AGAIN_S, left_s)):
+                asking = Asking()  # however busy its VMM is, it has all of its grace
+            if await self.handle.wait_gone(min(_POLL_SECONDS, left_s)):
                 return True
         return False
 

@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from schedune.codes import disks
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune_agent.system.first import first_of
 from schedune_agent.system.processes import ProcessHandle
-from schedune_agent.vmm.asking import Asking
+from schedune_agent.vmm.asking import Asking, GraceLeft
 from schedune_agent.vmm.console_log import ConsoleLog
 from schedune_agent.vmm.guest_agent import agent_socket, order_shutdown
 from schedune_agent.vmm.port import GuestEnd, Request, VmmError, VmPaths
@@ -33,6 +34,8 @@ _STEP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.2
 _LISTEN_SECONDS: Final = 0.02
 _PRELAUNCH: Final = "prelaunch"
+_NO_ROOM: Final = "io-error"
+"""A write found no space; other errors QEMU tells the guest, which runs on."""
 _ENDED: Final = {"shutdown": codes.STOPPED_BY_GUEST, "guest-panicked": codes.GUEST_PANICKED}
 
 
@@ -130,6 +133,19 @@ class QemuVm:
         """
         return await self.status() == "running"
 
+    async def resume(self) -> Reason | None:
+        """Let a guest go on whose writes found no room; say so. None: that is not why it stands.
+
+        QEMU tries the writes again that it holds, and stops the guest again if it must.
+
+        Raises:
+            VmmError: QEMU did not answer.
+        """
+        if await self.status() != _NO_ROOM:
+            return None
+        await self.ask("cont")
+        return Reason(disks.NO_ROOM_FOR_WRITES, str(self._paths.disks.parents[1]))
+
     async def guest_end(self) -> GuestEnd | None:
         """Say how the guest ended, or that it must be; None: it has not.
 
@@ -190,13 +206,13 @@ class QemuVm:
         """It has a power button, tells how guests end, and is started in its sandbox."""
         return ()
 
-    async def stop(self, grace_s: float) -> GuestEnd:
+    async def stop(self, grace_left: GraceLeft) -> GuestEnd:
         """Climb the ladder until the process is proved gone: ask the guest, QEMU, the kernel.
 
         Raises:
             VmmError: even SIGKILL did not end it.
         """
-        end = await self._ask_to_power_down(grace_s)
+        end = await self._ask_to_power_down(grace_left)
         await self.keep_console()
         try:
             await self.ask("quit")
@@ -209,14 +225,15 @@ class QemuVm:
                 return end or GuestEnd(codes.HOST_STOPPED)
         raise VmmError(f"pid {self.handle.identity.pid} does not end, not even by SIGKILL")
 
-    async def _ask_to_power_down(self, grace_s: float) -> GuestEnd | None:
-        deadline, asking = time.monotonic() + grace_s, Asking()
+    async def _ask_to_power_down(self, grace_left: GraceLeft) -> GuestEnd | None:
+        asking = Asking()
         while self.handle.is_alive:
             try:
                 end = await self.guest_end()
                 if end is not None or await self.status() == _PRELAUNCH:
                     return end  # a guest that never ran hears no power button
                 if asking.is_due:
+                    await self.resume()  # one that stands still hears no power button either
                     await self.ask("system_powerdown")
                     if asking.times:  # it has no power button, or does not listen to it
                         pid, path = self.handle.identity.pid, agent_socket(self._paths)
@@ -224,7 +241,7 @@ class QemuVm:
                     asking.asked()
             except VmmError:
                 asking = Asking()
-            if time.monotonic() >= deadline:
+            if grace_left() <= 0:
                 return None
             await asyncio.sleep(_POLL_SECONDS)
         return None
