@@ -86,3 +86,15 @@ async def test_an_agent_that_began_on_it_ends_its_vm_by_order(
         await worker.step()
     assert marked.poll() is not None
     assert (worker.record.ended, worker.releasable) == (None, False)
+
+
+async def test_the_host_does_not_wait_for_what_was_ended_and_cannot_be_written_down(
+    disk: Path, node: Node, new_placement: NewPlacement, marked: "Popen[bytes]"
+) -> None:
+    assert node.shutdown is not None
+    node.shutdown.order()
+    worker = PlacementWorker(node, new_placement(), node.records.load_all()[UID])
+    for _ in range(2):
+        assert not worker.rests or marked.poll() is not None
+        await worker.step()
+    assert (marked.poll() is not None, worker.rests) == (True, True)
