@@ -31,8 +31,8 @@ class EarlyShutdown:
         self._shutdown = HostShutdown(settings.run_directory, self._boot_id)
         self._is_asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._left: list[str] = []
-        """What was told of guests that it could not end."""
+        self._left: list[str] | None = None
+        """What was told of guests that it could not end; None: it has not tried yet."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._answer())
@@ -64,9 +64,10 @@ class EarlyShutdown:
         Raises:
             OSError: that cannot be told.
         """
-        _LOG.warning("host.goes-down")
+        if self._left is None:
+            _LOG.warning("host.goes-down")
         left = await end_recorded(self._settings, self._boot_id, self._clock)
-        if left != self._left:
+        if left and left != self._left:
             _LOG.warning("host.guests-left", extra={"left": left})
         self._left = left
         if not left and self._shutdown.is_ordered:

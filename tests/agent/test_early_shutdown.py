@@ -5,7 +5,6 @@ whole grace of its record.
 """
 
 import asyncio
-import base64
 import json
 import time
 import uuid
@@ -24,7 +23,14 @@ from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.node import Node
 from schedune_agent.record import LaunchRecord
 from schedune_agent.settings import agent_lock
-from schedune_testing.agent_processes import WORKS, StartAgent, agent_processes, until_told
+from schedune_testing.agent_processes import (
+    DEAF,
+    WORKS,
+    StartAgent,
+    agent_processes,
+    put_token,
+    until_told,
+)
 from schedune_testing.looking import BOOT_ID, UID, record, recorded
 
 S = PlacementState
@@ -65,13 +71,6 @@ def recorded_vm(node: Node, vm: "Popen[bytes]", uid: str = UID, grace: int = 0) 
     return held
 
 
-def put_token(folder: Path) -> None:
-    """Put a token there as a kubelet does, for a node."""
-    claims = {"kubernetes.io": {"node": {"name": "node", "uid": "node-uid"}}}
-    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
-    (folder / "token").write_text(f"e30.{payload}.none")
-
-
 async def until(is_so: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not is_so():
@@ -80,7 +79,7 @@ async def until(is_so: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_token", "waits_for"), [(False, WORKS), (True, "truth.not-looked-at")],
+    ("has_token", "waits_for"), [(False, WORKS), (True, DEAF)],
     ids=["no-token", "no-server"],
 )  # fmt: skip
 async def test_an_agent_that_waits_for_the_api_server_ends_the_guests_of_its_records(

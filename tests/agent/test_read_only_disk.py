@@ -17,7 +17,7 @@ from schedune_agent.node import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.settings import agent_lock
 from schedune_agent.system.locks import hold_lock
-from schedune_testing.agent_processes import WORKS, agent_processes, until_told
+from schedune_testing.agent_processes import DEAF, agent_processes, put_token, until_told
 from schedune_testing.looking import UID, record, recorded
 from schedune_testing.read_only import read_only
 
@@ -51,11 +51,16 @@ def test_a_disk_on_which_no_agent_ever_was_is_told_as_what_it_is(disk: Path) -> 
         hold_lock(disk / "another.lock", stack)
 
 
-def test_an_agent_starts_on_it(disk: Path, tmp_path: Path) -> None:
+async def test_an_agent_starts_on_it_and_ends_its_guests_when_the_host_goes_down(
+    disk: Path, node: Node, tmp_path: Path, marked: "Popen[bytes]"
+) -> None:
+    put_token(tmp_path)
     with agent_processes(tmp_path) as start_agent:
-        process, log = start_agent("agent")
-        until_told(log, WORKS)
-        assert process.poll() is None
+        process, log = start_agent("agent", clusterUID=node.settings.cluster_uid)
+        until_told(log, DEAF)
+        assert (process.poll(), marked.poll()) == (None, None)
+        assert await end_guests(node.settings, 30.0, lambda: datetime.now(UTC)) == []
+        assert (process.poll(), marked.poll() is not None) == (None, True)
 
 
 async def test_without_an_agent_a_host_that_goes_down_ends_its_guests_all_the_same(

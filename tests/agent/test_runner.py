@@ -11,7 +11,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +21,7 @@ from schedune_agent.early_shutdown import EarlyShutdown
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.node import Node
 from schedune_agent.placements import PlacementRunner
-from schedune_agent.record import LaunchRecord, RecordedProcess
-from schedune_agent.system import processes
+from schedune_agent.record import LaunchRecord
 from schedune_agent.truth import TruthPublisher
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiUnavailableError, NotFoundError
@@ -31,11 +29,12 @@ from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.looking import BOOT_ID, recorded
 from schedune_testing.mortal_client import MortalClient
+from schedune_testing.read_only import read_only
 
 pytestmark = pytest.mark.cluster
 NODE = "runner-node"
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 StartMarked = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -190,8 +189,6 @@ async def until(question: Callable[[], Awaitable[object]], limit_s: float = 20.0
 
 def launched(node: Node, uid: str, vm: "subprocess.Popen[bytes]", **changes: Any) -> None:
     """Leave the record of a VM that an earlier agent started."""
-    found = processes.read_identity(vm.pid, BOOT_ID)
-    assert found is not None
     values: dict[str, Any] = {
         "placement_uid": uid,
         "workload_uid": "workload-uid",
@@ -199,7 +196,7 @@ def launched(node: Node, uid: str, vm: "subprocess.Popen[bytes]", **changes: Any
         "name": "vm",
         "claim": {"vcpus": 2, "memory": "64Mi", "overheadMemory": "16Mi"},
         "state": "Running",
-        "process": RecordedProcess.of(found),
+        "process": recorded(vm),
         **changes,
     }
     node.records.save(LaunchRecord.model_validate(values))
@@ -327,6 +324,28 @@ async def test_a_placement_that_vanished_starts_nothing_and_its_vm_is_no_longer_
 
 def _is_told(agent: Agent, uid: str) -> bool:
     return uid in [one.placement_uid for one in agent.runner.orphans()]
+
+
+async def test_on_a_disk_that_became_read_only_an_agent_tells_so_and_ends_its_vm_by_order(
+    stage: Stage, start_marked: StartMarked
+) -> None:
+    uid = await stage.place(vcpus=1)
+    process, node = start_marked(uid), stage.new_node()
+    launched(node, uid, process)
+    with read_only(node.settings.state_directory):
+        async with stage.agent():
+            await until(lambda: _has_reason(stage, uid, "RecordUnwritable"))
+            assert process.poll() is None
+            await stage.delete(uid)
+            await until(lambda: _answer(process.poll() is not None))
+    async with stage.agent():
+        await until(lambda: _is_gone(stage, uid))
+
+
+async def _has_reason(stage: Stage, uid: str, reason: str) -> bool:
+    found = await stage.find(uid)
+    conditions = found["status"].get("conditions", []) if found and "status" in found else []
+    return any(one["reason"] == reason for one in conditions)
 
 
 async def test_an_agents_end_ends_no_vm_and_an_order_that_the_host_goes_down_ends_them_all(

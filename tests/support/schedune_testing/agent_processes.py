@@ -1,5 +1,7 @@
 """The agent's program itself, as a DaemonSet's pod starts it; nobody answers as its API server."""
 
+import base64
+import json
 import subprocess
 import sys
 import time
@@ -14,6 +16,8 @@ from schedune_lab.certificates import Authority
 
 WORKS = "agent.no-identity"
 """What an agent that has the node to itself tells when its token is not there yet."""
+DEAF = "truth.not-looked-at"
+"""What one tells that has looked at its node and knows its cluster, while nobody answers."""
 StartAgent = Callable[..., "tuple[subprocess.Popen[bytes], Path]"]
 
 
@@ -50,6 +54,13 @@ def agent_processes(folder: Path) -> Iterator[StartAgent]:
         for process in started:
             process.kill()
             process.wait()
+
+
+def put_token(folder: Path) -> None:
+    """Put a token there as a kubelet does, for a node."""
+    claims = {"kubernetes.io": {"node": {"name": "node", "uid": "node-uid"}}}
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
+    (folder / "token").write_text(f"e30.{payload}.none")
 
 
 def until_told(log: Path, event: str) -> str:
