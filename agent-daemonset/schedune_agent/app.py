@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from schedune_agent import vm_users
 from schedune_agent.cluster import ClusterIdentity
+from schedune_agent.early_shutdown import EarlyShutdown
 from schedune_agent.facts import FactSource, Probes
 from schedune_agent.guest_data import secrets_of
 from schedune_agent.host_shutdown import HostShutdown
@@ -100,6 +101,9 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
     meter = metrics.follow(vitals, settings.kubernetes.server)
     async with AsyncExitStack() as stack:
         await _hold_locks(settings, stack)
+        early = EarlyShutdown(settings, clock)
+        if settings.facts_file is None:
+            await stack.enter_async_context(early)
         identity = await _await_identity(settings)
         kubernetes = settings.kubernetes
         credentials = Credentials(
@@ -137,6 +141,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
             node,
             on_live_change=lambda: publisher.nudge(),  # noqa: PLW0108 - made below
             withdraw=lambda uid: publisher.withdraw(uid),  # noqa: PLW0108 - made below
+            take_over=early.give_way,
         )
         publisher = TruthPublisher(
             client,

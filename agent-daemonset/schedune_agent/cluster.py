@@ -29,6 +29,7 @@ class ClusterIdentity:
 
     def __init__(self, client: KubeClient, state_directory: Path) -> None:
         self._client = client
+        self._folder = state_directory
         self._file = state_directory / _FILE
 
     async def find(self) -> str:
@@ -41,13 +42,13 @@ class ClusterIdentity:
             try:
                 uid = await self._ask()
             except ApiError as error:
-                kept = self._read()
+                kept = kept_cluster(self._folder)
                 _LOG.warning("cluster.not-told", extra={"kept": kept or "", "error": str(error)})
                 if kept:
                     return kept
                 await asyncio.sleep(_PAUSE_S)
             else:
-                if uid != self._read():
+                if uid != kept_cluster(self._folder):
                     write_whole(self._file, uid.encode())
                 return uid
 
@@ -70,9 +71,11 @@ class ClusterIdentity:
     async def _ask(self) -> str:
         return str((await self._client.get(NAMESPACES, _OWN_NAMESPACE))["metadata"]["uid"])
 
-    def _read(self) -> str | None:
-        try:
-            kept = self._file.read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            return None
-        return kept if _FORM.fullmatch(kept) else None
+
+def kept_cluster(state_directory: Path) -> str | None:
+    """Return the UID that an agent has kept there; None: none, or nothing that can be one."""
+    try:
+        kept = (state_directory / _FILE).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return kept if _FORM.fullmatch(kept) else None

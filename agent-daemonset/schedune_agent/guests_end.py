@@ -5,10 +5,10 @@ and how long its grace is; what follows from its end is left to the next agent.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ from schedune.api.vmplacement import Exit
 from schedune.codes import execution as codes
 from schedune.lifecycle.carriers import pick_carrier, rivals_of
 from schedune.lifecycle.observation import Sighting
+from schedune_agent.cluster import kept_cluster
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.identity import identify_machine
 from schedune_agent.record import LaunchRecord, RecordError, RecordStore
@@ -47,21 +48,27 @@ async def end_guests(
     shutdown, deadline = HostShutdown(settings.run_directory, boot_id), time.monotonic() + wait_s
     shutdown.order()
     while settings.state_directory.is_dir() and not shutdown.is_done:
-        with ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             if hold_lock(agent_lock(settings), stack):
-                return await _end_without_agent(settings, boot_id, clock)
+                return await end_recorded(settings, boot_id, clock)
         if time.monotonic() > deadline:
             return [f"the agent has not told within {wait_s:g} s that its guests have ended"]
         await asyncio.sleep(_LOOK_SECONDS)
     return []
 
 
-async def _end_without_agent(
+async def end_recorded(
     settings: AgentSettings, boot_id: str, clock: Callable[[], datetime]
 ) -> list[str]:
-    """End every VM of our records; what became of each is the next agent's to write."""
+    """End every VM of our records in order; return what is left, and why.
+
+    What became of each is for whoever carries its placement out next to write. Only who
+    holds the agent's lock, and has no workers, may do it.
+    """
     store = RecordStore(settings.state_directory)
-    live = [one for one in store.load_all().values() if one.may_run and not one.is_of_newer_agent]
+    cluster = settings.cluster_uid or kept_cluster(settings.state_directory) or ""
+    settings = settings.model_copy(update={"cluster_uid": cluster})
+    live = [one for one in store.load_all().values() if one.may_run]
     told = await asyncio.gather(*(_end(settings, store, one, boot_id, clock()) for one in live))
     return [one for one in told if one]
 
@@ -75,11 +82,11 @@ async def _end(
         vm = _take(settings, record, boot_id)
         if vm is None:
             return ""
-        _remember(settings, store, record, now)
-        await vm.stop(grace_of(record.grace_seconds))
+        with contextlib.closing(vm):
+            _remember(settings, store, record, now)
+            await vm.stop(grace_of(record.grace_seconds))
     except (VmmError, OSError, LookupError) as error:
         return f"{name}: {error}"
-    vm.close()
     return ""
 
 
@@ -87,9 +94,14 @@ def _take(settings: AgentSettings, record: LaunchRecord, boot_id: str) -> Vm | N
     """Take hold of the VM by the same proof as an agent; None: it is gone.
 
     Raises:
-        VmmError: something lives that may be it, and is not proved to be, or there are several.
+        VmmError: something lives that may be it, and is not proved to be, there are
+            several, or nobody can know.
     """
+    if record.is_of_newer_agent:
+        raise VmmError("a newer agent's record is left as it is, and so is its VM")
     uid, process = record.placement_uid, record.process
+    if process is None and not settings.cluster_uid:
+        raise VmmError("the UID of our cluster is not known, by which it is looked for")
     programs = Programs().with_launched(record)
     found = CarrierSearch(settings, boot_id, programs, uid).find()
     handle = processes.prove(process.identity(), boot_id) if process else None

@@ -102,9 +102,10 @@ class PlacementEnd(PlacementProcess):
         """The host goes down: end the guest in order, and start nothing until it is back."""
         self._find()
         vm = self._vm
+        # What is proved gone holds no host up, though it cannot be written down.
+        self.is_down = vm is None or not vm.handle.is_alive
         if vm is None and self.record.process is not None:
             return self._ended(self._seen_end() or GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
-        self.is_down = vm is None
         if vm is None:
             return WATCH_SECONDS
         if not vm.handle.is_alive:
@@ -121,6 +122,7 @@ class PlacementEnd(PlacementProcess):
                 extra={"uid": self.record.placement_uid, "error": str(error)},
             )
             return WATCH_SECONDS
+        self.is_down = True
         return self._ended(end, how.row.reason)
 
     def _moves_to_end(self, gone: Observation, standing: Standing | None = None) -> list[Move]:

@@ -30,6 +30,10 @@ _SHUTDOWN_SECONDS: Final = 0.5
 """How often it is looked whether the host goes down."""
 
 
+async def _nobody_gives_way() -> None:
+    """Take over at once: nobody else acts on what the records name."""
+
+
 class PlacementRunner:
     """Runs one worker for every placement that is bound to this node."""
 
@@ -40,11 +44,13 @@ class PlacementRunner:
         *,
         on_live_change: Callable[[], None],
         withdraw: Callable[[str], Awaitable[None]],
+        take_over: Callable[[], Awaitable[None]] = _nobody_gives_way,
     ) -> None:
         self._client = client
         self._node = node
         self._on_live_change = on_live_change
         self._withdraw = withdraw
+        self._take_over = take_over
         self._workers: dict[str, PlacementWorker] = {}
         self._wakes: dict[str, asyncio.Event] = {}
         self._told: dict[str, tuple[object, ...]] = {}
@@ -83,7 +89,7 @@ class PlacementRunner:
         return self._orders.told
 
     def load(self) -> None:
-        """Read what earlier agents left, before anything is published or admitted."""
+        """Read what was left until now, before anything is published or admitted."""
         self._orphans.load()
 
     async def run(self) -> None:
@@ -91,6 +97,8 @@ class PlacementRunner:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reflector.run())
             await self._reflector.synced.wait()
+            await self._take_over()
+            self.load()  # what was ended until now stands in the records
             while not self._arrived.empty():
                 self._take_in(self._arrived.get_nowait(), group)
             self._sweep()

@@ -11,18 +11,17 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedune.api.nodetruth import Identity, NodeTruthStatus
 from schedune.api.vmplacement import VMPlacement
+from schedune_agent.early_shutdown import EarlyShutdown
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.node import Node
 from schedune_agent.placements import PlacementRunner
-from schedune_agent.record import LaunchRecord, RecordedProcess
-from schedune_agent.system import processes
+from schedune_agent.record import LaunchRecord
 from schedune_agent.truth import TruthPublisher
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiUnavailableError, NotFoundError
@@ -30,38 +29,13 @@ from schedune_kube.kubeconfig import from_kubeconfig
 from schedune_kube.resources import NODES, NODETRUTHS, VMPLACEMENTS
 from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
+from schedune_testing.looking import BOOT_ID, recorded
+from schedune_testing.mortal_client import MortalClient
+from schedune_testing.read_only import read_only
 
 pytestmark = pytest.mark.cluster
 NODE = "runner-node"
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 StartMarked = Callable[..., "subprocess.Popen[bytes]"]
-Withdraw = Callable[[str], Awaitable[None]]
-_WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
-
-
-class KilledError(BaseException):
-    """The agent is killed here."""
-
-
-class MortalClient(KubeClient):
-    """The agent's client; before or after its n-th write, the agent is killed."""
-
-    left = 0
-    counts = ""
-    """Only writes are counted that have this in their path."""
-
-    async def _ask(self, method: str, path: str, *arguments: Any, **options: Any) -> Any:
-        if method not in _WRITES or self.counts not in path:
-            return await super()._ask(method, path, *arguments, **options)
-        self._reach()
-        answer = await super()._ask(method, path, *arguments, **options)
-        self._reach()
-        return answer
-
-    def _reach(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
 
 
 class Facts:
@@ -125,14 +99,14 @@ class Stage:
 
     @asynccontextmanager
     async def agent(
-        self, *, kill_at: int = 0, of: str = "", withdraw: Withdraw | None = None
+        self, *, kill_at: int = 0, of: str = "", **options: Any
     ) -> AsyncIterator["Agent"]:
         """Run an agent with what earlier ones left on the disk."""
         credentials = bearing(self.control_plane, self.token)
         async with MortalClient(credentials, field_manager="schedune-agent") as client:
             client.left, client.counts = kill_at, of
             node = self.new_node(NODE, self.node_uid)
-            agent = Agent(client, node, withdraw)
+            agent = Agent(client, node, options)
             task = asyncio.create_task(agent.run())
             agent.task = task
             try:
@@ -148,13 +122,14 @@ class Agent:
 
     task: "asyncio.Task[None]"
 
-    def __init__(self, client: KubeClient, node: Node, withdraw: Withdraw | None) -> None:
+    def __init__(self, client: KubeClient, node: Node, options: dict[str, Any]) -> None:
         self.node = replace(node, ordered=lambda: self._publisher.ordered)
         self.runner = PlacementRunner(
             client,
             self.node,
             on_live_change=lambda: self._publisher.nudge(),  # noqa: PLW0108 - made below
-            withdraw=withdraw or (lambda uid: self._publisher.withdraw(uid)),  # noqa: PLW0108
+            withdraw=options.pop("withdraw", lambda uid: self._publisher.withdraw(uid)),  # noqa: PLW0108
+            **options,
         )
         self._publisher = TruthPublisher(
             client,
@@ -214,8 +189,6 @@ async def until(question: Callable[[], Awaitable[object]], limit_s: float = 20.0
 
 def launched(node: Node, uid: str, vm: "subprocess.Popen[bytes]", **changes: Any) -> None:
     """Leave the record of a VM that an earlier agent started."""
-    found = processes.read_identity(vm.pid, BOOT_ID)
-    assert found is not None
     values: dict[str, Any] = {
         "placement_uid": uid,
         "workload_uid": "workload-uid",
@@ -223,7 +196,7 @@ def launched(node: Node, uid: str, vm: "subprocess.Popen[bytes]", **changes: Any
         "name": "vm",
         "claim": {"vcpus": 2, "memory": "64Mi", "overheadMemory": "16Mi"},
         "state": "Running",
-        "process": RecordedProcess.of(found),
+        "process": recorded(vm),
         **changes,
     }
     node.records.save(LaunchRecord.model_validate(values))
@@ -353,6 +326,28 @@ def _is_told(agent: Agent, uid: str) -> bool:
     return uid in [one.placement_uid for one in agent.runner.orphans()]
 
 
+async def test_on_a_disk_that_became_read_only_an_agent_tells_so_and_ends_its_vm_by_order(
+    stage: Stage, start_marked: StartMarked
+) -> None:
+    uid = await stage.place(vcpus=1)
+    process, node = start_marked(uid), stage.new_node()
+    launched(node, uid, process)
+    with read_only(node.settings.state_directory):
+        async with stage.agent():
+            await until(lambda: _has_reason(stage, uid, "RecordUnwritable"))
+            assert process.poll() is None
+            await stage.delete(uid)
+            await until(lambda: _answer(process.poll() is not None))
+    async with stage.agent():
+        await until(lambda: _is_gone(stage, uid))
+
+
+async def _has_reason(stage: Stage, uid: str, reason: str) -> bool:
+    found = await stage.find(uid)
+    conditions = found["status"].get("conditions", []) if found and "status" in found else []
+    return any(one["reason"] == reason for one in conditions)
+
+
 async def test_an_agents_end_ends_no_vm_and_an_order_that_the_host_goes_down_ends_them_all(
     stage: Stage, start_marked: StartMarked
 ) -> None:
@@ -374,6 +369,30 @@ async def test_an_agents_end_ends_no_vm_and_an_order_that_the_host_goes_down_end
         assert not found["status"].get("ended")
         shutdown.cancel()
         await until(lambda: _answer(not shutdown.is_done))
+
+
+async def test_workers_begin_after_the_ends_that_were_begun_before_them_and_tell_of_those(
+    stage: Stage, start_marked: StartMarked
+) -> None:
+    uid = await stage.place(vcpus=1)
+    process = start_marked(uid)
+    node = stage.new_node()
+    launched(node, uid, process, grace_seconds=1)
+    shutdown, seen = HostShutdown(node.settings.run_directory, BOOT_ID), []
+    async with EarlyShutdown(node.settings, node.clock) as early:
+
+        async def take_over() -> None:
+            shutdown.order()
+            await until(lambda: _answer(bool(node.records.load_all()[uid].guest_end)))
+            await early.give_way()
+            seen.append(process.poll())
+
+        async with stage.agent(take_over=take_over):
+            await until(lambda: _has_last_exit(stage, uid))
+            await until(lambda: _answer(shutdown.is_done))
+    assert seen[0] is not None
+    found = await stage.find(uid)
+    assert found["status"]["lastExit"]["reason"] == "HostShutdown"
 
 
 async def _has_last_exit(stage: Stage, uid: str) -> bool:

@@ -3,55 +3,21 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from schedune_lab.certificates import Authority
+from schedune_testing.agent_processes import WORKS, StartAgent, agent_processes, until_told
 
 WAITS = "agent.waits-for-another"
-WORKS = "agent.no-identity"
-"""What an agent that has the node to itself tells when its token is not there yet."""
-StartAgent = Callable[..., "tuple[subprocess.Popen[bytes], Path]"]
 
 
 @pytest.fixture
 def start_agent(tmp_path: Path) -> Iterator[StartAgent]:
-    """Start the program itself, as a DaemonSet's pod would."""
-    started = []
-
-    ca_file = Authority(tmp_path / "pki").certificate
-
-    def start(
-        name: str, state: str = "state", run: str = "run"
-    ) -> "tuple[subprocess.Popen[bytes], Path]":
-        log, file = tmp_path / f"{name}.log", tmp_path / f"{name}.yaml"
-        kubernetes = {"server": "https://127.0.0.1:1", "caFile": str(ca_file)}
-        told = {
-            "kubernetes": {**kubernetes, "tokenFile": str(tmp_path / "no-token-yet")},
-            "stateDirectory": str(tmp_path / state),
-            "runDirectory": str(tmp_path / run),
-        }
-        file.write_text(yaml.safe_dump(told))
-        argv = [sys.executable, "-m", "schedune_agent", "run", "--settings", str(file)]
-        with log.open("wb") as out:
-            started.append(subprocess.Popen(argv, stdout=out, stderr=out))
-        return started[-1], log
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def until_told(log: Path, event: str) -> str:
-    deadline = time.monotonic() + 60
-    while event not in (text := log.read_text()):
-        assert time.monotonic() < deadline, text
-        time.sleep(0.1)
-    return text
+    with agent_processes(tmp_path) as start:
+        yield start
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from schedune.api.vmplacement import PlacementState
 from schedune_agent.guests_end import end_guests
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.record import LaunchRecord
-from schedune_testing.machines import BOOT_ID, Machine
+from schedune_testing.agent_processes import WORKS, agent_processes, until_told
+from schedune_testing.machines import BOOT_ID, PATIENCE_S, Machine
+from schedune_testing.read_only import read_only
 
 S = PlacementState
 NewWorld = Callable[..., Any]
@@ -148,6 +150,42 @@ async def test_without_an_agent_guests_are_ended_in_order_and_the_next_one_tells
     shutdown.cancel()
     await world.agent(lambda record: record.state is S.STARTING)
     assert len(world.vms()) == 1
+
+
+async def test_an_agent_that_waits_for_the_api_server_ends_guests_in_order(
+    new_world: NewWorld, shutdown: HostShutdown
+) -> None:
+    world = new_world(
+        terminationGraceSeconds=120, readiness={"level": "Guest", "timeoutSeconds": 120}
+    )
+    await world.agent(is_running)
+    with agent_processes(world.settings.state_directory.parent) as start_agent:
+        process, log = start_agent("agent", clusterUID=world.settings.cluster_uid)
+        until_told(log, WORKS)
+        assert await end_guests(world.settings, PATIENCE_S, now) == []
+        assert (world.vms(), shutdown.is_done, process.poll()) == ([], True, None)
+    await world.agent(lambda record: record.state is S.EXITED)
+    assert world.record.last_exit.reason == "HostShutdown"
+    assert any("Power down" in line for line in world.record.last_exit.console_tail)
+
+
+async def test_on_a_disk_that_became_read_only_guests_are_found_again_and_ended_in_order(
+    new_world: NewWorld, shutdown: HostShutdown
+) -> None:
+    """None of them waits for its whole grace: that is longer than this test's patience."""
+    world = new_world(
+        terminationGraceSeconds=120, readiness={"level": "Guest", "timeoutSeconds": 120}
+    )
+    await world.agent(is_running)
+    (pid,) = world.vms()
+    with read_only(world.settings.state_directory):
+        worker = world.new_agent()
+        await world.carry_on(worker, lambda _: worker.trouble is not None)
+        assert (worker.trouble.row.code, world.vms()) == ("ERR_RECORD_UNWRITABLE", [pid])
+        shutdown.order()
+        await world.carry_on(worker, lambda _: worker.rests)
+        assert world.vms() == []
+        worker.let_go()
 
 
 async def test_an_agents_own_end_is_no_shutdown_and_an_order_of_another_boot_is_none(

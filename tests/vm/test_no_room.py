@@ -60,7 +60,8 @@ def disk(machine: Any) -> Iterator[SmallDisk]:
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
         pytest.skip("not given: the right to mount")
     yield SmallDisk(folder)
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    unmount = ["umount", "--lazy", str(folder)]
+    subprocess.run(unmount, check=True)
 
 
 def told_no_room(record: LaunchRecord) -> bool:

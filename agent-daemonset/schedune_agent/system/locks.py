@@ -1,5 +1,6 @@
 """Locks on files: VMMs hold them on the disks that they write, an agent on its own directory."""
 
+import errno
 import fcntl
 import os
 import struct
@@ -55,11 +56,26 @@ def hold_lock(path: Path, stack: ExitStack | AsyncExitStack) -> bool:
     Raises:
         OSError: the file cannot be opened.
     """
-    file = path.open("w")
+    descriptor = _open_lock(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return False
-    stack.enter_context(file)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return False
+        raise
+    stack.callback(os.close, descriptor)
     return True
+
+
+def _open_lock(path: Path) -> int:
+    """Open it to write, which some file systems want for a lock; else as it may be opened.
+
+    A disk that became read-only after an error has VMs to be ended all the same.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
