@@ -326,9 +326,8 @@ def _is_told(agent: Agent, uid: str) -> bool:
     return uid in [one.placement_uid for one in agent.runner.orphans()]
 
 
-async def test_on_a_disk_that_became_read_only_an_agent_tells_so_and_ends_its_vm_by_order(
-    stage: Stage, start_marked: StartMarked
-) -> None:
+async def test_a_disk_turns_read_only(stage: Stage, start_marked: StartMarked) -> None:
+    """Its agent tells so and ends the VM by order. A longer name makes the socket's too long."""
     uid = await stage.place(vcpus=1)
     process, node = start_marked(uid), stage.new_node()
     launched(node, uid, process)
