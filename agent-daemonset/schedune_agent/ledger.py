@@ -29,7 +29,8 @@ class Ledger:
     ) -> Reason | None:
         """Hold a claim and ports, or say why the node cannot; holding twice is holding once."""
         others = [one for uid, one in self.held.items() if uid != placement_uid]
-        vcpus = (capacity.vcpus if capacity else 0) - sum(one.vcpus for one in others)
+        offered = capacity.vcpus * (claim.vcpu_overcommit_percent or 100) // 100 if capacity else 0
+        vcpus = offered - sum(one.vcpus for one in others)
         memory = (parse_bytes(capacity.memory) if capacity else 0) - sum(map(memory_of, others))
         if claim.vcpus > vcpus or memory_of(claim) > memory:
             return Reason(

@@ -19,6 +19,8 @@ from schedune_kube.errors import ApiError, NotFoundError
 from schedune_kube.resources import LEASES
 from schedune_kube.times import render_micro_time
 
+_MOST_TIMES_OURS: Final = 4
+"""However long a Lease says that it counts: no longer than so many of our own."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -30,6 +32,11 @@ class LeaderTimes:
     renew_deadline_s: float = 10.0
     retry_s: float = 2.0
     margin_s: float = 3.0
+
+    @property
+    def patience_s(self) -> float:
+        """How long one attempt may take, so that another one still comes in time."""
+        return self.renew_deadline_s / 2
 
 
 class Elector:
@@ -79,7 +86,9 @@ class Elector:
         while True:
             led = self.leading(0)
             try:
-                async with asyncio.timeout(self._times.retry_s):
+                # A slow server must not leave us without a leader; a late answer counts from the
+                # moment at which it was asked for.
+                async with asyncio.timeout(max(self._times.retry_s, self._times.patience_s)):
                     await self._attempt()
             except (ApiError, TimeoutError) as error:
                 _LOG.warning("leader.attempt-failed", extra={"error": repr(error)})
@@ -110,18 +119,23 @@ class Elector:
             lease = await self._client.get(LEASES, self._name, self._namespace)
         except NotFoundError:
             await self._client.create(LEASES, self._new(), self._namespace)
-            self._begin(time.monotonic(), succeeds=False)
+            # It may have been taken away from under one who does not know that yet.
+            self._begin(time.monotonic(), succeeds=bool(self._seen_version))
             self._won(started, 1)
             return
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen_version:
             self._seen_version, self._seen_at = version, started
         spec = lease["spec"]
-        ours = spec.get("holderIdentity") == self._identity and self.leading(0)
+        holder = spec.get("holderIdentity")
+        if holder and holder != self._identity:
+            self._valid_until = float("-inf")
+        ours = holder == self._identity and self.leading(0)
         if not ours and not self._is_free(spec, started):
             return
-        succeeds = bool(spec.get("holderIdentity"))
+        succeeds = bool(holder)
         spec["renewTime"] = render_micro_time(self._clock())
+        spec["leaseDurationSeconds"] = self._times.duration_s
         if not ours:
             self._sign(spec)
         written = await self._client.replace(LEASES, self._name, lease, self._namespace)
@@ -135,16 +149,15 @@ class Elector:
         """Write ourselves into a Lease that is free: a new term of office."""
         spec["holderIdentity"] = self._identity
         spec["acquireTime"] = spec["renewTime"]
-        spec["leaseDurationSeconds"] = self._times.duration_s
         spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
 
     def _is_free(self, spec: Raw, now: float) -> bool:
         """Say whether nobody holds it, or its holder was silent for a whole duration."""
         if not spec.get("holderIdentity"):
             return True
-        return now >= self._seen_at + int(
-            spec.get("leaseDurationSeconds") or self._times.duration_s
-        )
+        told = int(spec.get("leaseDurationSeconds") or self._times.duration_s)
+        # Somebody may have edited it: the holder writes its own again, if it lives.
+        return now >= self._seen_at + min(told, _MOST_TIMES_OURS * self._times.duration_s)
 
     def _begin(self, moment: float, *, succeeds: bool) -> None:
         self.acquired_at, self.succeeds = moment, succeeds

@@ -3,8 +3,15 @@
 from typing import Any
 
 from schedune.api.base import API_VERSION
-from schedune.api.scheduling_policy import SchedulingPolicy
-from schedune.api.vmplacement import FINALIZER, Evidence, VMPlacement, VMPlacementSpec, WorkloadRef
+from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
+from schedune.api.vmplacement import (
+    FINALIZER,
+    Claim,
+    Evidence,
+    VMPlacement,
+    VMPlacementSpec,
+    WorkloadRef,
+)
 from schedune.api.vmworkload import Architecture, LaunchMode, VMWorkload
 from schedune.codes.summary import WORKLOAD_GONE
 from schedune.decision.digest import digest_of
@@ -35,7 +42,7 @@ def placement_body(
     spec = VMPlacementSpec(
         attempt=attempt,
         backend=backend,
-        claim=placing.claim,
+        claim=_claim(placing.claim, policy),
         evidence=_evidence(placing, epoch),
         launch=resolve_launch(intent, Architecture(node.facts.architecture), backend),
         mode=workload.spec.launch_mode,
@@ -62,6 +69,14 @@ def placement_body(
         "metadata": metadata,
         "spec": spec.render(),
     }
+
+
+def _claim(claim: Claim, policy: SchedulingPolicy) -> Claim:
+    """Say by which measure it was judged: the agent judges it again."""
+    percent = policy.vcpu_overcommit_percent
+    if percent == DEFAULT_POLICY.vcpu_overcommit_percent:
+        return claim
+    return claim.model_copy(update={"vcpu_overcommit_percent": percent})
 
 
 def _evidence(placing: Placing, epoch: int) -> Evidence:

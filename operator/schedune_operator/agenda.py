@@ -67,10 +67,18 @@ class Agenda:
             self._again.add(key)
             return
         raw = self.cache.workloads.get(key)
-        if raw is not None and key not in self.world.placements.store:
+        if raw is None and self._is_nothing(key):
+            self._forced.discard(key)
+            self.lanes.drop(key)
+        elif raw is not None and key not in self.world.placements.store:
             self.lanes.want_node(key, (-self.world.priorities.of(raw), _created(raw)))
         else:
             self.lanes.have_news(key)
+
+    def _is_nothing(self, key: Key) -> bool:
+        """Say whether neither is there nor was ever looked at: it came and went."""
+        placed = key in self.world.placements.store
+        return not (placed or key in self._seen or key in self._failures)
 
     def force(self, keys: Iterable[Key]) -> None:
         """Look at these whether or not they changed, in the order of their names."""

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from schedune_kube.client import Raw
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key
+
+_MOST_GONE: Final = 10_000
+"""So many deletions are remembered: more than there are while one list is under way."""
 
 
 class WorkloadCache:
@@ -16,7 +20,7 @@ class WorkloadCache:
         self.changed = asyncio.Event()
         self.ours: dict[Key, str] = {}
         """The version that our own last write of each made: no news to us."""
-        self._gone: set[str] = set()
+        self._gone: dict[str, None] = {}
         """UIDs deleted since the last list: a list that is under way may still show them."""
         self._listed = 0
         """The version of the last list."""
@@ -42,7 +46,9 @@ class WorkloadCache:
         self.note("DELETED", raw)
 
     def _drop(self, key: Key, uid: str) -> None:
-        self._gone.add(uid)
+        self._gone[uid] = None
+        if len(self._gone) > _MOST_GONE:
+            del self._gone[next(iter(self._gone))]
         held = self.workloads.get(key)
         if held is not None and _uid(held) == uid:
             del self.workloads[key]

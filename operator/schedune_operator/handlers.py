@@ -1,6 +1,10 @@
 """kopf's edge: events are translated and handed over, nothing else happens here."""
 
+import asyncio
 import itertools
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import kopf
 
@@ -8,6 +12,11 @@ from schedune.api.base import GROUP, VERSION
 from schedune_kube.client import PAGE
 from schedune_kube.credentials import Credentials
 from schedune_operator.cache import WorkloadCache
+
+_LOGIN_PAUSE_S: Final = 1.0
+"""Between two logins: a token that stays refused is no reason to ask without a rest."""
+_NO_END: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""An end that never comes; that it is another one each time is what counts."""
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -49,10 +58,20 @@ class NoProgress(kopf.ProgressStorage):
 def make_registry(credentials: Credentials) -> kopf.OperatorRegistry:
     """Return the handlers: a login, the settings, one event handler."""
     registry = kopf.OperatorRegistry()
+    asked_at, logins = float("-inf"), itertools.count()
 
     @kopf.on.login(registry=registry)
     async def log_in(**_: object) -> kopf.ConnectionInfo:
-        """Hand kopf our own credentials; it asks again when they fail."""
+        """Hand kopf our own credentials; it asks again when they fail.
+
+        It ends for good when it is given again what was refused, and an API server that cannot
+        look up an account refuses a token that is right. So each answer is another one.
+        """
+        nonlocal asked_at
+        if time.monotonic() - asked_at < _LOGIN_PAUSE_S:
+            await asyncio.sleep(_LOGIN_PAUSE_S)
+        asked_at = time.monotonic()
+        credentials.forget_token()
         token = credentials.headers().get("Authorization", "").removeprefix("Bearer ")
         return kopf.ConnectionInfo(
             server=credentials.server,
@@ -60,6 +79,7 @@ def make_registry(credentials: Credentials) -> kopf.OperatorRegistry:
             token=token or None,
             certificate_path=_text(credentials.client_certificate),
             private_key_path=_text(credentials.client_key),
+            expiration=_NO_END + timedelta(seconds=next(logins)),
         )
 
     @kopf.on.startup(registry=registry)

@@ -15,6 +15,8 @@ Rank = tuple[int, str]
 """What goes first: less of (minus the priority, the time of creation)."""
 
 _FAIRNESS: Final = 8
+_SLACK: Final = 64
+"""So many that are out of date are no reason to tidy up."""
 
 
 class Lanes:
@@ -41,6 +43,7 @@ class Lanes:
             self._ranks[key] = rank
             heapq.heappush(self._by_rank, (rank, key))
             self._by_age.append((rank, key))
+            self._tidy_up()
 
     def have_news(self, key: Key) -> None:
         """Let a workload wait to be looked at for any other cause."""
@@ -51,6 +54,16 @@ class Lanes:
         """Forget a workload."""
         self._ranks.pop(key, None)
         self._others.pop(key, None)
+
+    def _tidy_up(self) -> None:
+        """Let go of what is out of date: while another leads nobody is ever popped here."""
+        most = 2 * len(self._ranks) + _SLACK
+        if len(self._by_rank) > most:
+            self._by_rank = [(rank, key) for key, rank in self._ranks.items()]
+            heapq.heapify(self._by_rank)
+        if len(self._by_age) > most:
+            held = dict.fromkeys(one for one in self._by_age if self._ranks.get(one[1]) == one[0])
+            self._by_age = deque(held)
 
     def pop(self) -> Key | None:
         """Return who is next; None: nobody waits."""

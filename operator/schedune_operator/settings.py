@@ -1,9 +1,9 @@
 """What the operator is told."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune_kube.serving import ListenSettings, TlsListenSettings
@@ -21,6 +21,21 @@ class LeaderSettings(Settings):
     """How often the Lease is renewed, or tried."""
     margin_seconds: Annotated[float, Field(gt=0)] = 3
     """A write starts only if leadership lasts this much longer."""
+
+    @model_validator(mode="after")
+    def _two_never_lead(self) -> Self:
+        if self.margin_seconds >= self.renew_deadline_seconds:
+            raise ValueError(
+                f"marginSeconds {self.margin_seconds:g} must be below renewDeadlineSeconds"
+                f" {self.renew_deadline_seconds:g}: else nothing is ever written"
+            )
+        if self.renew_deadline_seconds + self.margin_seconds > self.duration_seconds:
+            raise ValueError(
+                f"renewDeadlineSeconds {self.renew_deadline_seconds:g} and marginSeconds"
+                f" {self.margin_seconds:g} must together be durationSeconds"
+                f" {self.duration_seconds} at most: else two may lead at once"
+            )
+        return self
 
 
 class AdmissionSettings(Settings):

@@ -123,3 +123,15 @@ def test_what_runs_already_keeps_its_ports_however_often_it_is_found() -> None:
 
 TestNothingIsGivenAwayTwice = LedgerMachine.TestCase
 TestNothingIsGivenAwayTwice.settings = settings(max_examples=60, deadline=None)
+
+
+def test_vcpus_are_shared_by_the_measure_by_which_the_operator_placed() -> None:
+    """What it places is admitted: else it would place, be refused, and place again for ever."""
+    capacity = NodeCapacity(vcpus=8, memory="64Gi", basis="Declared")
+    twice = Claim(vcpus=4, memory="1Gi", overhead_memory="16Mi", vcpu_overcommit_percent=200)
+    ledger = Ledger()
+    for uid in "abcd":
+        assert ledger.reserve(uid, twice, capacity) is None
+    assert ledger.reserve("e", twice, capacity) is not None
+    once = twice.model_copy(update={"vcpu_overcommit_percent": None})
+    assert ledger.reserve("f", once, capacity) is not None

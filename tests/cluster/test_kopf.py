@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from schedune_kube.resources import VMWORKLOADS
 from schedune_operator import handlers
 from schedune_operator.app import _run_kopf
 from schedune_operator.cache import WorkloadCache
+from schedune_testing.accounts import bearing, token_of
 from schedune_testing.control_plane import ControlPlane
 from schedune_testing.manifests import minimal_workload
 
@@ -58,3 +61,20 @@ async def test_what_kopf_begins_with_comes_in_pages(
     await kopf
     held = len(cache.workloads)
     assert lists_of(control_plane) - before == -(-held // 2)
+
+
+async def test_kopf_goes_on_when_a_token_that_was_refused_is_accepted_at_last(
+    control_plane: ControlPlane, client: KubeClient, tmp_path: Path
+) -> None:
+    """It is given the same one again first, by which it used to end for good."""
+    token = await token_of(client, None, "schedune-operator")
+    credentials = replace(bearing(control_plane, token), token_file=tmp_path / "token")
+    (tmp_path / "token").write_text("not-yet")
+    cache, stop = WorkloadCache(), asyncio.Event()
+    kopf = asyncio.create_task(_run_kopf(credentials, cache, stop, asyncio.Event()))
+    await asyncio.sleep(3)
+    assert not kopf.done()
+    (tmp_path / "token").write_text(token)
+    await until(lambda: {("default", name) for name in NAMES} <= cache.workloads.keys())
+    stop.set()
+    await kopf

@@ -26,6 +26,8 @@ class Unreliable(KubeClient):
 
     is_deaf = False
     """Nothing reaches the server."""
+    delay_s = 0.0
+    """Each request takes so much longer."""
     loses_answers = False
     """Everything reaches the server, and no answer comes back."""
     gate: asyncio.Event | None = None
@@ -34,6 +36,7 @@ class Unreliable(KubeClient):
     async def _ask(self, *arguments: Any, **options: Any) -> Any:
         if self.is_deaf:
             raise NoAnswerError("deaf")
+        await asyncio.sleep(self.delay_s)
         answer = await super()._ask(*arguments, **options)
         if self.loses_answers and arguments[0] != "GET":
             raise NoAnswerError("lost")
@@ -120,6 +123,60 @@ async def test_what_was_decided_in_an_earlier_term_is_not_written_in_a_later_one
     assert elector.epoch == 2
     assert not fence()
     await end(task)
+
+
+async def test_a_slow_server_has_a_leader_all_the_same(client: Unreliable) -> None:
+    """Both requests of an attempt take three times as long as the pause between attempts."""
+    client.delay_s = 0.4
+    elector = candidate(client, "slow")
+    task = asyncio.create_task(elector.run())
+    await asyncio.wait_for(elector.wait_until_leading(), 60)
+    for _ in range(100):
+        assert elector.leading(0)
+        await asyncio.sleep(0.05)
+    assert elector.epoch == 1
+    await end(task)
+
+
+async def test_a_lease_that_somebody_made_endless_is_taken_when_its_holder_is_gone(
+    client: Unreliable, admin: KubeClient
+) -> None:
+    endless = {"spec": {"leaseDurationSeconds": 3600}}
+    elector = candidate(client, "edited")
+    task = asyncio.create_task(elector.run())
+    await asyncio.wait_for(elector.wait_until_leading(), 60)
+    await admin.merge_patch(LEASES, "edited", endless, "default")
+
+    async def is_its_own_again() -> bool:
+        lease = await admin.get(LEASES, "edited", "default")
+        return bool(lease["spec"]["leaseDurationSeconds"] == TIMES.duration_s)
+
+    await until_async(is_its_own_again)
+    await end(task)
+    await admin.merge_patch(LEASES, "edited", endless, "default")
+    other = candidate(admin, "edited", "b")
+    following = asyncio.create_task(other.run())
+    await asyncio.wait_for(other.wait_until_leading(), 60)
+    await end(following)
+
+
+async def test_who_makes_a_deleted_lease_anew_knows_that_another_may_still_act(
+    client: Unreliable, admin: KubeClient
+) -> None:
+    former, later = candidate(client, "deleted"), candidate(admin, "deleted", "b")
+    leading = asyncio.create_task(former.run())
+    await asyncio.wait_for(former.wait_until_leading(), 60)
+    waiting = asyncio.create_task(later.run())
+    await until_async(later.tried.is_set)
+    client.is_deaf = True
+    await admin.delete(LEASES, "deleted", "default")
+    await asyncio.wait_for(later.wait_until_leading(), 60)
+    assert later.succeeds
+    client.is_deaf = False
+    await until_async(lambda: not former.leading(0))
+    assert later.leading(0)
+    await end(leading)
+    await end(waiting)
 
 
 async def test_an_acquisition_whose_answer_is_lost_makes_no_leader_until_it_has_run_out(

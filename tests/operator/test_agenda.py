@@ -73,6 +73,20 @@ def test_what_we_wrote_ourselves_is_no_news(desk: Desk) -> None:
     assert desk.picked() == []
 
 
+def test_what_came_and_went_while_another_led_is_not_looked_at(desk: Desk) -> None:
+    desk.applies()
+    desk.cache.note("DELETED", desk.cache.workloads[KEY])
+    assert len(desk.agenda.lanes) == 0
+
+
+def test_what_was_looked_at_is_looked_at_once_more_when_it_is_gone(desk: Desk) -> None:
+    """Something may be held for it."""
+    desk.applies()
+    desk.picked()
+    desk.cache.note("DELETED", desk.cache.workloads[KEY])
+    assert desk.picked() == ["vm"]
+
+
 def test_a_change_while_it_is_in_hand_is_looked_at_after_that(desk: Desk) -> None:
     desk.applies()
     began = desk.agenda.begin(desk.agenda.pop() or KEY)

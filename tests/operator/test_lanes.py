@@ -23,6 +23,17 @@ def test_a_higher_priority_goes_first_and_of_equals_the_older() -> None:
     assert drained(lanes) == ["old", "young", "low"]
 
 
+def test_who_came_and_went_leaves_no_trace() -> None:
+    """On an operator that does not lead nobody is popped, for months."""
+    lanes = Lanes()
+    lanes.want_node(("d", "stays"), (0, "0"))
+    for number in range(10_000):
+        lanes.want_node(("d", f"vm-{number}"), (0, str(number)))
+        lanes.drop(("d", f"vm-{number}"))
+    assert len(lanes._by_rank) + len(lanes._by_age) < 200
+    assert drained(lanes) == ["stays"]
+
+
 def test_of_eight_turns_one_is_for_whoever_waits_longest() -> None:
     lanes = Lanes()
     lanes.want_node(("d", "low"), (0, "0"))

@@ -142,3 +142,15 @@ def test_what_was_not_changed_or_has_ended_is_not_recreated() -> None:
     wanted = read(**RECREATE, resources={"vcpus": 3, "memory": "4Gi"})
     ended = placed(same, fleet, **ENDED)
     assert not recreates(wanted, ended, changes(wanted, ended))
+
+
+@pytest.mark.parametrize(("percent", "told"), [(100, None), (250, 250)])
+def test_a_placement_tells_the_agent_by_which_measure_vcpus_are_shared(
+    percent: int, told: int | None
+) -> None:
+    policy = SchedulingPolicy(vcpu_overcommit_percent=percent)
+    wanted = read()
+    placing = Placer(a_fleet(with_vm=False), policy).place(meant(wanted), NOW)
+    assert isinstance(placing, Placing)
+    body = placement_body(wanted, placing, policy, attempt=1, epoch=1)
+    assert body["spec"]["claim"].get("vcpuOvercommitPercent") == told

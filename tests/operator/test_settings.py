@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from schedune_kube.settings import SettingsError
 from schedune_operator.settings import AdmissionSettings, read_settings
 
 
@@ -27,3 +28,19 @@ def test_what_the_file_says_of_admission_holds_beside_the_argument(file: Path) -
         said = read_settings(file, answers_at_apply=answers).admission
         assert said is not None
         assert said.answer_seconds == 3
+
+
+@pytest.mark.parametrize(
+    ("leader", "harm"),
+    [
+        ("{renewDeadlineSeconds: 60}", "two may lead at once"),
+        ("{durationSeconds: 12}", "two may lead at once"),
+        ("{renewDeadlineSeconds: 2, marginSeconds: 3}", "nothing is ever written"),
+    ],
+)
+def test_times_with_which_two_would_lead_or_none_are_refused(
+    file: Path, leader: str, harm: str
+) -> None:
+    file.write_text(f"leader: {leader}\n")
+    with pytest.raises(SettingsError, match=harm):
+        read_settings(file)

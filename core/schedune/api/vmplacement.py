@@ -74,6 +74,8 @@ class Claim(ApiModel):
     """Room for overlays and new disks."""
     hugepages: Quantity | None = None
     """Size of the huge pages that back the memory."""
+    vcpu_overcommit_percent: Annotated[int, Field(ge=100, le=3200)] | None = None
+    """How many vCPUs the policy lets be placed for each 100 of the node; unset: 100."""
 
 
 class Evidence(ApiModel):

@@ -21,8 +21,6 @@ from schedune.launch.needs import BackendNeeds
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import judge_kernel
 
-_SHIFT: Final = 24
-"""Bits for the number of a capability's value beside that of a set of binaries."""
 _OWN_ATOM: Final = {
     codes.VERSION_TOO_OLD.code: "version",
     codes.VERSION_MISMATCH.code: "version",
@@ -96,7 +94,8 @@ def _check_binary(question: Question, need: BackendNeeds) -> Iterator[Finding]:
     answers = []
     for pair in distinct.tolist():
         held, state = divmod(pair, width)
-        key = held << _SHIFT | state
+        # By its value: a column that was let go of numbers its values anew when it comes back.
+        key = held, said.values[state]
         if key not in known:
             known[key] = _judge_binary(need, binaries.values[held], said.values[state])
         answers.append(cast("list[Reason]", known[key]))

@@ -25,7 +25,7 @@ class Coded(Generic[T]):
 
     def __init__(self, values: Iterable[T]) -> None:
         self.values: list[T] = []
-        self.memo: dict[Hashable, dict[int, object]] = {}
+        self.memo: dict[Hashable, dict[Hashable, object]] = {}
         """Answers to questions by whoever asks: a value keeps its number until it is dropped."""
         self._number: dict[T, int] = {}
         self.codes = np.fromiter((self._code(one) for one in values), np.int32)
@@ -48,7 +48,7 @@ class Coded(Generic[T]):
             self.values, self._number, self.memo = [], {}, {}
             self.codes = np.fromiter((self._code(one) for one in kept), np.int32)
 
-    def remembered(self, question: Hashable) -> dict[int, object]:
+    def remembered(self, question: Hashable) -> dict[Hashable, object]:
         """Return the answers that were given to a question so far, to be added to."""
         found = self.memo.get(question)
         if found is None:

@@ -181,6 +181,8 @@ def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
 
 
 MINIMUM_MEMORY: Final = 16 * 2**20
+MOST_DISK: Final = 2**44
+"""Bytes of a new disk: what its image, and the largest file of ext4, can hold."""
 
 
 def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
@@ -205,6 +207,7 @@ def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:
             "spec.backend.preference",
         )
     yield from _bad_pages(spec)
+    yield from _bad_disks(spec)
     ranks = [one.boot_order for one in spec.disks if one.boot_order is not None]
     if len(set(ranks)) != len(ranks):
         told = ", ".join(map(str, ranks))
@@ -255,6 +258,22 @@ def _bad_pages(spec: VMWorkloadSpec) -> Iterator[Reason]:
     if size == 0 or memory % size:
         advice = f"must divide spec.resources.memory ({spec.resources.memory})"
         yield Reason(codes.INVALID_FIELD, text, advice, "spec.resources.hugepages")
+
+
+def _bad_disks(spec: VMWorkloadSpec) -> Iterator[Reason]:
+    """A new disk has a size that its image can have."""
+    for disk in spec.disks:
+        if disk.source.empty is None:
+            continue
+        text, where = disk.source.empty.size, "spec.disks[].source.empty.size"
+        try:
+            size = parse_bytes(text)
+        except QuantityError as error:
+            yield Reason(codes.INVALID_FIELD, text, str(error), where)
+            continue
+        if not 1 <= size <= MOST_DISK:
+            advice = f"must be a byte at least and 16Ti at most (disk {disk.name})"
+            yield Reason(codes.INVALID_FIELD, text, advice, where)
 
 
 def _bad_guest(spec: VMWorkloadSpec) -> Iterator[Reason]:

@@ -21,6 +21,7 @@ from schedune_testing.versions import as_numbers
 NEEDED = {"Firecracker": ("firecracker_tun_ready", "firecracker_cgroups_ready")}
 KERNELS = {
     ("QEMU", "amd64"): {"BzImage", "ELF"},
+    ("QEMU", "arm64"): {"Image", "Gzip", "EfiZboot"},
     ("CloudHypervisor", "amd64"): {"ELF", "BzImage"},
     ("CloudHypervisor", "arm64"): {"Image"},
     ("Firecracker", "amd64"): {"ELF"},
