@@ -16,6 +16,7 @@ LEASE_S = 180
 def facts(name: str, architecture: str = "amd64", **changes: Any) -> dict[str, Any]:
     """Return the status of a healthy node's truth, with changes."""
     kernel = {"name": "kernel", "kind": "Kernel", "format": "BzImage", "sizeBytes": 1}
+    boots = "BzImage" if architecture == "amd64" else "Image"
     qemu = {
         "name": "QEMU",
         "path": "/usr/bin/qemu",
@@ -33,7 +34,7 @@ def facts(name: str, architecture: str = "amd64", **changes: Any) -> dict[str, A
         "message": "a guest ran",
     }
     return {
-        "artifacts": [{**kernel, "architecture": architecture}],
+        "artifacts": [{**kernel, "format": boots, "architecture": architecture}],
         "backends": [qemu],
         "capabilities": [kvm],
         "capacity": {"vcpus": 8, "memory": "16Gi", "basis": "Declared"},
