@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from schedune.api.nodetruth import Scheduling
+from schedune.telling.page import printable
 from schedune_cli.clock import read_clock
 from schedune_cli.commands.exits import Exit, tell
 from schedune_cli.commands.options import fleet_options, form_option, render_as
@@ -110,5 +111,8 @@ def _carry_out(asked: Asked, node: str, timeout: float | None) -> DrainReport:
                 told[one.namespace, one.name] = line
                 click.echo(line, err=True)
 
-    action = Drain(node, read_clock, show, timeout)
+    def warn(text: str) -> None:
+        click.echo(f"note: {printable(text)}", err=True)
+
+    action = Drain(node, read_clock, show, warn, timeout)
     return ask_cluster(asked.kubeconfig, asked.context, action.run, RIGHT)
