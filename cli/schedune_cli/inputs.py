@@ -1,6 +1,5 @@
 """What a command was given: workloads from files or a cluster, the fleet, the time, the policy."""
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +11,7 @@ from schedune_cli.problems import BadInputError, Place, Problem, unknown_name
 from schedune_cli.reading.documents import read_objects
 from schedune_cli.reading.objects import Item, Objects, unique
 from schedune_cli.reading.policy import read_policy
-from schedune_cli.reading.sources import read_sources
+from schedune_cli.reading.sources import read_sources, standard_input
 from schedune_cli.reading.workloads import Given, read_given
 from schedune_cli.recording.recording import Recording, read_recording
 from schedune_cli.recording.world import World, read_world
@@ -133,7 +132,7 @@ def _read_fleet(asked: Asked, clock: Callable[[], datetime]) -> tuple[World, lis
 
 
 def _read_files(paths: Sequence[str]) -> Objects:
-    sources, problems = read_sources(paths, sys.stdin.buffer)
+    sources, problems = read_sources(paths, standard_input())
     objects = read_objects(sources)
     objects.problems += problems
     return objects

@@ -1,11 +1,18 @@
 """Credentials from a kubeconfig, by the official library."""
 
 from pathlib import Path
+from typing import Final
 
 from kubernetes import config
 from kubernetes.client import Configuration
+from yaml import YAMLError
 
 from schedune_kube.credentials import Credentials
+from schedune_kube.settings import SettingsError
+
+_DEFAULT: Final = "of the environment"
+_MALFORMED: Final = (TypeError, AttributeError, KeyError, IndexError)
+"""What the library stumbles with where a value is of another type than it takes for granted."""
 
 
 class KubeconfigError(Exception):
@@ -26,8 +33,8 @@ def from_kubeconfig(path: Path | None = None, context: str | None = None) -> Cre
             client_configuration=loaded,
             persist_config=False,
         )
-    except (config.ConfigException, OSError) as error:
-        raise KubeconfigError(f"kubeconfig {path or 'of the environment'}: {error}") from error
+    except _UNUSABLE as error:
+        raise _unusable(path, error) from error
     # The library calls a token BearerToken, and older versions of it authorization.
     bearer = loaded.get_api_key_with_prefix("BearerToken", "authorization") or ""
     return Credentials(
@@ -37,6 +44,57 @@ def from_kubeconfig(path: Path | None = None, context: str | None = None) -> Cre
         client_certificate=_path(loaded.cert_file),
         client_key=_path(loaded.key_file),
     )
+
+
+def namespace_in(path: Path | None = None, context: str | None = None) -> str | None:
+    """Return the namespace that a context names, or the current one; None: it names none.
+
+    Raises:
+        KubeconfigError: the file is there, and is no kubeconfig.
+    """
+    try:
+        contexts, active = config.list_kube_config_contexts(str(path) if path else None)
+        chosen = next((one for one in contexts if one["name"] == context), active)
+        return str((chosen.get("context") or {}).get("namespace") or "") or None
+    except config.ConfigException:
+        return None
+    except _UNUSABLE as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path | None, error: Exception) -> KubeconfigError:
+    told = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        told = f"is not UTF-8: {error}"
+    elif isinstance(error, YAMLError):
+        told = f"is not YAML: {error}"
+    elif isinstance(error, OSError) and error.strerror:
+        told = error.strerror
+    elif isinstance(error, _MALFORMED):
+        told = f"does not have the form of a kubeconfig ({error})"
+    return KubeconfigError(f"kubeconfig {path or _DEFAULT}: {told}")
+
+
+_UNUSABLE: Final = (
+    config.ConfigException, OSError, UnicodeDecodeError, ValueError, YAMLError, *_MALFORMED,
+)  # fmt: skip
+
+
+def try_certificates(found: Credentials, path: Path | None) -> None:
+    """Load what connections will load: here it is known which file names it.
+
+    Raises:
+        KubeconfigError: a certificate that the file names or holds is none.
+    """
+    where = f"kubeconfig {path or _DEFAULT}"
+    try:
+        found.tls()
+    except SettingsError as error:
+        told = f"its certificate-authority is no certificate: {error}"
+        raise KubeconfigError(f"{where}: {told}") from error
+    except OSError as error:
+        told = f"its client-certificate and client-key cannot be used: {error}"
+        raise KubeconfigError(f"{where}: {told}") from error
 
 
 def _path(value: str | None) -> Path | None:

@@ -60,6 +60,19 @@ def test_a_recording_is_asked_and_not_changed(files: Files, arguments: tuple[str
     assert run("drain", "a", *arguments).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("node", "status", "outcomes"), [("a", 2, ["Unknown"]), ("b", 0, []), (7, 2, ["Unknown"])]
+)
+def test_a_placement_that_cannot_be_read_may_be_a_vm_that_has_to_leave(
+    files: Files, node: str | int, status: int, outcomes: list[str]
+) -> None:
+    _, newer = placed("small", "a")
+    newer["spec"] |= {"nodeName": node, "knob": 1}
+    files.write("fleet.yaml", snapshot(*whole("a", "b"), newer))
+    assert run(*PLAN).exit_code == status
+    assert [one["outcome"] for one in document(*PLAN).get("vms", [])] == outcomes
+
+
 # --- how far it has come -----------------------------------------------------------------
 
 

@@ -72,3 +72,14 @@ def test_a_fleet_without_orphans_says_so(files: Files) -> None:
         0,
         "No agent tells of a VMM that no placement accounts for.\n",
     )
+
+
+def test_a_node_whose_truth_cannot_be_read_is_not_taken_for_one_without_orphans(
+    files: Files,
+) -> None:
+    newer = truth("a", spec={"knob": 1}, orphans=[LEAKED])
+    files.write("fleet.yaml", snapshot(node("a"), newer, *whole("b")))
+    told = run("orphans", *FLEET)
+    assert told.exit_code == 2
+    assert "Of a nobody knows" in told.stdout
+    assert document("orphans", *FLEET)["unread"] == ["a"]

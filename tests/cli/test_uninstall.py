@@ -127,3 +127,34 @@ def test_it_removes_nothing_and_says_so_where_it_is_told_to() -> None:
     told = run("uninstall")
     assert told.exit_code == 2
     assert "say --check" in told.stderr
+
+
+def test_what_cannot_be_read_may_be_a_vm_and_is_no_leave_to_go(files: Files) -> None:
+    newer = truth("a", spec={"knob": 1}, liveVMs=[LIVE])
+    status, steps = asked(files, node("a"), newer, lease("a"), *whole("b"))
+    assert (status, states(steps)[:3]) == (2, ["Done", "Done", "Unknown"])
+    (found,) = steps[2]["found"]
+    assert found["what"] == "Node a"
+    assert "whether VMs run there is unknown" in found["told"]
+    told = run(*ASKED)
+    assert "it can be removed" not in told.stdout
+    assert "knob" in told.stderr
+
+
+def test_a_placement_that_cannot_be_read_is_still_to_be_waited_for(files: Files) -> None:
+    _, bound = placed("web", "a")
+    bound["spec"]["knob"] = 1
+    status, steps = asked(files, *whole("a"), bound)
+    assert (status, states(steps)[:3]) == (2, ["Done", "ToDo", "Done"])
+    (found,) = steps[1]["found"]
+    assert (found["what"], found["told"]) == (
+        "VMPlacement default/web", "it cannot be read: whether its VM runs is unknown",
+    )  # fmt: skip
+
+
+def test_whatever_else_cannot_be_read_is_no_leave_to_go_either(files: Files) -> None:
+    beat = lease("a")
+    beat["spec"]["leaseDurationSeconds"] = "long"
+    status, steps = asked(files, node("a"), truth("a"), beat)
+    assert (status, states(steps)[:3]) == (2, ["Done", "Done", "Done"])
+    assert "Not yet: what cannot be read may be a VM." in run(*ASKED).stdout

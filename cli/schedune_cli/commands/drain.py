@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from schedune.api.nodetruth import Scheduling
+from schedune.telling.page import printable
 from schedune_cli.clock import read_clock
 from schedune_cli.commands.exits import Exit, tell
 from schedune_cli.commands.options import fleet_options, form_option, render_as
@@ -47,12 +48,13 @@ def drain(
     `--cancel`. With --dry-run nothing is done; with --truth that needs no cluster.
 
     Exit status: 0 no VM is left (or, with --dry-run, none would be), 1 some VM stays,
-    2 bad input.
+    2 bad input, or (with --dry-run) one that may be there cannot be read.
     """
     if dry_run and cancel:
         raise click.UsageError("--dry-run and --cancel exclude each other")
     if dry_run:
-        _finish(_plan(asked, node), output)
+        told, is_whole = _plan(asked, node)
+        _finish(told, output, is_whole=is_whole)
     if not asked.is_online:
         raise click.UsageError("a recorded fleet is only asked: give --dry-run with --truth")
     if cancel:
@@ -61,21 +63,25 @@ def drain(
         _finish(_carry_out(asked, node, timeout), output)
 
 
-def _finish(told: DrainReport, output: str) -> None:
+def _finish(told: DrainReport, output: str, *, is_whole: bool = True) -> None:
     click.echo(render_as(output, told, render_drain), nl=False)
+    if not is_whole:
+        raise SystemExit(Exit.BAD_INPUT)
     raise SystemExit(Exit.ALL_WELL if told.leaves_nobody else Exit.SOME_HAVE_NONE)
 
 
-def _plan(asked: Asked, node: str) -> DrainReport:
+def _plan(asked: Asked, node: str) -> tuple[DrainReport, bool]:
+    """Return what would become of all, and whether all that may be on the node could be read."""
     policy = read_policy(asked.policy)
-    recording, problems = read_world_of(asked, read_clock)
+    recording, unread = read_world_of(asked, read_clock)
     world = read_world(recording)
-    problems = [*problems, *world.problems]
+    problems = [*unread, *world.problems]
     if node not in world.records:
         raise BadInputError([*problems, unknown_name("NODE", "node", node, sorted(world.records))])
     tell(problems)
     now = moment_of(asked, world, problems)
-    return plan_drain(world, node, now=now, policy=policy)
+    is_whole = not unread and not {node, ""} & set(world.unread_placements.values())
+    return plan_drain(world, node, now=now, policy=policy), is_whole
 
 
 def _cancel(asked: Asked, node: str) -> None:
@@ -105,5 +111,8 @@ def _carry_out(asked: Asked, node: str, timeout: float | None) -> DrainReport:
                 told[one.namespace, one.name] = line
                 click.echo(line, err=True)
 
-    action = Drain(node, read_clock, show, timeout)
+    def warn(text: str) -> None:
+        click.echo(f"note: {printable(text)}", err=True)
+
+    action = Drain(node, read_clock, show, warn, timeout)
     return ask_cluster(asked.kubeconfig, asked.context, action.run, RIGHT)

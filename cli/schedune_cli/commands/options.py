@@ -121,7 +121,8 @@ def page_here() -> Page:
 
     A log is never wrapped: whoever reads it searches it.
     """
-    is_terminal = sys.stdout.isatty()
+    # Without standard output (>&-) there is no stream, and nothing that is as wide as anything.
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if not is_terminal:
         return Page()
     width = shutil.get_terminal_size().columns

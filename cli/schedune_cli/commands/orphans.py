@@ -28,14 +28,15 @@ def orphans(asked: Asked, *, output: str) -> None:
     exactly the process shown: by pid, start time and boot id. A recording tells of none:
     what is in it is made free of processes.
 
-    Exit status: 0 there are none, 1 there are some, 2 for bad input.
+    Exit status: 0 there are none, 1 there are some, 2 for bad input, or where
+    what an agent tells cannot be read.
     """
     recording, problems = read_world_of(asked, read_clock)
     world = read_world(recording)
     tell([*problems, *world.problems])
     truths = [one.truth for one in world.records.values() if one.truth is not None]
-    told = report_orphans(truths)
+    told = report_orphans(truths, world.unread_nodes)
     click.echo(render_as(output, told, render_orphans), nl=False)
-    if problems:
+    if problems or world.unread_nodes:
         raise SystemExit(Exit.BAD_INPUT)
     raise SystemExit(Exit.SOME_HAVE_NONE if told.orphans else Exit.ALL_WELL)

@@ -1,6 +1,5 @@
 """``schedune simulate``: a recorded fleet, changed in thought."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,7 +14,7 @@ from schedune_cli.judging.simulation import Plan, Simulation
 from schedune_cli.judging.simulation import simulate as run
 from schedune_cli.problems import BadInputError, unknown_name
 from schedune_cli.reading.documents import read_objects
-from schedune_cli.reading.sources import read_sources
+from schedune_cli.reading.sources import read_sources, standard_input
 from schedune_cli.recording.recording import read_recording
 from schedune_cli.recording.world import read_world
 from schedune_cli.telling.simulation_text import render_simulation
@@ -69,7 +68,7 @@ def _add(paths: Sequence[str], plan: Plan, inputs: Inputs) -> None:
     """Read nodes to come; their facts are taken as proved when the fleet was recorded."""
     if not paths:
         return
-    sources, problems = read_sources(paths, sys.stdin.buffer)
+    sources, problems = read_sources(paths, standard_input())
     objects = read_objects(sources)
     recording, more = read_recording(objects)
     added = read_world(recording)

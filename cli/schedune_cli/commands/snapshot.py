@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Final
 
 import click
@@ -72,14 +73,33 @@ def _told(recording: Recording) -> str:
 
 
 def _write(output: Path, text: str) -> None:
-    """Write all at once, for the user's eyes only: a fleet tells much of its owner."""
+    """Write all at once, for the user's eyes only: a fleet tells much of its owner.
+
+    What was there before stays until all of the new one is on the disk.
+    """
     if str(output) == _STREAM:
         click.echo(text, nl=False)
         return
     try:
-        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        if output.exists() and not output.is_file():
+            # A device or a pipe is written into: there is nothing in it to lose.
+            output.write_text(text, encoding="utf-8")
+        else:
+            _replace(output.resolve(), text)
     except OSError as error:
         click.echo(f"error: {output}: cannot be written: {error.strerror}", err=True)
         raise SystemExit(Exit.BAD_INPUT) from error
+
+
+def _replace(output: Path, text: str) -> None:
+    """Put a file in the place of another in one step; a temporary one is readable for us alone."""
+    handle, name = mkstemp(dir=output.parent, prefix=f".{output.name[:64]}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(output)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

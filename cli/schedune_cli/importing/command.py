@@ -108,7 +108,8 @@ def _imported(file: Path, policy: ImportPolicy) -> Iterator[tuple[str, Imported 
 
 def _read(file: Path) -> str:
     if str(file) == _STREAM:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
+        # A caller may have closed standard input (<&-): then there is no stream.
+        return sys.stdin.buffer.read().decode("utf-8-sig") if sys.stdin is not None else ""
     return file.read_bytes().decode("utf-8-sig")
 
 

@@ -65,6 +65,11 @@ def plan_drain(world: World, node: str, *, now: datetime, policy: SchedulingPoli
     """Tell what would become of every VM of a node, one after another, before anything is done."""
     told = simulate(world, Plan(drain=[node]), now=now, policy=policy)
     vms = [_planned(one) for one in told.fates if one.before == node]
+    for (namespace, name), where in world.unread_placements.items():
+        if where in (node, ""):
+            why = "its VMPlacement cannot be read" + ("" if where else ", nor on which node it is")
+            vms.append(DrainedVM(namespace=namespace, name=name, outcome="Unknown", message=why))
+    vms.sort(key=lambda one: (one.namespace, one.name))
     return DrainReport(node_name=node, time=now, state="Planned", vms=vms)
 
 

@@ -57,10 +57,12 @@ class OrphanReport(ApiModel):
     """Less urgent ones, by node: they are told of as soon as the listed ones are fewer."""
     orders: list[OrderListing] = Field(default_factory=list)
     """Orders that stand, by node."""
+    unread: list[str] = Field(default_factory=list)
+    """Nodes whose truth cannot be read: what runs there is unknown."""
 
 
-def report_orphans(truths: Iterable[NodeTruth]) -> OrphanReport:
-    """Return the orphans that agents tell of."""
+def report_orphans(truths: Iterable[NodeTruth], unread: Iterable[str] = ()) -> OrphanReport:
+    """Return the orphans that agents tell of, and of which nodes nobody knows."""
     held = sorted(truths, key=lambda one: one.metadata.name)
     return OrphanReport(
         orphans=[listing for truth in held for listing in _listings(truth)],
@@ -74,6 +76,7 @@ def report_orphans(truths: Iterable[NodeTruth]) -> OrphanReport:
             for truth in held
             for one in truth.status.orphan_orders
         ],
+        unread=sorted(unread),
     )
 
 

@@ -4,6 +4,7 @@ VMs outlive their agents, so nothing may be removed that is needed to prove them
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
@@ -13,6 +14,7 @@ from pydantic import Field
 from schedune.api.base import ApiModel
 from schedune.api.vmplacement import FINALIZER, VMPlacement
 from schedune.fleet.node import NodeRecord
+from schedune_cli.reading.objects import Key
 
 UNINSTALL: Final = "kubectl delete -f install.yaml"
 _UNIT: Final = "schedune-vms.service"
@@ -27,7 +29,7 @@ _LOOK: Final = (
     " pgrep -af schedune"
 )
 _WAIT: Final = "kubectl wait --for=delete vmplacements --all --all-namespaces --timeout=10m"
-_Key = tuple[str, str]
+_OTHER: Final = "ask with the schedune of the cluster's version, or correct what is told above"
 
 
 class StepState(StrEnum):
@@ -70,18 +72,34 @@ class UninstallCheck(ApiModel):
     kind: Literal["UninstallCheck"] = "UninstallCheck"
     steps: list[UninstallStep]
     """In their order."""
+    unread: int = 0
+    """How much of what was found there could not be read: it may be anything."""
 
     @property
     def is_clear(self) -> bool:
         """Whether Schedune can be removed now."""
-        return all(one.state in (StepState.DONE, StepState.LAST) for one in self.steps)
+        return not self.unread and all(
+            one.state in (StepState.DONE, StepState.LAST) for one in self.steps
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What is there and cannot be read."""
+
+    nodes: Sequence[str] = ()
+    """Those whose NodeTruth it is."""
+    placements: Sequence[Key] = ()
+    count: int = 0
+    """All of it together."""
 
 
 def check_uninstall(
-    workloads: Iterable[_Key],
+    workloads: Iterable[Key],
     placements: Sequence[VMPlacement],
     records: Sequence[NodeRecord],
     now: datetime,
+    unread: Unread,
 ) -> UninstallCheck:
     """Return the steps, with what is left to do in each."""
     doubts = {one.name: _doubt(one, now) for one in records}
@@ -90,11 +108,20 @@ def check_uninstall(
         _placement(one, doubts.get(one.spec.node_name, "there is no such Node"))
         for one in sorted(placements, key=lambda p: (p.metadata.namespace, p.metadata.name))
     ]
+    placements_left += [
+        Finding(
+            what=f"VMPlacement {where}/{name}",
+            told="it cannot be read: whether its VM runs is unknown",
+            remedy=_OTHER,
+        )
+        for where, name in unread.placements
+    ]
     return UninstallCheck(
+        unread=unread.count,
         steps=[
             _step("Delete every VMWorkload", workloads_left, _WORKLOADS),
             _step("Wait until every VM is proved ended", placements_left, _WAIT),
-            _vms_left(placements, records, doubts),
+            _vms_left(placements, records, doubts, unread.nodes),
             UninstallStep(
                 name="Remove operator, agents, rights and definitions",
                 state=StepState.LAST,
@@ -106,7 +133,7 @@ def check_uninstall(
                 command=CLEAN,
                 found=[*_disks(records)],
             ),
-        ]
+        ],
     )
 
 
@@ -141,7 +168,10 @@ def _placement(one: VMPlacement, doubt: str) -> Finding:
 
 
 def _vms_left(
-    placements: Sequence[VMPlacement], records: Sequence[NodeRecord], doubts: Mapping[str, str]
+    placements: Sequence[VMPlacement],
+    records: Sequence[NodeRecord],
+    doubts: Mapping[str, str],
+    unread: Iterable[str],
 ) -> UninstallStep:
     """Say which nodes tell of a VM that no placement speaks for, and which cannot be asked."""
     known = {one.metadata.uid for one in placements}
@@ -155,6 +185,14 @@ def _vms_left(
         )
         for one in told
         if doubts[one.name]
+    ]
+    doubtful += [
+        Finding(
+            what=f"Node {name}",
+            told="its NodeTruth cannot be read: whether VMs run there is unknown",
+            remedy=_OTHER,
+        )
+        for name in unread
     ]
     state = StepState.TO_DO if found else StepState.UNKNOWN if doubtful else StepState.DONE
     return UninstallStep(

@@ -1,8 +1,10 @@
 """Find the files that are meant, and read them as text."""
 
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -48,6 +50,11 @@ def _spoken(path: Path) -> str:
     here = Path.cwd()
     name = str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def standard_input() -> BinaryIO:
+    """Return what is given to read; nothing, where a caller closed it (``<&-``)."""
+    return sys.stdin.buffer if sys.stdin is not None else BytesIO()
 
 
 def read_sources(

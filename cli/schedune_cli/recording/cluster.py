@@ -6,15 +6,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
-from kubernetes import config
-
 from schedune_cli.problems import BadInputError, Place, Problem, shorten
 from schedune_cli.reading.objects import Item
 from schedune_cli.recording.kubernetes import LEASE_NAMESPACE, Lease
 from schedune_cli.recording.recording import Recording, recording_of
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ApiError, ForbiddenError, NotFoundError
-from schedune_kube.kubeconfig import KubeconfigError, from_kubeconfig
+from schedune_kube.kubeconfig import (
+    KubeconfigError,
+    from_kubeconfig,
+    namespace_in,
+    try_certificates,
+)
 from schedune_kube.resources import (
     LEASES,
     NAMESPACES,
@@ -30,6 +33,7 @@ _READ: Final = (
     (LEASES, LEASE_NAMESPACE), (NAMESPACES, None),
 )  # fmt: skip
 _US: Final = "schedune-cli"
+_GIVE: Final = "correct it, give --kubeconfig, or --truth to ask about a recorded fleet"
 T = TypeVar("T")
 _LONGEST: Final = 400
 """Characters of somebody else's message that are passed on."""
@@ -93,13 +97,11 @@ def cluster_uid(kubeconfig: Path | None, context: str | None) -> str:
 
 
 def namespace_of(kubeconfig: Path | None, context: str | None) -> str:
-    """Return the namespace that a context of the kubeconfig names."""
+    """Return the namespace that a context of the kubeconfig names; asking tells of a bad one."""
     try:
-        contexts, active = config.list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)
-    except config.ConfigException:
+        return namespace_in(kubeconfig, context) or "default"
+    except KubeconfigError:
         return "default"
-    chosen = next((one for one in contexts if one["name"] == context), active)
-    return str((chosen.get("context") or {}).get("namespace") or "default")
 
 
 def ask_cluster(
@@ -116,14 +118,14 @@ def ask_cluster(
 
     async def ask() -> T:
         credentials = from_kubeconfig(kubeconfig, context)
+        try_certificates(credentials, kubeconfig)
         async with KubeClient(credentials, field_manager=_US) as client:
             return await question(client)
 
     try:
         return asyncio.run(ask())
     except KubeconfigError as error:
-        remedy = "give --kubeconfig, or --truth to ask about a recorded fleet"
-        raise _unread("kubeconfig", error, remedy) from error
+        raise _unread("kubeconfig", error, _GIVE) from error
     except ForbiddenError as error:
         raise _unread("cluster", error, f"ask for the right {right}") from error
     except NotFoundError as error:

@@ -41,6 +41,10 @@ class World:
     time: datetime | None = None
     """When all this was so, as far as it says."""
     problems: list[Problem] = field(default_factory=list)
+    unread_nodes: list[str] = field(default_factory=list)
+    """Those with a NodeTruth of which nothing can be read: VMs may run there."""
+    unread_placements: dict[Key, str] = field(default_factory=dict)
+    """Those that cannot be read, with their node; "" where they do not even say that."""
 
     def fleet(self) -> Fleet:
         """Return the columns; made anew, so that whoever changes them spoils nobody's."""
@@ -68,6 +72,8 @@ def read_world(recording: Recording) -> World:
         )
         record, problems = read_record(parts, is_whole=recording.is_whole)
         world.problems += problems
+        if problems and parts.truth and (record is None or record.truth is None):
+            world.unread_nodes.append(name)
         if record is not None:
             world.records[name] = record
     for key, item in sorted(recording.placements.items()):
@@ -86,6 +92,7 @@ def _count(key: Key, item: Item, world: World) -> None:
         world.problems += placement
         claim = unreadable_claim(item)
         world.claims += [claim] if claim else []
+        world.unread_placements[key] = claim.node_name if claim else ""
     elif holds(placement):
         world.placements[key] = placement
         world.claims.append(claim_of(placement, _labels(world.workloads.get(key))))

@@ -28,6 +28,10 @@ def render_orphans(told: OrphanReport, page: Page) -> str:
         f"{more.count} more on {more.node_name}: its NodeTruth has no room for them."
         for more in told.unlisted
     ]
+    lines += [
+        f"Of {name} nobody knows: its NodeTruth is there and cannot be read."
+        for name in told.unread
+    ]
     for listing in told.orphans:
         lines += _what_to_do(listing, page)
     if told.orders:

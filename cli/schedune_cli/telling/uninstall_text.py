@@ -30,6 +30,8 @@ def render_uninstall(told: UninstallCheck, page: Page) -> str:
         lines += [f"{number}. {page.paint(step.name, Tone.TITLE)}: {word}", *_step(step, page), ""]
     if told.is_clear:
         lines.append("Nothing of Schedune runs any more: it can be removed, step by step.")
+    elif told.unread:
+        lines.append("Not yet: what cannot be read may be a VM. Read it, and check again.")
     else:
         lines.append("Not yet: begin with the first step that is not done, and check again.")
     return "\n".join(lines) + "\n"

@@ -23,6 +23,7 @@ from schedune_operator.seen.page.workloads import workload, workloads
 from schedune_operator.seen.reading import Reading
 
 _LOG: Final = logging.getLogger(__name__)
+_MOST_DIGITS: Final = 9
 _SHOWN: Final = (VMWORKLOADS, VMPLACEMENTS, NODETRUTHS)
 """Whoever may list these everywhere learns nothing new from the page."""
 _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -90,7 +91,10 @@ def _found(reading: Reading, text: str | None) -> web.Response:
 
 def _number(request: web.Request) -> int:
     asked = request.query.get("page", "1")
-    return min(int(asked), MOST_PAGES) if asked.isascii() and asked[:9].isdigit() else 1
+    if not (asked.isascii() and asked.isdigit()):
+        return 1
+    # Python refuses to count in thousands of digits.
+    return min(int(asked), MOST_PAGES) if len(asked) <= _MOST_DIGITS else MOST_PAGES
 
 
 def _asset(name: str, kind: str) -> Handler:
