@@ -47,12 +47,14 @@ class Webhook:
     _free_at: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
-        """Serve for ever; a port that is taken is tried again, and stops nothing else."""
+        """Serve for ever; what fails, as a port that is taken, is tried again and stops nothing."""
         while True:
             try:
                 await self._serve()
             except OSError as error:
                 _LOG.warning("webhook.not-served", extra={"error": str(error)})
+            except Exception:  # noqa: BLE001 - the operator decides without its webhook, too
+                _LOG.exception("webhook.not-served")
             await asyncio.sleep(self.settings.upkeep_seconds)
 
     async def _serve(self) -> None:
