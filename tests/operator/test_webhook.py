@@ -1,10 +1,13 @@
 """A webhook over its life, with no API server at hand: what fails, and what ages."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from cryptography import x509
 
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune_kube.client import KubeClient
@@ -57,3 +60,24 @@ async def test_whatever_keeps_it_from_serving_is_told_and_tried_again(caplog: An
         await until(lambda: "webhook.not-served" in caplog.text)
         webhook.settings = settings()
         await until(lambda: webhook.port > 0)
+
+
+async def served(port: int) -> x509.Certificate:
+    """Return by what it proves itself to whoever comes now."""
+    pem = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port), timeout=60)
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
+async def test_a_certificate_of_a_clock_that_was_ahead_is_replaced_once_the_clock_is_right() -> (
+    None
+):
+    ahead = timedelta(days=3)
+    async with running(settings(), clock=lambda: now() + ahead) as webhook:
+        await until(lambda: webhook.port > 0)
+        assert (await served(webhook.port)).not_valid_before_utc > now()
+        ahead = timedelta()
+
+        async def is_valid() -> bool:
+            return (await served(webhook.port)).not_valid_before_utc <= now()
+
+        await becomes_so(is_valid, 60)
