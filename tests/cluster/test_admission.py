@@ -240,6 +240,21 @@ async def test_two_operators_are_both_trusted_and_a_certificate_is_followed_by_t
         assert "Warning: 0/0 nodes can run this now: no nodes are known" in told.stderr
 
 
+async def test_a_configuration_that_somebody_emptied_stays_empty_and_ends_no_operator(
+    control_plane: ControlPlane, admin: KubeClient
+) -> None:
+    async with answering(control_plane, admin) as operator:
+        assert operator.webhook is not None
+        port = operator.webhook.port
+        await admin.merge_patch(VALIDATINGWEBHOOKS, NAME, {"webhooks": []})
+        await asyncio.sleep(5 * SERVED["upkeepSeconds"])
+        assert "webhooks" not in await admin.get(VALIDATINGWEBHOOKS, NAME)
+        assert operator.webhook.port == port, "it is served as before"
+        again = {"webhooks": configuration(port)["webhooks"]}
+        await admin.merge_patch(VALIDATINGWEBHOOKS, NAME, again)
+        await says(control_plane, "Warning: 0/0", vm("vm", **HUGE), "--dry-run=server")
+
+
 async def test_without_an_operator_everything_is_applied_as_before(
     control_plane: ControlPlane, admin: KubeClient
 ) -> None:

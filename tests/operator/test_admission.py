@@ -41,6 +41,18 @@ def test_the_next_certificate_is_due_when_two_thirds_are_over(hours: int, *, is_
     assert identity.is_old(NOW + timedelta(hours=hours)) is is_old
 
 
+@pytest.mark.parametrize(
+    ("minutes", "is_valid"), [(-6, False), (-4, True), (0, True), (1440, False)]
+)
+def test_a_certificate_of_a_clock_that_was_ahead_is_followed_by_the_next(
+    minutes: int, *, is_valid: bool
+) -> None:
+    identity = make_identity(SAID, NOW, DAY_S)
+    now = NOW + timedelta(minutes=minutes)
+    assert identity.is_valid(now) is is_valid
+    assert identity.is_old(now) is not is_valid
+
+
 def test_a_bundle_holds_ours_and_all_others_that_are_not_over_once() -> None:
     ours, theirs = (make_identity(SAID, NOW, DAY_S) for _ in range(2))
     over = make_identity(SAID, NOW - timedelta(days=2), DAY_S)

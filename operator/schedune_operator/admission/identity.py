@@ -34,9 +34,13 @@ class Identity:
     made: datetime
     ends: datetime
 
+    def is_valid(self, now: datetime) -> bool:
+        """Say whether a server proves itself by this now; not by one of a clock that was ahead."""
+        return self.made - _CLOCKS <= now < self.ends
+
     def is_old(self, now: datetime) -> bool:
-        """Say whether two thirds of its life are over: time for the next."""
-        return now >= self.made + (self.ends - self.made) * 2 / 3
+        """Say whether two thirds of its life are over, or it is not valid: time for the next."""
+        return not self.is_valid(now) or now >= self.made + (self.ends - self.made) * 2 / 3
 
     def serve_by(self, context: ssl.SSLContext) -> None:
         """Let a server prove itself by this from the next connection on."""

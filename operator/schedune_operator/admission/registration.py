@@ -20,13 +20,14 @@ async def register(
     """Put our authorities into the configuration beside those of other operators.
 
     Return whether they are there now. Each write stands on what was read: of two operators
-    that write at once one tries again.
+    that write at once one tries again. Webhooks that somebody took out are not put back.
     """
     try:
         held = await client.get(VALIDATINGWEBHOOKS, name)
-        fresh = {hook["name"]: _bundle(hook, authorities, now) for hook in held["webhooks"]}
-        if all(_held(hook) == fresh[hook["name"]] for hook in held["webhooks"]):
-            return True
+        hooks: list[Raw] = held.get("webhooks") or []  # the API server leaves out an empty list
+        fresh = {hook["name"]: _bundle(hook, authorities, now) for hook in hooks}
+        if all(_held(hook) == fresh[hook["name"]] for hook in hooks):
+            return bool(hooks)
         await client.apply(VALIDATINGWEBHOOKS, name, _patch(held, fresh))
     except NotFoundError:
         return False

@@ -47,12 +47,14 @@ class Webhook:
     _free_at: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
-        """Serve for ever; a port that is taken is tried again, and stops nothing else."""
+        """Serve for ever; what fails, as a port that is taken, is tried again and stops nothing."""
         while True:
             try:
                 await self._serve()
             except OSError as error:
                 _LOG.warning("webhook.not-served", extra={"error": str(error)})
+            except Exception:  # noqa: BLE001 - the operator decides without its webhook, too
+                _LOG.exception("webhook.not-served")
             await asyncio.sleep(self.settings.upkeep_seconds)
 
     async def _serve(self) -> None:
@@ -79,17 +81,24 @@ class Webhook:
     async def _keep(self, identity: Identity, context: ssl.SSLContext) -> None:
         """Keep our authority in the configuration; take the next before this one is over.
 
-        The next is served only after one round: the API server has to know it first.
+        The next is served only after one round: the API server has to know it first. One that
+        is not valid now, after a clock was set, is followed at once: it proves nothing to anybody.
         """
         following: Identity | None = None
         while True:
             known = [identity.authority, *([following.authority] if following else [])]
             is_told = await register(self.client, self.settings.configuration, known, self.clock())
             await asyncio.sleep(self.settings.upkeep_seconds)
-            if following is not None and is_told:
+            now = self.clock()
+            if following is not None and not following.is_valid(now):
+                following = None
+            if not identity.is_valid(now):
+                identity, following = following or self._make(), None
+                identity.serve_by(context)
+            elif following is not None and is_told:
                 identity, following = following, None
                 identity.serve_by(context)
-            elif identity.is_old(self.clock()) and following is None:
+            elif identity.is_old(now) and following is None:
                 following = self._make()
 
     async def _answer(self, request: web.Request) -> web.Response:
