@@ -80,6 +80,11 @@ async def schedule(admin: KubeClient, node: str, word: str) -> None:
     await admin.merge_patch(NODETRUTHS, node, {"spec": {"scheduling": word}})
 
 
+async def is_told_as_event(admin: KubeClient, reason: str) -> bool:
+    """An Event follows its condition."""
+    return reason in [one["reason"] for one in (await admin.list(EVENTS, "default"))[0]]
+
+
 async def ready_of(admin: KubeClient, node: str) -> Object:
     return condition(await truth_of(admin, node), "Ready")
 
@@ -146,8 +151,7 @@ async def test_one_that_stays_leaves_as_soon_as_another_node_can_run_it(
         await place(admin, "a")
         await schedule(admin, OLD, "Draining")
         await says(admin, "a", "Scheduled", "DrainWaits", BUSY_S)
-        events = [one["reason"] for one in (await admin.list(EVENTS, "default"))[0]]
-        assert "DrainWaits" in events
+        await until(lambda: is_told_as_event(admin, "DrainWaits"), BUSY_S)
         async with publishing(control_plane, admin, NEW, settings=LASTING):
             await are_on(admin, {"a": NEW})
             await is_told_of(admin, "the node is drained: no VM is left on it")
