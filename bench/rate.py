@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import psutil
 import yaml
+from at_rest import measure_at_rest
 from ceilings import clear, measure_again, measure_least
 from counters import read_counters
 from fleet_processes import replaying
@@ -31,12 +32,12 @@ from nodes import names_of
 from plane_cpu import PlaneCpu, tell_plane
 from replay import agents_of, await_truths, make
 from rivals import NAMESPACE, in_parallel, make_pods, scheduler_argv
-from seen import Seen, is_bound, is_ready, is_scheduled
-from table import mebi, share, tell, tell_machine
+from seen import Seen, is_bound, is_scheduled
+from table import mebi, tell, tell_machine
 
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.kubeconfig import from_kubeconfig
-from schedune_kube.resources import NODES, NODETRUTHS, PODS, VMPLACEMENTS, VMWORKLOADS
+from schedune_kube.resources import CONFIGMAPS, NODES, PODS, VMWORKLOADS
 from schedune_lab import processes, toolchain
 from schedune_testing.accounts import token_of
 from schedune_testing.control_plane import ControlPlane, running_control_plane
@@ -44,13 +45,6 @@ from schedune_testing.interrupted import end_in_order_on_sigterm
 from schedune_testing.manifests import minimal_workload
 from schedune_testing.nodes import facts
 
-_SETTLE_S: Final = 30.0
-_LONGEST_SETTLE_S: Final = 1800.0
-"""10,000 nodes were told that they are fresh at some 12 a second: in a quarter of an hour."""
-_REST_S: Final = 60.0
-_HEARD_S: Final = 5.0
-"""After this the API server has heard that a policy is gone."""
-_WRITES: Final = {"POST", "PUT", "PATCH", "APPLY", "DELETE"}
 _ROOM: Final = {"cpu": "32", "memory": "128Gi", "pods": "110"}
 _ROOM_FOR_DISKS: Final = {"totalBytes": 2**40, "availableBytes": 2**40}
 _DISKS: Final = [{"path": "/images", "purpose": "Images", "access": "ReadWrite", **_ROOM_FOR_DISKS}]
@@ -154,7 +148,8 @@ async def _measure_rival(
 
 async def _measure_ours(
     told: argparse.Namespace, cpu: PlaneCpu, admin: KubeClient, token: str, alone: int
-) -> float:
+) -> tuple[float, int]:
+    """Return workloads a second, and how many bells were rung meanwhile."""
     plane, names = cpu.plane, [f"vm-{number:05}" for number in range(told.count)]
     with _operator(plane, token, told.profile) as process:
         await _wait_for(plane, "loop.leads")
@@ -163,62 +158,19 @@ async def _measure_ours(
         backlog = in_parallel(
             [admin.create(VMWORKLOADS, _workload(n), NAMESPACE) for n in range(told.count)]
         )
-        who = "operator: workloads Scheduled"
+        who, before = "operator: workloads Scheduled", _rings(plane)
         rate = await _let_loose(who, process, cpu, backlog, seen, set(names))
+        rings = _rings(plane) - before
+        tell("bells rung meanwhile, for each", f"{rings / len(names):.2f}")
         if told.at_rest:
-            await _measure_at_rest(plane, admin, process)
-    return rate
+            await measure_at_rest(plane, admin, process)
+    return rate, rings
 
 
-async def _measure_at_rest(plane: ControlPlane, admin: KubeClient, process: psutil.Process) -> None:
-    """Say of every VM that it runs, as its agent would, and leave the operator alone."""
-    # Only its own agent may say that, and no agent is here: a replayed node publishes facts.
-    plane.kubectl("delete", "validatingadmissionpolicybinding", "schedune-status-writers")
-    await asyncio.sleep(_HEARD_S)
-    placements, _ = await admin.list(VMPLACEMENTS, NAMESPACE)
-    names = {one["metadata"]["name"] for one in placements}
-    seen = Seen(admin, VMWORKLOADS, is_ready)
-    task = asyncio.create_task(seen.mirror.run())
-    runs = {"status": {"state": "Running"}}
-    await in_parallel(
-        [admin.merge_patch(VMPLACEMENTS, one, runs, NAMESPACE, subresource="status")
-         for one in sorted(names)]
-    )  # fmt: skip
-    await seen.all_of(names)
-    task.cancel()
-    await _settled(plane, admin)
-    first, cpu = read_counters(plane), process.cpu_times()
-    await asyncio.sleep(_REST_S)
-    last, now = read_counters(plane), process.cpu_times()
-    used = now.user + now.system - cpu.user - cpu.system
-    requests = "apiserver_request_total"
-    writes = last.api_server(requests, verb=_WRITES) - first.api_server(requests, verb=_WRITES)
-    tell(f"{len(names)} VMs run: operator, CPU of a core", share(used, _REST_S), "<= 5 %")
-    tell(f"{len(names)} VMs run: operator, RSS", mebi(process.memory_info().rss))
-    tell("all writes to the API server", f"{writes / _REST_S:.0f} /s", "<= 200 /s")
-
-
-async def _settled(plane: ControlPlane, admin: KubeClient) -> None:
-    """Wait until no workload is told anything and every node is told that it is fresh.
-
-    Nodes are told at a bounded rate, and some were late in all this work.
-    """
-    told, before, deadline = -1.0, -2.0, time.monotonic() + _LONGEST_SETTLE_S
-    while told != before or not await _are_all_fresh(admin):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not at rest after {_LONGEST_SETTLE_S:g} s")
-        await asyncio.sleep(_SETTLE_S)
-        before, requests = told, "apiserver_request_total"
-        counters = read_counters(plane)
-        told = counters.api_server(requests, verb={"PATCH"}, resource={VMWORKLOADS.plural})
-
-
-async def _are_all_fresh(admin: KubeClient) -> bool:
-    def brief(truth: Raw) -> Raw:
-        return {one["type"]: one["status"] for one in truth["status"].get("conditions") or ()}
-
-    truths, _ = await admin.list(NODETRUTHS, remember=brief)
-    return all(one.get("Fresh") == "True" for one in truths)
+def _rings(plane: ControlPlane) -> int:
+    """Return how often a bell was hung or rung."""
+    counted = {"verb": {"POST", "PATCH"}, "resource": {CONFIGMAPS.plural}}
+    return int(read_counters(plane).api_server("apiserver_request_total", **counted))
 
 
 async def _measure_restart(plane: ControlPlane, admin: KubeClient, token: str) -> None:
@@ -333,10 +285,10 @@ async def _measure_round(
     cpu = await PlaneCpu.measured(plane)
     await clear(cpu, admin)
     rival = await _measure_rival(told, cpu, admin, argv) if argv else 0.0
-    ours = await _measure_ours(told, cpu, admin, token, 0 if left else told.alone)
+    ours, rings = await _measure_ours(told, cpu, admin, token, 0 if left else told.alone)
     if not left:
         await _measure_restart(plane, admin, token)
-    same = 0.0 if told.at_rest else await measure_again(cpu, admin, token)
+    same = 0.0 if told.at_rest else await measure_again(cpu, admin, token, rings)
     return _Round(rival, ours, same)
 
 
