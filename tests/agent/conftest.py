@@ -164,6 +164,14 @@ def programs() -> Iterator[Path]:
 
 
 @pytest.fixture
+def shutdown(node: Node) -> HostShutdown:
+    """The order for this host, in folders that are there as an agent makes them."""
+    for folder in (node.settings.run_directory, node.settings.state_directory):
+        folder.mkdir()
+    return HostShutdown(node.settings.run_directory, BOOT_ID)
+
+
+@pytest.fixture
 def start_marked(tmp_path: Path, programs: Path) -> Iterator[StartMarked]:
     """Start stand-ins for a placement's VMM, with the command line of one; they do nothing.
 

@@ -31,7 +31,7 @@ from schedune_testing.agent_processes import (
     put_token,
     until_told,
 )
-from schedune_testing.looking import BOOT_ID, UID, record, recorded
+from schedune_testing.looking import UID, record, recorded
 
 S = PlacementState
 StartMarked = Callable[..., "Popen[bytes]"]
@@ -40,14 +40,6 @@ PATIENCE_S = 30.0
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-@pytest.fixture
-def shutdown(node: Node) -> HostShutdown:
-    """The order for this host, in folders that are there as an agent makes them."""
-    for folder in (node.settings.run_directory, node.settings.state_directory):
-        folder.mkdir()
-    return HostShutdown(node.settings.run_directory, BOOT_ID)
 
 
 @pytest.fixture

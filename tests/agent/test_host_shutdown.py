@@ -30,14 +30,6 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def shutdown(node: Node) -> HostShutdown:
-    """The order for this host, in folders that are there as an agent makes them."""
-    for folder in (node.settings.run_directory, node.settings.state_directory):
-        folder.mkdir()
-    return HostShutdown(node.settings.run_directory, BOOT_ID)
-
-
-@pytest.fixture
 def unit(node: Node) -> Callable[[str], "subprocess.Popen[bytes]"]:
     """Run a line of the unit that ships, in the folders of the test."""
     told = UNIT.read_text()

@@ -13,9 +13,10 @@ import pytest
 
 from schedune.api.vmplacement import PlacementState
 from schedune.launch.guest_identity import mac_address
+from schedune.launch.intent import MOST_DISK
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.record import LaunchRecord
-from schedune_agent.vmm.qemu.overlay import MOST_BYTES, empty_image
+from schedune_agent.vmm.qemu.overlay import empty_image
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
 from schedune_lab.ports import free_ports
 
@@ -149,7 +150,7 @@ async def end(world: Any, worker: PlacementWorker) -> None:
     worker.let_go()
 
 
-@pytest.mark.parametrize("size", [512, 2**29, 2**29 + 512, 3 * 2**39, MOST_BYTES])
+@pytest.mark.parametrize("size", [512, 2**29, 2**29 + 512, 3 * 2**39, MOST_DISK])
 async def test_qemu_sees_an_empty_image_of_exactly_the_size_that_was_asked_for(
     tmp_path: Path, machine: Any, size: int
 ) -> None:

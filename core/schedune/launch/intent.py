@@ -182,7 +182,8 @@ def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
 
 MINIMUM_MEMORY: Final = 16 * 2**20
 MOST_DISK: Final = 2**44
-"""Bytes of a new disk: what its image, and the largest file of ext4, can hold."""
+"""Bytes of a new disk, 16Ti: the largest file of ext4. One refcount block counts all clusters of an
+empty qcow2 image up to far beyond it."""
 
 
 def _nonsense(spec: VMWorkloadSpec) -> Iterator[Reason]:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import DiskAccess
 from schedune.launch.guest_identity import mac_address
+from schedune.launch.intent import MOST_DISK
 from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay
 from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.disks import render_disks
-from schedune_agent.vmm.qemu.overlay import MOST_BYTES, SECTOR, empty_image, whole_sectors
+from schedune_agent.vmm.qemu.overlay import SECTOR, empty_image, whole_sectors
 
 IMAGE = Path("/images/root,img")
 OVERLAY = Path("/vms/uid/root.qcow2")
@@ -80,14 +81,14 @@ def test_cards_of_one_workload_and_of_two_have_addresses_of_their_own() -> None:
     assert len({mac_address(uid, name) for uid, name in pairs}) == 3
 
 
-@given(st.integers(1, MOST_BYTES))
+@given(st.integers(1, MOST_DISK))
 def test_a_disk_is_the_next_whole_number_of_sectors(size: int) -> None:
     whole = whole_sectors(size)
     assert whole % SECTOR == 0
     assert 0 <= whole - size < SECTOR
 
 
-@pytest.mark.parametrize("size", [0, -512, 513, MOST_BYTES + SECTOR])
+@pytest.mark.parametrize("size", [0, -512, 513, MOST_DISK + SECTOR])
 def test_an_image_of_no_size_or_beyond_the_bound_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"a disk of {size} bytes"):
         empty_image(size)

@@ -9,6 +9,8 @@ Layout: QEMU's docs/interop/qcow2, version 3.
 import struct
 from typing import Final
 
+from schedune.launch.intent import MOST_DISK
+
 CLUSTER: Final = 65536
 SECTOR: Final = 512
 _ENTRY: Final = 8
@@ -16,8 +18,6 @@ _PER_TABLE: Final = CLUSTER // _ENTRY
 _HEADER: Final = struct.Struct(">4sIQIIQIIQQIIQQQQII")
 _REFCOUNT_ORDER: Final = 4
 _COUNTS_PER_BLOCK: Final = CLUSTER * 8 // 2**_REFCOUNT_ORDER
-MOST_BYTES: Final = 2**44
-"""16Ti: one refcount block counts all clusters of the empty image up to far beyond it."""
 
 
 def empty_image(size: int) -> bytes:
@@ -26,8 +26,8 @@ def empty_image(size: int) -> bytes:
     Raises:
         ValueError: the size is no multiple of a sector, or beyond 16Ti.
     """
-    if size <= 0 or size % SECTOR or size > MOST_BYTES:
-        raise ValueError(f"a disk of {size} bytes: must be whole sectors, at most {MOST_BYTES}")
+    if size <= 0 or size % SECTOR or size > MOST_DISK:
+        raise ValueError(f"a disk of {size} bytes: must be whole sectors, at most {MOST_DISK}")
     entries = -(-size // (CLUSTER * _PER_TABLE))
     table_clusters = -(-entries * _ENTRY // CLUSTER)
     used = 3 + table_clusters
