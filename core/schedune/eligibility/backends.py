@@ -6,16 +6,18 @@ from typing import Final, cast
 
 import numpy as np
 
+from schedune.api.quantity import render_bytes
 from schedune.api.vmworkload import Backend
 from schedune.codes import launch as codes
 from schedune.codes.row import Actor, Reason, Row
-from schedune.eligibility.boot_memory import check_boot_memory
+from schedune.eligibility.boot_memory import boot_memory_atom, check_boot_memory
 from schedune.eligibility.capabilities import KVM_ATOM
-from schedune.eligibility.finding import Finding, Question
+from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.fleet.column import Coded, Mask
 from schedune.fleet.profile import ArtifactProfile, BackendProfile
 from schedune.launch.artifacts import Found
 from schedune.launch.backends import judge_binary, judge_request
+from schedune.launch.boot_memory import MEBI
 from schedune.launch.capabilities import State, answer_of
 from schedune.launch.needs import BackendNeeds
 from schedune.launch.traits import TRAITS
@@ -58,15 +60,32 @@ def check_backends(question: Question) -> Iterable[Finding]:
 
 def _check_request(question: Question, need: BackendNeeds) -> Iterator[Finding]:
     """What a backend can never do stands against it on every node."""
+    every = question.view.every()
     for number, reason in enumerate(judge_request(need)):
+        bound = _bound(need, reason, len(every))
         yield Finding(
             f"backend/{need.backend}/request/{number}",
             reason.row,
-            question.view.every(),
+            every,
             partial(_same, reason),
-            change=partial(_request_change, reason),
+            change=partial(_request_change, reason) if bound is None else None,
+            bound=bound,
             backend=need.backend,
+            follows=boot_memory_atom(need) if reason.row is codes.MEMORY_TOO_SMALL else None,
         )
+
+
+def _bound(need: BackendNeeds, reason: Reason, rows: int) -> Bound | None:
+    """Return the number that a backend takes, where it is a number that it does not."""
+    traits, launch = TRAITS[need.backend], need.launch
+    if reason.row is codes.TOO_MANY_VCPUS and traits.most_vcpus is not None:
+        most = np.full(rows, traits.most_vcpus, np.int64)
+        return Bound("vcpus", "AtMost", most, str, str(launch.vcpus), launch.vcpus)
+    if reason.row is not codes.MEMORY_TOO_SMALL:
+        return None
+    unit = launch.page_size or MEBI
+    least = np.full(rows, -(-traits.least_memory // unit) * unit, np.int64)
+    return Bound("memory", "AtLeast", least, render_bytes, render_bytes(launch.memory_bytes))
 
 
 def _same(reason: Reason, _at: int) -> Reason:

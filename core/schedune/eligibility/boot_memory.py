@@ -5,11 +5,14 @@ from functools import partial
 
 import numpy as np
 
-from schedune.api.quantity import render_bytes
+from schedune.api.quantity import MAX_BYTES, render_bytes
+from schedune.api.vmworkload import Backend
 from schedune.codes import launch as codes
 from schedune.codes.row import Reason
 from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.fleet.column import Coded, Column
+from schedune.fleet.profile import BackendProfile
+from schedune.fleet.view import View
 from schedune.launch.artifacts import Found
 from schedune.launch.boot_memory import (
     MEBI,
@@ -18,7 +21,9 @@ from schedune.launch.boot_memory import (
     memory_of_kernel,
     needs_initrd_apart,
 )
+from schedune.launch.intent import MINIMUM_MEMORY
 from schedune.launch.needs import BackendNeeds
+from schedune.launch.traits import TRAITS
 
 
 def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Finding]:
@@ -27,30 +32,74 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
     asked = need.launch.memory_bytes
     if kernel is None or not asked:
         return
-    kernels = view.fleet.keyed("artifact", kernel.name)
-    initrds = view.fleet.keyed("artifact", initrd.name) if initrd else None
-    of_kernel = view.codes(kernels)
-    needed = _spread(kernels, of_kernel, partial(memory_of_kernel, need))
-    if initrds is not None:
-        apart = _spread(kernels, of_kernel, needs_initrd_apart) * (needed > 0)
-        needed = needed + apart * _spread(initrds, view.codes(initrds), memory_of_initrd)
+    needed = _needed(view, need)
+    bound = Bound("memory", "AtLeast", _startable(view, need), render_bytes, render_bytes(asked))
 
     def reason(at: int) -> Reason:
         row = view.row(at)
+        kernels = view.fleet.keyed("artifact", kernel.name)
+        initrds = view.fleet.keyed("artifact", initrd.name) if initrd else None
         found = judge_memory(need, kernels[row], initrds[row] if initrds is not None else None)
         if found is None:
             raise LookupError("nothing stands against so little memory")
         return found
 
-    least = np.asarray(-(-needed // MEBI) * MEBI, np.int64)
     yield Finding(
-        f"backend/{need.backend}/bootMemory",
+        boot_memory_atom(need),
         codes.KERNEL_EXCEEDS_MEMORY,
         np.asarray(view.known & (needed > asked), np.bool_),
         reason,
-        bound=Bound("memory", "AtLeast", least, render_bytes, render_bytes(asked)),
+        bound=bound,
         backend=need.backend,
     )
+
+
+def boot_memory_atom(need: BackendNeeds) -> str:
+    """Name the demand for memory that a kernel makes on a backend."""
+    return f"backend/{need.backend}/bootMemory"
+
+
+def memory_floors(question: Question) -> tuple[Column, Column]:
+    """Return the guest memory with which a VM can start on each row: the least, the most.
+
+    Of the intent's backends that a node has, one may need less than another. What is told to
+    suffice has to suffice whichever launches. A node that has none may be given any.
+    """
+    view, intent = question.view, question.intent
+    has = {one: view.ask("backends", partial(_has, one)) for one in intent.backends}
+    without = ~np.logical_or.reduce(list(has.values()))
+    least, most = np.full(len(view), MAX_BYTES), np.full(len(view), MINIMUM_MEMORY)
+    for backend, there in has.items():
+        needed, counts = _startable(view, BackendNeeds(backend, intent.needs)), there | without
+        least = np.where(counts, np.minimum(least, needed), least)
+        most = np.where(counts, np.maximum(most, needed), most)
+    return least, most
+
+
+def _has(backend: Backend, held: tuple[tuple[BackendProfile, ...], str]) -> bool:
+    return any(one.name == backend for one in held[0])
+
+
+def _needed(view: View, need: BackendNeeds) -> Column:
+    """Return the bytes that kernel and initrd take on each row; 0: nobody knows."""
+    kernel, initrd = need.launch.kernel, need.launch.initrd
+    if kernel is None:
+        return np.zeros(len(view), np.int64)
+    kernels = view.fleet.keyed("artifact", kernel.name)
+    of_kernel = view.codes(kernels)
+    needed = _spread(kernels, of_kernel, partial(memory_of_kernel, need))
+    if initrd is not None:
+        initrds = view.fleet.keyed("artifact", initrd.name)
+        apart = _spread(kernels, of_kernel, needs_initrd_apart) * (needed > 0)
+        needed = needed + apart * _spread(initrds, view.codes(initrds), memory_of_initrd)
+    return needed
+
+
+def _startable(view: View, need: BackendNeeds) -> Column:
+    """Return what suffices for kernel and backend, rounded up to what can be asked for."""
+    least = np.maximum(_needed(view, need), TRAITS[need.backend].least_memory)
+    unit = need.launch.page_size or MEBI
+    return np.asarray(-(-least // unit) * unit, np.int64)
 
 
 def _spread(column: Coded[Found], rows: np.ndarray, ask: Callable[[Found], int]) -> Column:

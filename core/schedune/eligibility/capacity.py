@@ -8,6 +8,7 @@ from schedune.api.quantity import render_bytes
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.codes import eligibility as codes
 from schedune.codes.row import Actor, Reason
+from schedune.eligibility.boot_memory import memory_floors
 from schedune.eligibility.demand import (
     disk_needed,
     free,
@@ -18,7 +19,6 @@ from schedune.eligibility.demand import (
 from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.fleet.column import Column, Rows
 from schedune.fleet.view import View
-from schedune.launch.intent import MINIMUM_MEMORY
 from schedune.launch.overhead import base_overhead, overhead_per_vcpu, vmm_overhead
 
 _MEBI = 2**20
@@ -63,23 +63,28 @@ def check_memory(question: Question) -> Iterable[Finding]:
     """Object where less ordinary memory is free than the guest and its VMM need.
 
     What passes is the most guest memory beside the overhead of the vCPUs that are free: a
-    change of both is applied together.
+    change of both is applied together. Where that is less than the kernel takes, or the
+    kernel takes more than is asked for and that is not free either, only the node can give.
     """
     view, intent = question.view, question.intent
     left, offered = free(view, "memory"), view.number("memory")
     overhead = vmm_overhead(intent.vcpus, intent.acceleration)
-    guest = "0" if intent.needs.page_size else render_bytes(intent.memory_bytes)
-    most = _most_guest_memory(question, left)
-    short = view.declared & (left < ordinary_memory(intent))
-    can_shrink = (most >= MINIMUM_MEMORY) & (intent.needs.page_size == 0)
+    most, paged = _most_guest_memory(question, left), bool(intent.needs.page_size)
+    least, floor = memory_floors(question)
+    asked = ordinary_memory(intent)
+    wanted = np.full(len(view), asked) if paged else np.maximum(asked, least + overhead)
+    can_shrink = (most >= floor) & (not paged)
+    short = view.declared & ((left < asked) | ((left < wanted) & ~can_shrink))
 
     def reason(at: int) -> Reason:
+        guest = render_bytes(int(wanted[at]) - overhead)
         return Reason(
             codes.INSUFFICIENT_MEMORY,
             f"{render_bytes(int(left[at]))} of {render_bytes(max(int(offered[at]), 0))}",
             f"{guest} + {render_bytes(overhead)} for the VMM",
         )
 
+    guest = render_bytes(intent.memory_bytes)
     bound = Bound("memory", "AtMost", most, render_bytes, guest, intent.memory_bytes)
     yield Finding("memory", codes.INSUFFICIENT_MEMORY, short & can_shrink, reason, bound=bound)
     yield Finding(
@@ -88,7 +93,7 @@ def check_memory(question: Question) -> Iterable[Finding]:
         short & ~can_shrink,
         reason,
         change=lambda at: (
-            f"{render_bytes(ordinary_memory(intent))} of memory is freed"
+            f"{render_bytes(int(wanted[at]))} of memory is freed"
             f" ({render_bytes(int(left[at]))} is left)"
         ),
         actor=Actor.ADMINISTRATOR,
@@ -123,12 +128,15 @@ def check_hugepages(question: Question) -> Iterable[Finding]:
     left = free_pages(view, size)
     most = np.asarray(left // size * size, np.int64)
     asked, pages = render_bytes(intent.memory_bytes), render_bytes(size)
-    short = view.declared & (left < intent.memory_bytes)
+    least, floor = memory_floors(question)
+    wanted = np.maximum(least, intent.memory_bytes)
+    short = view.declared & (left < wanted)
 
     def reason(at: int) -> Reason:
-        return Reason(codes.INSUFFICIENT_HUGEPAGES, render_bytes(int(left[at])), asked, pages)
+        needed = render_bytes(int(wanted[at]))
+        return Reason(codes.INSUFFICIENT_HUGEPAGES, render_bytes(int(left[at])), needed, pages)
 
-    can_shrink = most >= MINIMUM_MEMORY
+    can_shrink = most >= floor
     bound = Bound("memory", "AtMost", most, render_bytes, asked, intent.memory_bytes)
     yield Finding(
         "hugepages", codes.INSUFFICIENT_HUGEPAGES, short & can_shrink, reason, bound=bound
@@ -138,7 +146,7 @@ def check_hugepages(question: Question) -> Iterable[Finding]:
         codes.INSUFFICIENT_HUGEPAGES,
         short & ~can_shrink,
         reason,
-        change=lambda at: f"{asked} in huge pages of {pages} are freed",
+        change=lambda at: f"{render_bytes(int(wanted[at]))} in huge pages of {pages} are freed",
         actor=Actor.ADMINISTRATOR,
     )
 

@@ -12,7 +12,7 @@ from schedune.api.vmworkload import TopologySpread, WorkloadSelector
 from schedune.codes import placement
 from schedune.codes.row import Reason
 from schedune.eligibility.finding import Finding, Question
-from schedune.eligibility.labels import label
+from schedune.eligibility.labels import accepted_labels, label
 from schedune.fleet.column import Column
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import OUT_OF_SERVICE, ClaimRecord
@@ -116,22 +116,30 @@ class Spread:
 
     counts: Mapping[str, int]
     fewest: int
+    own: int
+    """1: the workload is one of those that it is spread among, 0: it only keeps away."""
 
     def skew(self, value: str | None) -> int:
         """Return the difference to the emptiest place that one more here would make."""
-        return self.counts.get(value or "", 0) + 1 - self.fewest
+        return self.counts.get(value or "", 0) + self.own - self.fewest
 
 
 def spread_of(fleet: Fleet, intent: Intent, rule: TopologySpread) -> Spread:
-    """Count, over all places that some node belongs to."""
-    column = fleet.keyed("label", rule.topology_key)
-    held = {column.values[code] for code in np.unique(column.codes).tolist()}
+    """Count, over all places with a node whose labels the intent accepts, what such nodes hold.
+
+    So does Kubernetes, by its default nodeAffinityPolicy "Honor": a place in which the
+    workload may not be cannot be the emptiest one.
+    """
+    column, among = fleet.keyed("label", rule.topology_key), accepted_labels(View(fleet), intent)
+    held = {column.values[code] for code in np.unique(column.codes[among]).tolist()}
     counts: Counter[str] = Counter({value: 0 for value in held if value is not None})
     for claim in selected(fleet, intent, rule.workload_selector):
-        value = _place(fleet, claim.node_name, rule.topology_key)
+        row = fleet.row.get(claim.node_name)
+        value = column.values[column.codes[row]] if row is not None and among[row] else None
         if value is not None:
             counts[value] += 1
-    return Spread(counts, min(counts.values(), default=0))
+    own = int(selects(rule.workload_selector, intent.labels))
+    return Spread(counts, min(counts.values(), default=0), own)
 
 
 def check_spread(question: Question) -> Iterable[Finding]:

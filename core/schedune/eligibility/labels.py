@@ -1,6 +1,6 @@
 """Does the Kubernetes Node carry the labels that the intent asks for, and no taint it minds?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,6 +14,7 @@ from schedune.eligibility.finding import Finding, Question
 from schedune.fleet.column import Mask
 from schedune.fleet.node import Taint
 from schedune.fleet.view import View
+from schedune.launch.intent import Intent
 
 _HARD: Final = ("NoSchedule", "NoExecute")
 
@@ -51,13 +52,34 @@ def label(view: View, key: str, at: int) -> str:
     return f"{key}={labels[key]}" if key in labels else f"no {key}"
 
 
+def accepted_labels(view: View, intent: Intent) -> Mask:
+    """Say which rows have the labels of the node selector and of the required affinity."""
+    masks = [
+        ~view.ask_keyed("label", key, partial(_differs, wanted))
+        for key, wanted in intent.spec.placement.node_selector.items()
+    ]
+    terms = _required_terms(intent)
+    return np.asarray(np.logical_and.reduce([view.every(), *masks, _holds(view, terms)]), np.bool_)
+
+
+def _required_terms(intent: Intent) -> Sequence[NodeSelectorTerm]:
+    affinity = intent.spec.placement.node_affinity
+    return affinity.required.node_selector_terms if affinity and affinity.required else ()
+
+
+def _holds(view: View, terms: Sequence[NodeSelectorTerm]) -> Mask:
+    """Say where one of the terms holds; everywhere, if there is none."""
+    if not terms:
+        return view.every()
+    return np.asarray(np.logical_or.reduce([term_holds(view, term) for term in terms]), np.bool_)
+
+
 def check_affinity(question: Question) -> Iterable[Finding]:
     """Object where no term of the required affinity holds."""
-    affinity = question.intent.spec.placement.node_affinity
-    if affinity is None or affinity.required is None:
+    view, terms = question.view, _required_terms(question.intent)
+    if not terms:
         return
-    view, terms = question.view, affinity.required.node_selector_terms
-    holds = np.logical_or.reduce([term_holds(view, term) for term in terms])
+    holds = _holds(view, terms)
     keys = sorted({one.key for term in terms for one in term.match_expressions})
     wanted = " or ".join(_tell_term(term) for term in terms)
     yield Finding(

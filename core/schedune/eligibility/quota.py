@@ -1,14 +1,16 @@
 """Does the VM fit into what its namespace may claim? The same answer on every node."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
 from schedune.api.quantity import render_bytes
 from schedune.codes import placement as codes
-from schedune.codes.row import Actor, Reason, Row
+from schedune.codes.row import Actor, Reason
+from schedune.eligibility.boot_memory import memory_floors
 from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.fleet.quota import MAX_MEMORY, MAX_VCPUS
+from schedune.launch.boot_memory import MEBI
 
 
 def check_quota(question: Question) -> Iterable[Finding]:
@@ -34,41 +36,60 @@ def check_quota(question: Question) -> Iterable[Finding]:
             change=lambda at: "the quota of the namespace can be read",
         )
     vcpus, memory = fleet.claims.of_namespace(intent.namespace)
-    if quota.vcpus is not None and vcpus + intent.vcpus > quota.vcpus:
-        yield _short(question, codes.QUOTA_VCPUS, ("vcpus", MAX_VCPUS), str,
-                     used=vcpus, limit=quota.vcpus, asked=intent.vcpus)  # fmt: skip
-    if quota.memory_bytes is not None and memory + intent.memory_bytes > quota.memory_bytes:
-        yield _short(question, codes.QUOTA_MEMORY, ("memory", MAX_MEMORY), render_bytes,
-                     used=memory, limit=quota.memory_bytes, asked=intent.memory_bytes)  # fmt: skip
+    if quota.vcpus is not None:
+        yield from _short_of_vcpus(question, vcpus, quota.vcpus)
+    if quota.memory_bytes is not None:
+        yield from _short_of_memory(question, memory, quota.memory_bytes)
 
 
-def _short(
-    question: Question,
-    row: Row,
-    names: tuple[str, str],
-    render: Callable[[int], str],
-    *,
-    used: int,
-    limit: int,
-    asked: int,
-) -> Finding:
-    view, namespace = question.view, question.intent.namespace
-    left, (quantity, annotation) = max(limit - used, 0), names
-
-    def reason(_at: int) -> Reason:
-        return Reason(row, f"{render(used)} of {render(limit)}", render(asked), namespace)
-
+def _short_of_vcpus(question: Question, used: int, limit: int) -> Iterable[Finding]:
+    asked, left = question.intent.vcpus, max(limit - used, 0)
+    if asked <= left:
+        return
+    everywhere, atom = question.view.every(), "quota/vcpus"
+    reason = Reason(codes.QUOTA_VCPUS, f"{used} of {limit}", str(asked), question.intent.namespace)
     if left:
-        values = np.full(len(view), left, np.int64)
-        bound = Bound(quantity, "AtMost", values, render, render(asked), asked)
-        return Finding(f"quota/{quantity}", row, view.every(), reason, bound=bound)
-    return Finding(
-        f"quota/{quantity}",
-        row,
-        view.every(),
+        values = np.full(len(question.view), left, np.int64)
+        bound = Bound("vcpus", "AtMost", values, str, str(asked), asked)
+        yield Finding(atom, codes.QUOTA_VCPUS, everywhere, lambda at: reason, bound=bound)
+        return
+    change = f"{MAX_VCPUS} of the namespace >= {used + asked} (is {limit})"
+    yield Finding(
+        atom,
+        codes.QUOTA_VCPUS,
+        everywhere,
+        lambda at: reason,
+        change=lambda at: change,
+        actor=Actor.ADMINISTRATOR,
+    )
+
+
+def _short_of_memory(question: Question, used: int, limit: int) -> Iterable[Finding]:
+    """Object to more than is left; less than the kernel takes would help nobody."""
+    view, intent, atom = question.view, question.intent, "quota/memory"
+    asked = intent.memory_bytes
+    least, floor = memory_floors(question)
+    unit = intent.needs.page_size or MEBI
+    left = max(limit - used, 0)
+    wanted = np.maximum(least, asked)
+    most = np.full(len(view), left // unit * unit, np.int64)
+    short = np.asarray(wanted > left, np.bool_)
+    can_shrink = np.asarray(most >= floor, np.bool_)
+    told = f"{render_bytes(used)} of {render_bytes(limit)}"
+
+    def reason(at: int) -> Reason:
+        return Reason(codes.QUOTA_MEMORY, told, render_bytes(int(wanted[at])), intent.namespace)
+
+    bound = Bound("memory", "AtMost", most, render_bytes, render_bytes(asked), asked)
+    yield Finding(atom, codes.QUOTA_MEMORY, short & can_shrink, reason, bound=bound)
+    yield Finding(
+        atom,
+        codes.QUOTA_MEMORY,
+        short & ~can_shrink,
         reason,
         change=lambda at: (
-            f"{annotation} of the namespace >= {render(used + asked)} (is {render(limit)})"
+            f"{MAX_MEMORY} of the namespace >= {render_bytes(used + int(wanted[at]))}"
+            f" (is {render_bytes(limit)})"
         ),
         actor=Actor.ADMINISTRATOR,
     )

@@ -1,0 +1,96 @@
+"""Spread over places: counted as Kubernetes does, among the nodes that the workload accepts."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schedune.decision.decide import decide
+from schedune.decision.explanation import Explanation
+from schedune.fleet.fleet import Fleet
+from schedune.fleet.node import ClaimRecord
+from schedune.launch.intent import Intent
+from schedune_testing.nodes import NOW, intent, node
+
+WEB = {"app": "web"}
+RULE = {
+    "topologyKey": "zone",
+    "maxSkew": 1,
+    "whenUnsatisfiable": "DoNotSchedule",
+    "workloadSelector": {"matchLabels": WEB},
+}
+
+
+def a_fleet(**held: int) -> Fleet:
+    """One node in each of three zones, that of c for others, with so many VMs of the web."""
+    fleet = Fleet.of(
+        [
+            node("a", labels={"zone": "a", "pool": "web"}),
+            node("b", labels={"zone": "b", "pool": "web"}),
+            node("c", labels={"zone": "c", "pool": "other"}),
+        ]
+    )
+    for name, count in held.items():
+        for number in range(count):
+            claim = ClaimRecord(name, f"{name}{number}", 0, 0, namespace="default", labels=WEB)
+            fleet.reserve(claim)
+    return fleet
+
+
+def wanting(labels: dict[str, str], **placement: Any) -> Intent:
+    return replace(intent(placement={"topologySpread": [RULE], **placement}), labels=labels)
+
+
+def skews(fleet: Fleet, wanted: Intent) -> dict[str, str]:
+    """Return the change told of each node that the spread refuses."""
+    explanation = Explanation(decide(fleet, wanted, now=NOW))
+    return {
+        fleet.nodes[row].name: cause.change
+        for row in explanation.rejected.tolist()
+        for cause in explanation.causes(row)
+        if cause.atom.startswith("topologySpread")
+    }
+
+
+def test_one_more_where_there_is_one_already_is_one_too_many() -> None:
+    fleet = a_fleet(a=1, c=1)
+    assert skews(fleet, wanting(WEB)) == {
+        "a": "maxSkew >= 2 (asked 1)",
+        "c": "maxSkew >= 2 (asked 1)",
+    }
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        {"nodeSelector": {"pool": "web"}},
+        {
+            "nodeAffinity": {
+                "required": {
+                    "nodeSelectorTerms": [
+                        {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["web"]}]}
+                    ]
+                }
+            }
+        },
+    ],
+)
+def test_a_place_that_the_workload_does_not_accept_is_not_the_emptiest_one(pool: Any) -> None:
+    assert skews(a_fleet(a=1, b=1), wanting(WEB, **pool)) == {}
+
+
+def test_what_runs_on_a_node_that_the_workload_does_not_accept_is_not_counted() -> None:
+    fleet = a_fleet(a=1)
+    fleet.update(node("a2", labels={"zone": "b", "pool": "other"}))
+    for number in range(3):
+        held = ClaimRecord("a2", f"p{number}", 0, 0, namespace="default", labels=WEB)
+        fleet.reserve(held)
+    told = skews(fleet, wanting(WEB, nodeSelector={"pool": "web"}))
+    assert told == {"a": "maxSkew >= 2 (asked 1)"}
+
+
+def test_who_is_not_among_those_that_are_spread_adds_none_to_them() -> None:
+    fleet = a_fleet(a=1)
+    assert skews(fleet, wanting({})) == {}
+    fleet.reserve(ClaimRecord("a", "one more", 0, 0, namespace="default", labels=WEB))
+    assert skews(fleet, wanting({})) == {"a": "maxSkew >= 2 (asked 1)"}
