@@ -32,8 +32,10 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
     asked = need.launch.memory_bytes
     if kernel is None or not asked:
         return
-    needed = _needed(view, need)
-    bound = Bound("memory", "AtLeast", _startable(view, need), render_bytes, render_bytes(asked))
+    if asked >= _heaviest(view, need):
+        return
+    startable = _startable(view, need)
+    bound = Bound("memory", "AtLeast", startable, render_bytes, render_bytes(asked))
 
     def reason(at: int) -> Reason:
         row = view.row(at)
@@ -47,7 +49,7 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
     yield Finding(
         boot_memory_atom(need),
         codes.KERNEL_EXCEEDS_MEMORY,
-        np.asarray(view.known & (needed > asked), np.bool_),
+        np.asarray(view.known & (_needed(view, need) > asked), np.bool_),
         reason,
         bound=bound,
         backend=need.backend,
@@ -59,18 +61,24 @@ def boot_memory_atom(need: BackendNeeds) -> str:
     return f"backend/{need.backend}/bootMemory"
 
 
-def memory_floors(question: Question) -> tuple[Column, Column]:
+def memory_floors(question: Question, offered: Column) -> tuple[Column, Column]:
     """Return the guest memory with which a VM can start on each row: the least, the most.
 
     Of the intent's backends that a node has, one may need less than another. What is told to
-    suffice has to suffice whichever launches. A node that has none may be given any.
+    suffice has to suffice whichever launches. A node that has none may be given any. Where
+    neither what is asked for nor what is offered instead is little, nothing is looked up.
     """
     view, intent = question.view, question.intent
-    has = {one: view.ask("backends", partial(_has, one)) for one in intent.backends}
-    without = ~np.logical_or.reduce(list(has.values()))
+    needs = [BackendNeeds(one, intent.needs) for one in intent.backends]
+    heaviest = max(_heaviest(view, one) for one in needs)
+    little = (offered >= MINIMUM_MEMORY) & (offered < heaviest)
+    if intent.memory_bytes >= heaviest and not little.any():
+        return np.zeros(len(view), np.int64), np.full(len(view), MINIMUM_MEMORY)
+    has = [view.ask("backends", partial(_has, one)) for one in intent.backends]
+    without = ~np.logical_or.reduce(has)
     least, most = np.full(len(view), MAX_BYTES), np.full(len(view), MINIMUM_MEMORY)
-    for backend, there in has.items():
-        needed, counts = _startable(view, BackendNeeds(backend, intent.needs)), there | without
+    for need, there in zip(needs, has, strict=True):
+        needed, counts = _startable(view, need), there | without
         least = np.where(counts, np.minimum(least, needed), least)
         most = np.where(counts, np.maximum(most, needed), most)
     return least, most
@@ -78,6 +86,21 @@ def memory_floors(question: Question) -> tuple[Column, Column]:
 
 def _has(backend: Backend, held: tuple[tuple[BackendProfile, ...], str]) -> bool:
     return any(one.name == backend for one in held[0])
+
+
+def _heaviest(view: View, need: BackendNeeds) -> int:
+    """Return the memory with which a VM can start wherever these files are."""
+    kernel, initrd = need.launch.kernel, need.launch.initrd
+    least = TRAITS[need.backend].least_memory
+    if kernel is None:
+        return least
+    kernels = view.fleet.keyed("artifact", kernel.name)
+    needed = max(kernels.answers(partial(memory_of_kernel, need)), default=0)
+    if needed and initrd is not None:
+        initrds = view.fleet.keyed("artifact", initrd.name)
+        needed += max(initrds.answers(memory_of_initrd), default=0)
+    unit = need.launch.page_size or MEBI
+    return max(least, -(-needed // unit) * unit)
 
 
 def _needed(view: View, need: BackendNeeds) -> Column:

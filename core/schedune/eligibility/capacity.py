@@ -70,7 +70,7 @@ def check_memory(question: Question) -> Iterable[Finding]:
     left, offered = free(view, "memory"), view.number("memory")
     overhead = vmm_overhead(intent.vcpus, intent.acceleration)
     most, paged = _most_guest_memory(question, left), bool(intent.needs.page_size)
-    least, floor = memory_floors(question)
+    least, floor = memory_floors(question, most)
     asked = ordinary_memory(intent)
     wanted = np.full(len(view), asked) if paged else np.maximum(asked, least + overhead)
     can_shrink = (most >= floor) & (not paged)
@@ -128,7 +128,7 @@ def check_hugepages(question: Question) -> Iterable[Finding]:
     left = free_pages(view, size)
     most = np.asarray(left // size * size, np.int64)
     asked, pages = render_bytes(intent.memory_bytes), render_bytes(size)
-    least, floor = memory_floors(question)
+    least, floor = memory_floors(question, most)
     wanted = np.maximum(least, intent.memory_bytes)
     short = view.declared & (left < wanted)
 

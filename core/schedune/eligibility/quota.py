@@ -68,11 +68,11 @@ def _short_of_memory(question: Question, used: int, limit: int) -> Iterable[Find
     """Object to more than is left; less than the kernel takes would help nobody."""
     view, intent, atom = question.view, question.intent, "quota/memory"
     asked = intent.memory_bytes
-    least, floor = memory_floors(question)
     unit = intent.needs.page_size or MEBI
     left = max(limit - used, 0)
-    wanted = np.maximum(least, asked)
     most = np.full(len(view), left // unit * unit, np.int64)
+    least, floor = memory_floors(question, most)
+    wanted = np.maximum(least, asked)
     short = np.asarray(wanted > left, np.bool_)
     can_shrink = np.asarray(most >= floor, np.bool_)
     told = f"{render_bytes(used)} of {render_bytes(limit)}"
