@@ -1,6 +1,8 @@
 """``schedune logs`` and ``schedune console``: what is kept on this node, for whoever may see it."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -162,3 +164,21 @@ def test_a_record_that_cannot_be_read_is_left_to_the_agent(
     path.write_bytes(b"{")
     assert logs(tmp_path) == "mine\n"
     assert path.read_bytes() == b"{"
+
+
+def test_who_has_seen_enough_ends_it_without_an_error(
+    tmp_path: Path, new_record: NewRecord
+) -> None:
+    """As head does; what is kept is more than a pipe holds."""
+    new_record().append(b"a line that is long\n" * 12_000)
+    program = "from schedune_cli.main import main; main()"
+    argv = [sys.executable, "-c", program, "logs", "default/hello"]
+    with subprocess.Popen(
+        [*argv, "--state-directory", tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as done:
+        assert done.stdout is not None
+        assert done.stderr is not None
+        assert done.stdout.read(1) == b"a"
+        done.stdout.close()
+        assert done.stderr.read() == b""
+    assert done.returncode == 0

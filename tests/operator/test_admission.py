@@ -96,7 +96,7 @@ def test_in_a_namespace_that_refuses_the_same_is_a_refusal() -> None:
     told = said(node("a", facts("a", **SIX)), refuses=True, resources=big)
     assert told.is_refused
     assert told.warning.startswith("0/1 nodes can run this now; nearest a (memory short by 2")
-    answer = review_of({"uid": "u"}, told)["response"]
+    answer = review_of("u", told)["response"]
     assert (answer["uid"], answer["allowed"]) == ("u", False)
     assert answer["status"]["message"] == told.warning
 

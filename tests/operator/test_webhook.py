@@ -1,12 +1,16 @@
 """A webhook over its life, with no API server at hand: what fails, and what ages."""
 
 import asyncio
+import io
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
+import pytest
 from cryptography import x509
 
 from schedune.api.scheduling_policy import SchedulingPolicy
@@ -81,3 +85,70 @@ async def test_a_certificate_of_a_clock_that_was_ahead_is_replaced_once_the_cloc
             return (await served(webhook.port)).not_valid_before_utc <= now()
 
         await becomes_so(is_valid, 60)
+
+
+HEAD = b'{"kind": "AdmissionReview", "request": {"uid": "u-1", "namespace": "shop", "object": '
+ALLOWED = {"uid": "u-1", "allowed": True}
+Answer = tuple[int, Any]
+
+
+async def ask(webhook: Webhook, body: Any) -> Answer:
+    url = f"https://127.0.0.1:{webhook.port}/admit"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=body, ssl=False) as answer,
+    ):
+        told = await answer.json() if answer.content_type == "application/json" else {}
+        return answer.status, told.get("response")
+
+
+async def stalled() -> AsyncIterator[bytes]:
+    """Send the first bytes, and never the rest."""
+    yield HEAD
+    await asyncio.sleep(600)
+
+
+DEEP = 100_000
+NONSENSE = {
+    "no JSON": HEAD + b"{",
+    "deep": HEAD + b"[" * DEEP + b"]" * DEEP + b"}}",
+    "deep object": HEAD + b'{"spec": ' + b"[" * DEEP + b"]" * DEEP + b"}}}",
+    "list": HEAD + b"[]}}",
+    "no text": HEAD + b'{"kind": "\xff"}}}',
+}
+
+
+@pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)
+async def test_nonsense_is_told_as_such_and_so_is_what_is_too_deep(body: bytes) -> None:
+    async with running(settings()) as webhook:
+        await until(lambda: webhook.port > 0)
+        assert (await ask(webhook, body))[0] == 400
+        assert await ask(webhook, HEAD + b"{}}}") == (200, ALLOWED)
+
+
+async def test_a_body_that_is_larger_than_any_object_is_not_read() -> None:
+    async with running(settings()) as webhook:
+        await until(lambda: webhook.port > 0)
+        assert (await ask(webhook, io.BytesIO(HEAD + b"x" * 5 * 2**20)))[0] == 413
+
+
+async def test_who_comes_while_many_are_being_read_passes_unread_and_none_holds_its_place() -> None:
+    async with running(settings(answerSeconds=3)) as webhook, AsyncExitStack() as stack:
+        await until(lambda: webhook.port > 0)
+        many = [asyncio.create_task(ask(webhook, stalled())) for _ in range(16)]
+        stack.callback(lambda: [one.cancel() for one in many])
+        await until(webhook._places.locked)
+        assert await ask(webhook, stalled()) == (200, ALLOWED)
+        assert {status for status, _ in await asyncio.gather(*many)} == {503}
+        assert (await ask(webhook, HEAD + b"{"))[0] == 400, "it reads again"
+
+
+async def test_nothing_is_made_of_a_body_before_its_turn() -> None:
+    def looks_long() -> bool:
+        time.sleep(0.3)
+        return False
+
+    async with running(settings(answerSeconds=0.5), leading=looks_long) as webhook:
+        await until(lambda: webhook.port > 0)
+        assert await ask(webhook, HEAD + b"{}}}") == (200, ALLOWED)
+        assert await ask(webhook, HEAD + b"{") == (200, ALLOWED), "its turn is 1.2 s later"

@@ -138,7 +138,8 @@ def _state_directory(settings: Path | None, state_directory: Path | None) -> Pat
 
 
 def _print(state: Path, vm: tuple[str, str], tail: int | None, *, follow: bool) -> None:
-    with _told_plainly():
+    # Whoever reads the output may have enough of it, as head has: that is no error.
+    with _told_plainly(but=(BrokenPipeError,)):
         for piece in _pieces(state, _find(state, vm), tail, follow=follow):
             click.echo(piece, nl=False)
 
@@ -155,10 +156,12 @@ def _find(state: Path, vm: tuple[str, str]) -> LaunchRecord:
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Make words of what a user may meet."""
+def _told_plainly(but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
+    """Make words of what a user may meet, ``but`` of what is left to click."""
     try:
         yield
+    except but:
+        raise
     except PermissionError as error:
         _refuse(
             f"{error.filename} may not be read by this user: run it as the agent's user, as a"

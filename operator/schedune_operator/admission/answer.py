@@ -55,9 +55,9 @@ def _told(text: str) -> str:
     return shorten(text, LONGEST_WARNING)
 
 
-def review_of(request: Raw, verdict: Verdict) -> Raw:
-    """Return the answer in the form of ``admission.k8s.io/v1``."""
-    response: Raw = {"uid": request["uid"], "allowed": not verdict.is_refused}
+def review_of(uid: str, verdict: Verdict) -> Raw:
+    """Return the answer to one request in the form of ``admission.k8s.io/v1``."""
+    response: Raw = {"uid": uid, "allowed": not verdict.is_refused}
     if verdict.is_refused:
         response["status"] = {"code": 422, "reason": "Invalid", "message": verdict.warning}
     elif verdict.warning:

@@ -5,7 +5,6 @@ object pass: the operator judges it anyway, and this only says sooner what it wi
 """
 
 import asyncio
-import json
 import logging
 import ssl
 import time
@@ -20,12 +19,22 @@ from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune_kube.client import KubeClient, Raw
 from schedune_operator.admission.answer import FINE, Verdict, judge, review_of
 from schedune_operator.admission.identity import Identity, make_identity
+from schedune_operator.admission.question import (
+    HEAD,
+    NonsenseError,
+    Question,
+    read_question,
+    uid_of,
+)
 from schedune_operator.admission.registration import register
 from schedune_operator.settings import AdmissionSettings
 from schedune_operator.world import World
 
 PATH: Final = "/admit"
-_LARGEST: Final = 8 * 2**20
+_LARGEST: Final = 4 * 2**20
+"""The API server takes 3 MiB of an object, and a store of its usual settings half of that."""
+_PLACES: Final = 16
+"""So many bodies at most are held at a time; who comes beyond that passes unread."""
 _SHARE: Final = 5
 """One in so many seconds of the operator's time, at most, goes into answers."""
 _LOG: Final = logging.getLogger(__name__)
@@ -43,6 +52,9 @@ class Webhook:
     leading: Callable[[], bool]
     port: int = field(default=0, init=False)
     """Where it listens; 0: it does not yet."""
+    _places: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_PLACES), init=False
+    )
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _free_at: float = field(default=0.0, init=False)
 
@@ -102,32 +114,41 @@ class Webhook:
                 following = self._make()
 
     async def _answer(self, request: web.Request) -> web.Response:
-        try:
-            asked = json.loads(await request.read())["request"]
-            uid, obj = asked["uid"], asked["object"]
-        except (ValueError, KeyError, TypeError):
-            return web.json_response({"message": "is no AdmissionReview"}, status=400)
-        if not isinstance(uid, str) or not isinstance(obj, dict):
-            return web.json_response({"message": "is no AdmissionReview"}, status=400)
-        return web.json_response(review_of(asked, await self._verdict(asked, obj)))
+        if self._places.locked():
+            return _let_pass(await request.content.read(HEAD), "too many ask")
+        body = b""
+        async with self._places:
+            try:
+                async with asyncio.timeout(self.settings.answer_seconds):
+                    body = await request.read()
+                    async with self._turn:
+                        await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
+                        return self._timed(body)
+            except TimeoutError:
+                return _let_pass(body[:HEAD], "no time")
 
-    async def _verdict(self, asked: Raw, obj: Raw) -> Verdict:
+    def _timed(self, body: bytes) -> web.Response:
+        """Read and judge: nothing of a body is held as objects before it is its turn."""
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(self.settings.answer_seconds), self._turn:
-                await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
-                began = time.monotonic()
-                verdict = self._judge(asked, obj)
-                ended = time.monotonic()
-                self._free_at = ended + (_SHARE - 1) * (ended - began)
-                return verdict
-        except TimeoutError:
-            _LOG.warning("webhook.let-pass", extra={"cause": "no time"})
+            asked = read_question(body)
+            verdict = self._verdict(asked, asked.read_object())
+            return web.json_response(review_of(asked.uid, verdict))
+        except NonsenseError:
+            return web.json_response({"message": "is no AdmissionReview"}, status=400)
+        finally:
+            ended = time.monotonic()
+            self._free_at = ended + (_SHARE - 1) * (ended - began)
+
+    def _verdict(self, asked: Question, obj: Raw) -> Verdict:
+        try:
+            return self._judge(asked, obj)
         except Exception:  # noqa: BLE001 - whatever it is, the object passes and is judged later
             _LOG.exception("webhook.let-pass")
         return FINE
 
-    def _judge(self, asked: Raw, obj: Raw) -> Verdict:
-        namespace = str(asked.get("namespace") or "")
+    def _judge(self, asked: Question, obj: Raw) -> Verdict:
+        namespace = asked.namespace or ""
         metadata = {**(obj.get("metadata") or {}), "namespace": namespace}
         key = (namespace, str(metadata.get("name") or ""))
         if metadata.get("deletionTimestamp") or self._has_its_place(asked, key):
@@ -142,6 +163,15 @@ class Webhook:
             {**judged, "metadata": metadata}, fleet, self.policy, self.clock(), refuses=refuses
         )
 
-    def _has_its_place(self, asked: Raw, key: tuple[str, str]) -> bool:
+    def _has_its_place(self, asked: Question, key: tuple[str, str]) -> bool:
         """Say whether a changed workload is placed already: UpToDate tells of its change."""
-        return asked.get("operation") == "UPDATE" and key in self.world.placements.store
+        return asked.operation == "UPDATE" and key in self.world.placements.store
+
+
+def _let_pass(head: bytes, cause: str) -> web.Response:
+    """Answer what was not read; without its UID the API server lets it pass by its policy."""
+    _LOG.warning("webhook.let-pass", extra={"cause": cause})
+    uid = uid_of(head)
+    if uid is None:
+        return web.json_response({"message": cause}, status=503)
+    return web.json_response(review_of(uid, FINE))
