@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import ApiError, NotFoundError
+from schedune_kube.errors import ApiError, InvalidError, NotFoundError
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, OnChange, Reflector
 from schedune_kube.resources import CONFIGMAPS, VMPLACEMENTS
@@ -71,7 +71,7 @@ def read_rings(raw: Raw | None) -> Rings:
     text = ((raw or {}).get("data") or {}).get(_RINGS, "[]")
     try:
         told = [(int(number), (str(ns), str(name))) for number, ns, name in json.loads(text)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         _LOG.warning("bell.unreadable", extra={"error": str(error)})
         return Rings()
     return Rings(tuple(told))
@@ -145,13 +145,19 @@ class CalledMirror(Reflector):
             self._heard = rings.last
 
     async def _fetch(self, key: Key) -> None:
-        """Get one object until the server has said what is the case."""
+        """Get one object until the server has said what is the case.
+
+        Raises:
+            InvalidError: it is none that can be asked for; a list says what is the case.
+        """
         while True:
             try:
                 raw = await self._client.get(VMPLACEMENTS, key[1], key[0])
             except NotFoundError:
                 self._forget(key)
                 return
+            except InvalidError:
+                raise
             except ApiError as error:
                 told = {"placement": "/".join(key), "error": str(error)}
                 _LOG.warning("placement.not-got", extra=told)

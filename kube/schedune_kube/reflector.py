@@ -6,13 +6,13 @@ reported as deleted; kopf's own watcher does not do that (reference/kopf.md 7.1)
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Final
 
+from schedune_kube.back_off import BackOff
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import ApiError, GoneError, TooManyRequestsError
+from schedune_kube.errors import ApiError, GoneError
 from schedune_kube.resources import Resource
 
 Key = tuple[str, str]
@@ -62,22 +62,25 @@ class Reflector:
 
     async def run(self) -> None:
         """Mirror for ever; outages are waited out with growing, jittered pauses."""
-        pause = _SHORTEST_S
+        failures, forgotten = BackOff(_SHORTEST_S, _LONGEST_S), BackOff(_SHORTEST_S, _LONGEST_S)
         while True:
+            since = time.monotonic()
             try:
                 version = await self._relist()
-                pause = _SHORTEST_S
+                since = time.monotonic()
+                failures.succeeded()
                 await self._follow_until_wanted(version)
-            except GoneError:
-                continue
+            except GoneError as error:
+                # Whoever forgets at once what was just listed is not asked for it without end.
+                if time.monotonic() - since > _LONGEST_S:
+                    forgotten.succeeded()
+                await asyncio.sleep(forgotten.failed(error))
             except ApiError as error:
                 _LOG.warning(
                     "reflector.interrupted",
                     extra={"kind": self._resource.plural, "error": str(error)},
                 )
-                patience = error.retry_after_s if isinstance(error, TooManyRequestsError) else 0.0
-                await asyncio.sleep(max(patience, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
-                pause = min(pause * 2, _LONGEST_S)
+                await asyncio.sleep(failures.failed(error))
 
     async def listed_since(self, moment: float) -> None:
         """Return once a list is taken in that was asked for after a moment (monotonic).

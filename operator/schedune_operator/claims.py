@@ -36,6 +36,7 @@ def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
         node_name=spec["nodeName"],
         placement_uid=metadata["uid"],
         namespace=metadata["namespace"],
+        workload=metadata["name"],
         workload_uid=spec["workload"]["uid"],
         labels=labels,
         node_ports=_ports(spec),

@@ -37,6 +37,7 @@ def test_a_bell_that_counts_anew_has_forgotten_what_was_rung() -> None:
 
 
 def test_a_bell_that_cannot_be_read_did_not_ring() -> None:
-    for text in ("{", "[1]", '[["x", "a", "b"]]', "null"):
+    far = '[[Infinity, "a", "b"]]'
+    for text in ("{", "[1]", '[["x", "a", "b"]]', "null", far, "[" * 100_000):
         assert read_rings({"data": {"rings": text}}) == Rings()
     assert read_rings(None).after(0) == []

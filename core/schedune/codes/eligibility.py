@@ -129,8 +129,8 @@ INSUFFICIENT_MEMORY: Final = _row(
 INSUFFICIENT_DISK: Final = _row(
     "REJECT_INSUFFICIENT_DISK", "InsufficientDisk", Actor.USER, Precedence.NOT_NOW,
     "{observed} of disk is free, {required} is needed",
-    "ask for less disk, end other VMs, or raise the node's VM capacity",
-    "Declared disk minus reservations is less than what overlays and new disks may grow to.",
+    "ask for less disk, end other VMs, remove Persistent disks that nobody wants, or raise the node's VM capacity",
+    "Declared disk is less than what overlays and new disks may grow to, beside what is reserved and the Persistent disks whose workload is not placed there.",
 )  # fmt: skip
 INSUFFICIENT_HUGEPAGES: Final = _row(
     "REJECT_INSUFFICIENT_HUGEPAGES", "InsufficientHugepages", Actor.USER, Precedence.NOT_NOW,

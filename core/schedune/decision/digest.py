@@ -36,6 +36,7 @@ def digest_of_inputs(
     digest.update(policy.model_dump_json().encode())
     for name in sorted(fleet.claims.sums):
         digest.update(fleet.claims.sums[name].tobytes())
+    digest.update(fleet.kept.tobytes())
     for mask in launchable.values():
         digest.update(mask.tobytes())
     return f"sha256:{digest.hexdigest()}"

@@ -49,6 +49,7 @@ def record_on(fleet: Fleet, intent: Intent, row: int, placement_uid: str) -> Cla
         hugepage_bytes=intent.memory_bytes if size else 0,
         guest_bytes=intent.memory_bytes,
         namespace=intent.namespace,
+        workload=intent.name,
         workload_uid=intent.uid,
         node_ports=node_ports(intent.spec.networks),
         labels=intent.labels,

@@ -11,7 +11,8 @@ from schedune.codes.row import Actor, Reason
 from schedune.eligibility.boot_memory import memory_floors
 from schedune.eligibility.demand import (
     disk_needed,
-    free,
+    free_disk,
+    free_memory,
     free_pages,
     free_vcpus,
     ordinary_memory,
@@ -67,7 +68,7 @@ def check_memory(question: Question) -> Iterable[Finding]:
     kernel takes more than is asked for and that is not free either, only the node can give.
     """
     view, intent = question.view, question.intent
-    left, offered = free(view, "memory"), view.number("memory")
+    left, offered = free_memory(view), view.number("memory")
     overhead = vmm_overhead(intent.vcpus, intent.acceleration)
     most, paged = _most_guest_memory(question, left), bool(intent.needs.page_size)
     least, floor = memory_floors(question, most)
@@ -114,8 +115,8 @@ def overcommitted_rows(view: View, policy: SchedulingPolicy) -> Rows:
     """Return the rows that hold more than is declared of them; where nothing is, none is told."""
     offered = view.number("vcpus") * policy.vcpu_overcommit_percent // 100
     over = view.claimed("vcpus") > offered
-    for name in ("memory", "disk"):
-        over |= view.claimed(name) > view.number(name)
+    over |= view.claimed("memory") > view.number("memory")
+    over |= view.claimed("disk") + view.kept() > view.number("disk")
     return np.flatnonzero(over & view.known & view.declared)
 
 
@@ -156,7 +157,7 @@ def check_disk(question: Question) -> Iterable[Finding]:
     view = question.view
     if not question.intent.spec.disks:
         return
-    needed, left = disk_needed(view, question.intent), free(view, "disk")
+    needed, left = disk_needed(view, question.intent), free_disk(view, question.intent)
     yield Finding(
         "disk",
         codes.INSUFFICIENT_DISK,
@@ -166,10 +167,15 @@ def check_disk(question: Question) -> Iterable[Finding]:
         ),
         change=lambda at: (
             f"{render_bytes(int(needed[at]))} of disk is free"
-            f" ({render_bytes(int(left[at]))} is left)"
+            f" ({render_bytes(int(left[at]))} is left{_tell_kept(view, at)})"
         ),
         actor=Actor.ADMINISTRATOR,
     )
+
+
+def _tell_kept(view: View, at: int) -> str:
+    kept = int(view.kept()[at])
+    return f", {render_bytes(kept)} is kept for workloads that are not placed" if kept else ""
 
 
 def check_count(question: Question) -> Iterable[Finding]:

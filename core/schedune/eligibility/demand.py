@@ -24,9 +24,26 @@ def free_vcpus(view: View, policy: SchedulingPolicy) -> Column:
     return np.asarray(np.maximum(offered - view.claimed("vcpus"), 0), np.int64)
 
 
-def free(view: View, name: str) -> Column:
-    """Return what is declared of memory or disk and not claimed, never below 0."""
-    return np.asarray(np.maximum(view.number(name) - view.claimed(name), 0), np.int64)
+def free_memory(view: View) -> Column:
+    """Return what is declared of memory and not claimed, never below 0."""
+    return np.asarray(np.maximum(view.number("memory") - view.claimed("memory"), 0), np.int64)
+
+
+def free_disk(view: View, intent: Intent) -> Column:
+    """Return what is declared of disk and neither claimed nor kept for others, never below 0."""
+    left = view.number("disk") - view.claimed("disk") - view.kept()
+    for disk in intent.persistent_disks:
+        left = left + _kept_for(view, intent, disk)
+    return np.asarray(np.maximum(left, 0), np.int64)
+
+
+def _kept_for(view: View, intent: Intent, disk: str) -> Column:
+    """Return the bytes that are kept for the intent itself."""
+    kept = np.zeros(len(view), np.int64)
+    for at in np.flatnonzero(view.kept()).tolist():
+        found = view.fleet.kept_disks(view.row(at))
+        kept[at] = sum(one.size_bytes for one in found if intent.owns(one, disk))
+    return kept
 
 
 def free_pages(view: View, size: int) -> Column:

@@ -61,20 +61,10 @@ def _holders(fleet: Fleet, intent: Intent, disk: str) -> set[str]:
         node.name
         for node in fleet.nodes
         for held in (node.facts.persistent_disks if node.facts else ())
-        if _is_it(intent, disk, held)
+        if intent.owns(held, disk)
     }
     made = {one.node_uid for one in intent.homes if one.disk == disk}
     return listed or {node.name for node in fleet.nodes if node.uid in made}
-
-
-def _is_it(intent: Intent, disk: str, held: tuple[str, str, str, str]) -> bool:
-    """Say whether a disk is this one; a namespace made anew under its old name has none."""
-    namespace, namespace_uid, workload, name = held
-    if (workload, name) != (intent.name, disk):
-        return False
-    if intent.namespace_uid:
-        return namespace_uid == intent.namespace_uid
-    return namespace == intent.namespace
 
 
 def _exists(fleet: Fleet, uid: str) -> bool:

@@ -11,7 +11,7 @@ from schedune.api.nodetruth import HealthState
 from schedune.api.quantity import render_exact
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.decision.unblocking import Unblocking
-from schedune.eligibility.demand import free, free_vcpus
+from schedune.eligibility.demand import free_memory, free_vcpus
 from schedune.fleet.fleet import UNDECLARED, Fleet
 from schedune.fleet.profile import NEVER, Facts, NodeProfile, microseconds
 from schedune.fleet.view import View
@@ -114,7 +114,7 @@ def node_glances(
 ) -> Iterator[NodeGlance]:
     """Give these rows of the fleet in the form in which they are told."""
     view = View(fleet)
-    vcpus_free, memory_free = free_vcpus(view, policy), free(view, "memory")
+    vcpus_free, memory_free = free_vcpus(view, policy), free_memory(view)
     for row in rows:
         node = fleet.nodes[row]
         facts = node.facts or Facts()

@@ -1,5 +1,6 @@
 """What is reserved on every row: kept up to date claim by claim."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -22,6 +23,8 @@ class Claims:
         self.ports: dict[str, Column] = {}
         """How many VMs have each port of the node, of the ports that one has somewhere."""
         self._namespaces: dict[str, tuple[int, int]] = {}
+        self._owners: Counter[tuple[str, str, str]] = Counter()
+        """Claims by node, namespace and name of the workload."""
         self._rows = rows
         for claim in claims:
             self.add(claim)
@@ -29,6 +32,7 @@ class Claims:
     def add(self, claim: ClaimRecord) -> int | None:
         """Count a claim; one on a node that is not there counts nowhere. Return its row."""
         self.held[claim.placement_uid] = claim
+        self._owners[_owner(claim)] += 1
         self._count_in_namespace(claim, 1)
         return self._count(claim, 1)
 
@@ -37,8 +41,15 @@ class Claims:
         claim = self.held.pop(placement_uid, None)
         if claim is None:
             return None
+        self._owners[_owner(claim)] -= 1
+        if not self._owners[_owner(claim)]:
+            del self._owners[_owner(claim)]
         self._count_in_namespace(claim, -1)
         return self._count(claim, -1)
+
+    def is_placed(self, node_name: str, namespace: str, workload: str) -> bool:
+        """Say whether a workload of this name has a claim on a node."""
+        return (node_name, namespace, workload) in self._owners
 
     def of_namespace(self, namespace: str) -> tuple[int, int]:
         """Return the vCPUs and the guest memory that a namespace's claims come to, on any node."""
@@ -74,3 +85,7 @@ class Claims:
         if found is None:
             found = self.pages[size] = np.zeros(len(self._rows), np.int64)
         return found
+
+
+def _owner(claim: ClaimRecord) -> tuple[str, str, str]:
+    return claim.node_name, claim.namespace, claim.workload

@@ -23,6 +23,7 @@ from schedune.fleet.profile import (
     NEVER,
     UNDECLARED,
     Facts,
+    HeldDisk,
     Interner,
     NodeProfile,
     profile_of,
@@ -124,6 +125,11 @@ class Fleet:
         self._keyed: dict[tuple[str, Hashable], Coded[Any]] = {}
         self._keyed_numbers: dict[tuple[str, Hashable], Column] = {}
         self.claims = Claims(self.row, claims)
+        self.kept: Column = np.zeros(len(self.nodes), np.int64)
+        """Bytes of Persistent disks on each row whose workload has no claim there: it may come
+        back to them."""
+        for row in range(len(self.nodes)):
+            self._count_kept(row)
         self._digests = np.zeros((len(self.nodes), _DIGEST_BYTES), np.uint8)
         self._undigested = set(range(len(self.nodes)))
         self._content = b""
@@ -213,7 +219,18 @@ class Fleet:
             coded.put(row, _KEYED[kind](profile, key))
         for (kind, key), column in self._keyed_numbers.items():
             column[row] = _KEYED_NUMBERS[kind](profile, key)
+        self._count_kept(row)
         self._note(row)
+
+    def kept_disks(self, row: int) -> Iterator[HeldDisk]:
+        """Return the Persistent disks on a row that no claim counts."""
+        node = self.nodes[row]
+        for disk in node.facts.persistent_disks if node.facts else ():
+            if not self.claims.is_placed(node.name, disk.namespace, disk.workload):
+                yield disk
+
+    def _count_kept(self, row: int) -> None:
+        self.kept[row] = sum(disk.size_bytes for disk in self.kept_disks(row))
 
     def _count_live(self, node: NodeProfile, *, present: bool) -> None:
         for uid in node.facts.live if node.facts else ():
@@ -256,6 +273,7 @@ class Fleet:
 
     def _note_claim(self, row: int | None) -> None:
         if row is not None:
+            self._count_kept(row)
             self._note(~row)
 
     def _note(self, touched: int) -> None:

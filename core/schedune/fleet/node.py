@@ -63,6 +63,8 @@ class ClaimRecord:
     guest_bytes: int = 0
     """Guest memory, whatever backs it: what quotas count."""
     namespace: str = ""
+    workload: str = ""
+    """Name of the workload, which is the placement's own."""
     workload_uid: str = ""
     node_ports: frozenset[str] = frozenset()
     """Ports of the node that lead into the guest, as ``fleet.ports`` names them."""

@@ -52,6 +52,18 @@ class BackendProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldDisk:
+    """A Persistent disk that the node keeps, whether or not its VM is there."""
+
+    namespace: str
+    namespace_uid: str
+    workload: str
+    disk: str
+    size_bytes: int
+    """To what it may grow."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactProfile:
     """One file of the inventory, with the evidence only where it stands against a launch."""
 
@@ -114,8 +126,7 @@ class Facts:
     """Code and severity."""
     bridges: frozenset[str] = frozenset()
     failed_probes: tuple[str, ...] = ()
-    persistent_disks: tuple[tuple[str, str, str, str], ...] = ()
-    """Namespace, its UID, workload and disk."""
+    persistent_disks: tuple[HeldDisk, ...] = ()
     execution: str = LAUNCHES
     """Launches, or PreparesOnly."""
     live: frozenset[str] = frozenset()
@@ -257,7 +268,7 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
             tuple(sorted(one.name for one in status.probes if one.outcome != "Succeeded"))
         ),
         persistent_disks=tuple(
-            (one.namespace, one.namespace_uid, one.workload, one.disk)
+            HeldDisk(one.namespace, one.namespace_uid, one.workload, one.disk, one.size_bytes)
             for one in status.persistent_disks
         ),
         execution=status.identity.execution if status.identity else LAUNCHES,

@@ -48,6 +48,10 @@ class View:
         """Return what is claimed of vcpus, memory, disk or vms."""
         return self._pick(self.fleet.claims.sums[name])  # type: ignore[no-any-return]
 
+    def kept(self) -> Column:
+        """Return the bytes of Persistent disks that wait for their workload."""
+        return self._pick(self.fleet.kept)  # type: ignore[no-any-return]
+
     def claimed_pages(self, size: int) -> Column:
         """Return the bytes in use of huge pages of a size."""
         return self._pick(self.fleet.claims.used_pages(size))  # type: ignore[no-any-return]

@@ -25,6 +25,7 @@ from schedune.api.vmworkload import (
 )  # fmt: skip
 from schedune.codes import intent as codes
 from schedune.codes.row import Reason
+from schedune.fleet.profile import HeldDisk
 from schedune.launch.needs import ArtifactNeed, LaunchNeeds, VersionNeed
 from schedune.launch.seed import SEED_DISK, objection_to_keys
 
@@ -66,6 +67,14 @@ class Intent:
     def acceleration(self) -> Acceleration:
         """KVM or Emulated."""
         return self.spec.acceleration
+
+    def owns(self, held: HeldDisk, disk: str) -> bool:
+        """Say whether a disk is that one; a namespace made anew under its old name has none."""
+        if (held.workload, held.disk) != (self.name, disk):
+            return False
+        if self.namespace_uid:
+            return held.namespace_uid == self.namespace_uid
+        return held.namespace == self.namespace
 
     @property
     def persistent_disks(self) -> Sequence[str]:

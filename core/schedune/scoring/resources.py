@@ -3,7 +3,7 @@
 import numpy as np
 
 from schedune.api.scheduling_policy import Profile
-from schedune.eligibility.demand import free, free_vcpus, ordinary_memory
+from schedune.eligibility.demand import free_memory, free_vcpus, ordinary_memory
 from schedune.eligibility.finding import Question
 from schedune.fleet.column import Column
 from schedune.scoring.score import percent
@@ -14,7 +14,7 @@ def _left(question: Question) -> tuple[Column, Column]:
     view, intent = question.view, question.intent
     offered = view.number("vcpus") * question.policy.vcpu_overcommit_percent // 100
     vcpus = percent(free_vcpus(view, question.policy) - intent.vcpus, offered)
-    memory = percent(free(view, "memory") - ordinary_memory(intent), view.number("memory"))
+    memory = percent(free_memory(view) - ordinary_memory(intent), view.number("memory"))
     return vcpus, memory
 
 

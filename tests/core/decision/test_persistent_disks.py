@@ -3,16 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from schedune.codes import placement as codes
 from schedune.decision.decide import Decision, decide
 from schedune.decision.explanation import Explanation
 from schedune.fleet.fleet import Fleet
+from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune.launch.intent import Intent
 from schedune_testing.nodes import NOW, facts, node
 from schedune_testing.stories import Story
 
 DISK = {"name": "root", "source": {"empty": {"size": "1Mi"}}, "format": "Raw"}
 HELD = {"namespace": "default", "workload": "vm", "disk": "root", "sizeBytes": 1}
+MEBI = 2**20
 ROOM = {"vcpus": 8, "memory": "16Gi", "disk": "1Gi", "basis": "Declared"}
 
 
@@ -33,6 +38,81 @@ def judge(asked: Intent, **held: dict[str, Any]) -> Decision:
 def where(decision: Decision) -> list[str]:
     eligible = zip(decision.fleet.nodes, decision.eligible, strict=True)
     return [one.name for one, is_eligible in eligible if is_eligible]
+
+
+def asking_for(size: str) -> Intent:
+    disk = {"name": "scratch", "source": {"empty": {"size": size}}, "format": "Raw"}
+    return Story(node("a"), spec={"disks": [{**disk, "access": "Ephemeral"}]}).intent()
+
+
+def disk(workload: str, mebi: int) -> dict[str, Any]:
+    told = {"namespace": "default", "namespaceUID": "ns", "workload": workload, "disk": "root"}
+    return {**told, "sizeBytes": mebi * MEBI}
+
+
+def a_node(*disks: dict[str, Any]) -> NodeRecord:
+    return node("a", facts("a", capacity=ROOM, persistentDisks=list(disks)))
+
+
+def claim(workload: str, mebi: int = 0) -> ClaimRecord:
+    names = {"namespace": "default", "workload": workload}
+    return ClaimRecord("a", f"of-{workload}", 0, 0, disk_bytes=mebi * MEBI, **names)
+
+
+def test_what_a_stopped_vm_may_come_back_to_is_not_given_to_others() -> None:
+    fleet = Fleet.of([a_node(disk("stopped", 600))])
+    assert where(decide(fleet, asking_for("424Mi"), now=NOW)) == ["a"]
+    decision = decide(fleet, asking_for("425Mi"), now=NOW)
+    (cause,) = Explanation(decision).causes(0)
+    assert cause.change == (
+        "425Mi of disk is free (424Mi is left, 600Mi is kept for workloads that are not placed)"
+    )
+
+
+def test_the_workload_itself_finds_the_room_of_its_disk() -> None:
+    wanted = {**DISK, "source": {"empty": {"size": "700Mi"}}, "access": "Persistent"}
+    asked = Story(node("a"), spec={"disks": [wanted]}).intent()
+    assert where(decide(Fleet.of([a_node(disk("vm", 700))]), asked, now=NOW)) == ["a"]
+    crowded = Fleet.of([a_node(disk("vm", 700), disk("other", 400))])
+    assert where(decide(crowded, asked, now=NOW)) == []
+
+
+def test_the_disk_of_a_vm_that_is_placed_counts_once_and_goes_on_counting_after_it() -> None:
+    fleet = Fleet.of([a_node(disk("busy", 600))], [claim("busy", 600)])
+    for _ in range(2):
+        assert where(decide(fleet, asking_for("424Mi"), now=NOW)) == ["a"]
+        assert where(decide(fleet, asking_for("425Mi"), now=NOW)) == []
+        fleet.release("of-busy")
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["disk", "claim", "release", "add", "remove"]), st.integers(0, 2))
+)
+
+
+@given(STEPS)
+def test_what_is_kept_is_the_same_step_by_step_and_made_anew(steps: list[tuple[str, int]]) -> None:
+    fleet, records, claims = Fleet.of([]), dict[str, NodeRecord](), dict[int, ClaimRecord]()
+    for step, number in steps:
+        match step:
+            case "disk" | "add":
+                record = a_node(*(disk(str(one), 2**one) for one in range(number)))
+                records["a"] = record
+                fleet.update(record)
+            case "remove":
+                records.clear()
+                fleet.remove("a")
+            case "claim":
+                claims[number] = claim(str(number))
+                fleet.reserve(claims[number])
+            case "release":
+                claims.pop(number, None)
+                fleet.release(f"of-{number}")
+        anew = Fleet.of(records.values(), claims.values())
+        assert fleet.kept.tolist() == anew.kept.tolist()
+        held = [one for one in range(3) if one not in claims]
+        made = len(records["a"].truth.status.persistent_disks) if records else 0  # type: ignore[union-attr]
+        assert fleet.kept.sum() == sum(2**one * MEBI for one in held if one < made)
 
 
 def test_a_disk_that_no_node_holds_is_made_anywhere() -> None:
