@@ -34,8 +34,8 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
         return
     if asked >= _heaviest(view, need):
         return
-    startable = _startable(view, need)
-    bound = Bound("memory", "AtLeast", startable, render_bytes, render_bytes(asked))
+    least = _whole(_least(view, need), need)
+    bound = Bound("memory", "AtLeast", least, render_bytes, render_bytes(asked))
 
     def reason(at: int) -> Reason:
         row = view.row(at)
@@ -65,8 +65,9 @@ def memory_floors(question: Question, offered: Column) -> tuple[Column, Column]:
     """Return the guest memory with which a VM can start on each row: the least, the most.
 
     Of the intent's backends that a node has, one may need less than another. What is told to
-    suffice has to suffice whichever launches. A node that has none may be given any. Where
-    neither what is asked for nor what is offered instead is little, nothing is looked up.
+    suffice has to suffice whichever launches. A node that has none may be given any. The
+    least is 0 where one of them takes what is asked for.
+    Where neither what is asked for nor what is offered instead is little, nothing is looked up.
     """
     view, intent = question.view, question.intent
     needs = [BackendNeeds(one, intent.needs) for one in intent.backends]
@@ -78,9 +79,12 @@ def memory_floors(question: Question, offered: Column) -> tuple[Column, Column]:
     without = ~np.logical_or.reduce(has)
     least, most = np.full(len(view), MAX_BYTES), np.full(len(view), MINIMUM_MEMORY)
     for need, there in zip(needs, has, strict=True):
-        needed, counts = _startable(view, need), there | without
-        least = np.where(counts, np.minimum(least, needed), least)
-        most = np.where(counts, np.maximum(most, needed), most)
+        needed, counts = _least(view, need), there | without
+        told = _whole(needed, need)
+        most = np.where(counts, np.maximum(most, told), most)
+        least = np.where(
+            counts, np.minimum(least, np.where(needed > intent.memory_bytes, told, 0)), least
+        )
     return least, most
 
 
@@ -118,9 +122,13 @@ def _needed(view: View, need: BackendNeeds) -> Column:
     return needed
 
 
-def _startable(view: View, need: BackendNeeds) -> Column:
-    """Return what suffices for kernel and backend, rounded up to what can be asked for."""
-    least = np.maximum(_needed(view, need), TRAITS[need.backend].least_memory)
+def _least(view: View, need: BackendNeeds) -> Column:
+    """Return what suffices for kernel and backend."""
+    return np.maximum(_needed(view, need), TRAITS[need.backend].least_memory)
+
+
+def _whole(least: Column, need: BackendNeeds) -> Column:
+    """Round up to what is told: whole MiB, or whole pages."""
     unit = need.launch.page_size or MEBI
     return np.asarray(-(-least // unit) * unit, np.int64)
 

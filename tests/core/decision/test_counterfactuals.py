@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from schedune.api.nodetruth import Health, HealthState
 from schedune.api.scheduling_policy import SchedulingPolicy
-from schedune.api.vmworkload import Backend
+from schedune.api.vmworkload import Acceleration, Backend
 from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import NodeRecord
+from schedune.launch.overhead import vmm_overhead
 from schedune_testing.fleets import (
     BACKENDS,
     BOOTS,
@@ -171,6 +172,15 @@ def test_so_it_is_where_a_kernel_takes_much_memory(
 ) -> None:
     resources = {**spec["resources"], "memory": f"{mebi + 15}Mi"}
     assert_all_of_it_and_nothing_less(fleet, {**spec, "boot": boot, "resources": resources})
+
+
+def test_a_kernel_of_no_whole_mebibyte_stops_nobody_who_asks_for_just_enough() -> None:
+    """71.9Mi for a kernel of 71.86Mi, where no 72Mi are free."""
+    kernel = {**facts("n")["artifacts"][0], "memoryBytes": int(71.86 * 2**20)}
+    asked = int(71.9 * 2**20)
+    room = {"vcpus": 8, "memory": str(asked + vmm_overhead(1, Acceleration.KVM))}
+    record = node("n", facts("n", artifacts=[kernel], capacity={**room, "basis": "Declared"}))
+    assert is_eligible((record, {"resources": {"vcpus": 1, "memory": str(asked)}}))
 
 
 def assert_all_of_it_and_nothing_less(fleet: list[NodeRecord], spec: Any) -> None:
