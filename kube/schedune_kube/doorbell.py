@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,6 +32,7 @@ _LOG: Final = logging.getLogger(__name__)
 _FIRST_LOOK_S: Final = 5.0
 """How long the bell is waited for at the start; without it all is listed, only more often."""
 _RETRY_S: Final = 2.0
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def bell_name(node_name: str) -> str:
@@ -70,11 +72,22 @@ def read_rings(raw: Raw | None) -> Rings:
     """Read a bell; what cannot be read is as if it had not rung."""
     text = ((raw or {}).get("data") or {}).get(_RINGS, "[]")
     try:
-        told = [(int(number), (str(ns), str(name))) for number, ns, name in json.loads(text)]
+        told = [(int(number), _key(ns, name)) for number, ns, name in json.loads(text)]
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         _LOG.warning("bell.unreadable", extra={"error": str(error)})
         return Rings()
     return Rings(tuple(told))
+
+
+def _key(namespace: str, name: str) -> Key:
+    """Return whose bell it is.
+
+    Raises:
+        ValueError: it is no name that an object can have.
+    """
+    if not (_NAME.fullmatch(namespace) and _NAME.fullmatch(name)):
+        raise ValueError(f"no object is called {namespace!r}/{name!r}"[:200])
+    return namespace, name
 
 
 class CalledMirror(Reflector):

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from schedune.api.machine import Network
 from schedune.api.quantity import QuantityError
 from schedune.api.vmplacement import Claim
-from schedune.api.vmworkload import LaunchMode
+from schedune.api.vmworkload import DiskAccess, LaunchMode
 from schedune.fleet.amounts import EVERYTHING, amounts_of
 from schedune.fleet.node import ClaimRecord
 from schedune.fleet.ports import node_ports
@@ -36,12 +36,26 @@ def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
         node_name=spec["nodeName"],
         placement_uid=metadata["uid"],
         namespace=metadata["namespace"],
+        namespace_uid=spec["workload"].get("namespaceUID") or "",
         workload=metadata["name"],
+        persistent_disks=_persistent_disks(spec),
         workload_uid=spec["workload"]["uid"],
         labels=labels,
         node_ports=_ports(spec),
         **amounts,
     )
+
+
+def _persistent_disks(spec: Raw) -> frozenset[str]:
+    """Return the Persistent disks whose room the claim counts.
+
+    Of disks that cannot be read none are known: what their node lists counts beside the claim.
+    """
+    try:
+        disks = spec["launch"].get("disks") or []
+        return frozenset(one["name"] for one in disks if one["access"] == DiskAccess.PERSISTENT)
+    except (KeyError, TypeError, AttributeError):
+        return frozenset()
 
 
 def _ports(spec: Raw) -> frozenset[str]:

@@ -38,6 +38,7 @@ def test_a_bell_that_counts_anew_has_forgotten_what_was_rung() -> None:
 
 def test_a_bell_that_cannot_be_read_did_not_ring() -> None:
     far = '[[Infinity, "a", "b"]]'
-    for text in ("{", "[1]", '[["x", "a", "b"]]', "null", far, "[" * 100_000):
+    names = ('[[1, "a", ""]]', '[[1, "a", "../b"]]', '[[1, "a", "b?watch=1"]]', "[[1, 2, 3]]")
+    for text in ("{", "[1]", '[["x", "a", "b"]]', "null", far, "[" * 100_000, *names):
         assert read_rings({"data": {"rings": text}}) == Rings()
     assert read_rings(None).after(0) == []

@@ -108,6 +108,18 @@ async def stalled() -> AsyncIterator[bytes]:
     await asyncio.sleep(600)
 
 
+async def headers_only(webhook: Webhook) -> bytes:
+    """Send no byte of the body that was announced; return the first line of the answer."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    reader, writer = await asyncio.open_connection("127.0.0.1", webhook.port, ssl=context)
+    writer.write(b"POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    async with asyncio.timeout(30):
+        line = await reader.readline()
+    writer.close()
+    return line
+
+
 DEEP = 100_000
 NONSENSE = {
     "no JSON": HEAD + b"{",
@@ -139,6 +151,7 @@ async def test_who_comes_while_many_are_being_read_passes_unread_and_none_holds_
         stack.callback(lambda: [one.cancel() for one in many])
         await until(webhook._places.locked)
         assert await ask(webhook, stalled()) == (200, ALLOWED)
+        assert b"503" in await headers_only(webhook), "nor does it wait for what never comes"
         assert {status for status, _ in await asyncio.gather(*many)} == {503}
         assert (await ask(webhook, HEAD + b"{"))[0] == 400, "it reads again"
 

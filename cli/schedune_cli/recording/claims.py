@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from schedune.api.vmplacement import VMPlacement
-from schedune.api.vmworkload import LaunchMode
+from schedune.api.vmworkload import DiskAccess, LaunchMode
 from schedune.fleet.amounts import EVERYTHING, amounts_of
 from schedune.fleet.node import ClaimRecord
 from schedune.fleet.ports import node_ports
@@ -48,7 +48,11 @@ def claim_of(placement: VMPlacement, labels: Mapping[str, str]) -> ClaimRecord:
         node_name=spec.node_name,
         placement_uid=claim_uid(placement),
         namespace=metadata.namespace,
+        namespace_uid=spec.workload.namespace_uid or "",
         workload=metadata.name,
+        persistent_disks=frozenset(
+            one.name for one in spec.launch.disks if one.access is DiskAccess.PERSISTENT
+        ),
         workload_uid=spec.workload.uid,
         labels=labels,
         node_ports=node_ports(spec.launch.networks),
@@ -68,7 +72,9 @@ def unreadable_claim(item: Item) -> ClaimRecord | None:
         node_name=node,
         placement_uid=uid,
         namespace=namespace,
+        namespace_uid="",
         workload=name,
+        persistent_disks=frozenset(),
         workload_uid="",
         labels={},
         node_ports=frozenset(),

@@ -15,6 +15,7 @@ from schedune.eligibility.demand import (
     free_memory,
     free_pages,
     free_vcpus,
+    kept_for_others,
     ordinary_memory,
 )  # fmt: skip
 from schedune.eligibility.finding import Bound, Finding, Question
@@ -115,8 +116,8 @@ def overcommitted_rows(view: View, policy: SchedulingPolicy) -> Rows:
     """Return the rows that hold more than is declared of them; where nothing is, none is told."""
     offered = view.number("vcpus") * policy.vcpu_overcommit_percent // 100
     over = view.claimed("vcpus") > offered
-    over |= view.claimed("memory") > view.number("memory")
-    over |= view.claimed("disk") + view.kept() > view.number("disk")
+    for name in ("memory", "disk"):
+        over |= view.claimed(name) > view.number(name)
     return np.flatnonzero(over & view.known & view.declared)
 
 
@@ -158,6 +159,7 @@ def check_disk(question: Question) -> Iterable[Finding]:
     if not question.intent.spec.disks:
         return
     needed, left = disk_needed(view, question.intent), free_disk(view, question.intent)
+    kept = kept_for_others(view, question.intent)
     yield Finding(
         "disk",
         codes.INSUFFICIENT_DISK,
@@ -167,15 +169,14 @@ def check_disk(question: Question) -> Iterable[Finding]:
         ),
         change=lambda at: (
             f"{render_bytes(int(needed[at]))} of disk is free"
-            f" ({render_bytes(int(left[at]))} is left{_tell_kept(view, at)})"
+            f" ({render_bytes(int(left[at]))} is left{_tell_kept(int(kept[at]))})"
         ),
         actor=Actor.ADMINISTRATOR,
     )
 
 
-def _tell_kept(view: View, at: int) -> str:
-    kept = int(view.kept()[at])
-    return f", {render_bytes(kept)} is kept for workloads that are not placed" if kept else ""
+def _tell_kept(kept: int) -> str:
+    return f", {render_bytes(kept)} is kept for VMs that are not placed" if kept else ""
 
 
 def check_count(question: Question) -> Iterable[Finding]:

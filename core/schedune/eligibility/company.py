@@ -124,13 +124,16 @@ class Spread:
         return self.counts.get(value or "", 0) + self.own - self.fewest
 
 
-def spread_of(fleet: Fleet, intent: Intent, rule: TopologySpread) -> Spread:
+def spread_of(
+    fleet: Fleet, intent: Intent, rule: TopologySpread, *, everywhere: bool = False
+) -> Spread:
     """Count, over all places with a node whose labels the intent accepts, what such nodes hold.
 
     So does Kubernetes, by its default nodeAffinityPolicy "Honor": a place in which the
-    workload may not be cannot be the emptiest one.
+    workload may not be cannot be the emptiest one. ``everywhere``: over all nodes.
     """
-    column, among = fleet.keyed("label", rule.topology_key), accepted_labels(View(fleet), intent)
+    column, view = fleet.keyed("label", rule.topology_key), View(fleet)
+    among = view.every() if everywhere else accepted_labels(view, intent)
     held = {column.values[code] for code in np.unique(column.codes[among]).tolist()}
     counts: Counter[str] = Counter({value: 0 for value in held if value is not None})
     for claim in selected(fleet, intent, rule.workload_selector):
@@ -149,6 +152,8 @@ def check_spread(question: Question) -> Iterable[Finding]:
         if rule.when_unsatisfiable != HARD:
             continue
         key, spread = rule.topology_key, spread_of(view.fleet, intent, rule)
+        # Where other labels would have to be accepted first, others would count then, too.
+        anywhere = spread_of(view.fleet, intent, rule, everywhere=True)
         atom = f"topologySpread/{number}/{key}"
         yield Finding(
             atom,
@@ -157,7 +162,11 @@ def check_spread(question: Question) -> Iterable[Finding]:
             partial(_label_missing, key),
             change=partial(_label_change, key),
         )
-        skews = _skews(question, key, spread)
+        skews = np.where(
+            accepted_labels(view, intent),
+            _skews(question, key, spread),
+            _skews(question, key, anywhere),
+        )
         labelled = ~view.ask_keyed("label", key, _is_missing)
         yield Finding(
             atom,

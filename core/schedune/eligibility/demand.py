@@ -1,12 +1,14 @@
 """What a VM takes of a node: the numbers that capacity, scores and the claim agree on."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from schedune.api.quantity import parse_bytes
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmworkload import Disk, DiskAccess
 from schedune.fleet.column import Column
-from schedune.fleet.profile import ArtifactProfile
+from schedune.fleet.profile import ArtifactProfile, HeldDisk
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
 from schedune.launch.overhead import vmm_overhead
@@ -31,19 +33,27 @@ def free_memory(view: View) -> Column:
 
 def free_disk(view: View, intent: Intent) -> Column:
     """Return what is declared of disk and neither claimed nor kept for others, never below 0."""
-    left = view.number("disk") - view.claimed("disk") - view.kept()
-    for disk in intent.persistent_disks:
-        left = left + _kept_for(view, intent, disk)
+    left = view.number("disk") - view.claimed("disk") - kept_for_others(view, intent)
     return np.asarray(np.maximum(left, 0), np.int64)
 
 
-def _kept_for(view: View, intent: Intent, disk: str) -> Column:
-    """Return the bytes that are kept for the intent itself."""
-    kept = np.zeros(len(view), np.int64)
-    for at in np.flatnonzero(view.kept()).tolist():
-        found = view.fleet.kept_disks(view.row(at))
-        kept[at] = sum(one.size_bytes for one in found if intent.owns(one, disk))
-    return kept
+def kept_for_others(view: View, intent: Intent) -> Column:
+    """Return the bytes of Persistent disks that wait for other VMs."""
+    own = np.zeros(len(view), np.int64)
+    for at, disk in _own_disks(view, intent):
+        if not view.fleet.claims.counts(view.node(at).name, disk):
+            own[at] += disk.size_bytes
+    return np.asarray(view.kept() - own, np.int64)
+
+
+def _own_disks(view: View, intent: Intent) -> Iterator[tuple[int, HeldDisk]]:
+    """Return where Persistent disks of the intent are."""
+    names = frozenset(intent.persistent_disks)
+    for at in range(len(view)) if names else ():
+        facts = view.node(at).facts
+        for disk in facts.persistent_disks if facts else ():
+            if disk.workload == intent.name and disk.disk in names and intent.owns(disk):
+                yield at, disk
 
 
 def free_pages(view: View, size: int) -> Column:
@@ -54,14 +64,20 @@ def free_pages(view: View, size: int) -> Column:
 
 
 def disk_needed(view: View, intent: Intent) -> Column:
-    """Return the bytes to which overlays and new disks may grow, on each row."""
+    """Return the bytes to which overlays and disks may grow, on each row.
+
+    A Persistent disk that is there keeps its size, whatever is asked for by now.
+    """
     needed = np.zeros(len(view), np.int64)
+    of_disk: dict[str, Column] = {}
     for disk in intent.spec.disks:
         if disk.source.empty is not None:
-            needed += parse_bytes(disk.source.empty.size)
+            of_disk[disk.name] = np.full(len(view), parse_bytes(disk.source.empty.size))
         elif disk.access is not DiskAccess.READ_ONLY:
-            needed += _virtual_size(view, disk)
-    return needed
+            of_disk[disk.name] = _virtual_size(view, disk)
+    for at, held in _own_disks(view, intent):
+        of_disk[held.disk][at] = max(of_disk[held.disk][at], held.size_bytes)
+    return sum(of_disk.values(), needed)
 
 
 def _virtual_size(view: View, disk: Disk) -> Column:

@@ -61,7 +61,7 @@ def _holders(fleet: Fleet, intent: Intent, disk: str) -> set[str]:
         node.name
         for node in fleet.nodes
         for held in (node.facts.persistent_disks if node.facts else ())
-        if intent.owns(held, disk)
+        if held.disk == disk and intent.owns(held)
     }
     made = {one.node_uid for one in intent.homes if one.disk == disk}
     return listed or {node.name for node in fleet.nodes if node.uid in made}

@@ -8,6 +8,7 @@ import numpy as np
 
 from schedune.fleet.column import Column
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.profile import HeldDisk
 
 AMOUNTS: Final = ("vcpus", "memory", "disk", "vms")
 
@@ -23,8 +24,8 @@ class Claims:
         self.ports: dict[str, Column] = {}
         """How many VMs have each port of the node, of the ports that one has somewhere."""
         self._namespaces: dict[str, tuple[int, int]] = {}
-        self._owners: Counter[tuple[str, str, str]] = Counter()
-        """Claims by node, namespace and name of the workload."""
+        self._disks: Counter[tuple[str, str, str, str]] = Counter()
+        """Persistent disks that claims count, by node, namespace, workload and name."""
         self._rows = rows
         for claim in claims:
             self.add(claim)
@@ -32,7 +33,7 @@ class Claims:
     def add(self, claim: ClaimRecord) -> int | None:
         """Count a claim; one on a node that is not there counts nowhere. Return its row."""
         self.held[claim.placement_uid] = claim
-        self._owners[_owner(claim)] += 1
+        self._disks.update(_disks_of(claim))
         self._count_in_namespace(claim, 1)
         return self._count(claim, 1)
 
@@ -41,15 +42,17 @@ class Claims:
         claim = self.held.pop(placement_uid, None)
         if claim is None:
             return None
-        self._owners[_owner(claim)] -= 1
-        if not self._owners[_owner(claim)]:
-            del self._owners[_owner(claim)]
+        for disk in _disks_of(claim):
+            self._disks[disk] -= 1
+            if not self._disks[disk]:
+                del self._disks[disk]
         self._count_in_namespace(claim, -1)
         return self._count(claim, -1)
 
-    def is_placed(self, node_name: str, namespace: str, workload: str) -> bool:
-        """Say whether a workload of this name has a claim on a node."""
-        return (node_name, namespace, workload) in self._owners
+    def counts(self, node_name: str, disk: HeldDisk) -> bool:
+        """Say whether a claim counts a Persistent disk: its VM is placed there with it."""
+        whose = (disk.namespace_uid, disk.namespace)
+        return any((node_name, one, disk.workload, disk.disk) in self._disks for one in whose)
 
     def of_namespace(self, namespace: str) -> tuple[int, int]:
         """Return the vCPUs and the guest memory that a namespace's claims come to, on any node."""
@@ -87,5 +90,6 @@ class Claims:
         return found
 
 
-def _owner(claim: ClaimRecord) -> tuple[str, str, str]:
-    return claim.node_name, claim.namespace, claim.workload
+def _disks_of(claim: ClaimRecord) -> list[tuple[str, str, str, str]]:
+    whose = claim.namespace_uid or claim.namespace
+    return [(claim.node_name, whose, claim.workload, disk) for disk in claim.persistent_disks]

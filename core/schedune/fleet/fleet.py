@@ -23,7 +23,6 @@ from schedune.fleet.profile import (
     NEVER,
     UNDECLARED,
     Facts,
-    HeldDisk,
     Interner,
     NodeProfile,
     profile_of,
@@ -126,8 +125,7 @@ class Fleet:
         self._keyed_numbers: dict[tuple[str, Hashable], Column] = {}
         self.claims = Claims(self.row, claims)
         self.kept: Column = np.zeros(len(self.nodes), np.int64)
-        """Bytes of Persistent disks on each row whose workload has no claim there: it may come
-        back to them."""
+        """Bytes of Persistent disks on each row that no claim counts: their VM may come back."""
         for row in range(len(self.nodes)):
             self._count_kept(row)
         self._digests = np.zeros((len(self.nodes), _DIGEST_BYTES), np.uint8)
@@ -222,15 +220,13 @@ class Fleet:
         self._count_kept(row)
         self._note(row)
 
-    def kept_disks(self, row: int) -> Iterator[HeldDisk]:
-        """Return the Persistent disks on a row that no claim counts."""
-        node = self.nodes[row]
-        for disk in node.facts.persistent_disks if node.facts else ():
-            if not self.claims.is_placed(node.name, disk.namespace, disk.workload):
-                yield disk
-
     def _count_kept(self, row: int) -> None:
-        self.kept[row] = sum(disk.size_bytes for disk in self.kept_disks(row))
+        node = self.nodes[row]
+        self.kept[row] = sum(
+            disk.size_bytes
+            for disk in (node.facts.persistent_disks if node.facts else ())
+            if not self.claims.counts(node.name, disk)
+        )
 
     def _count_live(self, node: NodeProfile, *, present: bool) -> None:
         for uid in node.facts.live if node.facts else ():

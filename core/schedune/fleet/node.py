@@ -63,8 +63,12 @@ class ClaimRecord:
     guest_bytes: int = 0
     """Guest memory, whatever backs it: what quotas count."""
     namespace: str = ""
+    namespace_uid: str = ""
+    """UID of the namespace; "": not known, so that its name has to do."""
     workload: str = ""
     """Name of the workload, which is the placement's own."""
+    persistent_disks: frozenset[str] = frozenset()
+    """Names of the Persistent disks whose room is in ``disk_bytes``."""
     workload_uid: str = ""
     node_ports: frozenset[str] = frozenset()
     """Ports of the node that lead into the guest, as ``fleet.ports`` names them."""

@@ -13,6 +13,7 @@ from schedune.api.nodetruth import (
     HealthState,
     NodeTruth,
     NodeTruthStatus,
+    PersistentDiskFact,
     Scheduling,
 )
 from schedune.api.quantity import MAX_BYTES, parse_bytes
@@ -267,10 +268,7 @@ def reduce_facts(status: NodeTruthStatus, same: Interner, node_class: str | None
         failed_probes=same(
             tuple(sorted(one.name for one in status.probes if one.outcome != "Succeeded"))
         ),
-        persistent_disks=tuple(
-            HeldDisk(one.namespace, one.namespace_uid, one.workload, one.disk, one.size_bytes)
-            for one in status.persistent_disks
-        ),
+        persistent_disks=tuple(_held(one) for one in status.persistent_disks),
         execution=status.identity.execution if status.identity else LAUNCHES,
         live=frozenset(one.workload_uid for one in status.live_vms),
     )
@@ -300,8 +298,13 @@ def _artifact(fact: Artifact) -> ArtifactProfile:
         sha256_missing=fact.sha256_missing,
         refusal=fact.refusal,
         conflict=fact.evidence if fact.architecture == CONFLICT else "",
-        memory_bytes=fact.memory_bytes or 0,
+        memory_bytes=min(fact.memory_bytes or 0, MAX_BYTES),
     )
+
+
+def _held(fact: PersistentDiskFact) -> HeldDisk:
+    size = min(fact.size_bytes, MAX_BYTES)
+    return HeldDisk(fact.namespace, fact.namespace_uid, fact.workload, fact.disk, size)
 
 
 def _capability(fact: Capability) -> CapabilityProfile:

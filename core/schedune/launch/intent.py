@@ -68,9 +68,9 @@ class Intent:
         """KVM or Emulated."""
         return self.spec.acceleration
 
-    def owns(self, held: HeldDisk, disk: str) -> bool:
-        """Say whether a disk is that one; a namespace made anew under its old name has none."""
-        if (held.workload, held.disk) != (self.name, disk):
+    def owns(self, held: HeldDisk) -> bool:
+        """Say whose a disk is; a namespace made anew under its old name has none."""
+        if held.workload != self.name:
             return False
         if self.namespace_uid:
             return held.namespace_uid == self.namespace_uid

@@ -9,6 +9,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -114,18 +115,18 @@ class Webhook:
                 following = self._make()
 
     async def _answer(self, request: web.Request) -> web.Response:
-        if self._places.locked():
-            return _let_pass(await request.content.read(HEAD), "too many ask")
-        body = b""
-        async with self._places:
-            try:
-                async with asyncio.timeout(self.settings.answer_seconds):
-                    body = await request.read()
-                    async with self._turn:
-                        await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
-                        return self._timed(body)
-            except TimeoutError:
-                return _let_pass(body[:HEAD], "no time")
+        body, cause = b"", "no time"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.answer_seconds):
+                if self._places.locked():
+                    body, cause = await request.content.read(HEAD), "too many ask"
+                else:
+                    async with self._places:
+                        body = await request.read()
+                        async with self._turn:
+                            await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
+                            return self._timed(body)
+        return _let_pass(body[:HEAD], cause)
 
     def _timed(self, body: bytes) -> web.Response:
         """Read and judge: nothing of a body is held as objects before it is its turn."""

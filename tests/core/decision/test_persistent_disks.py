@@ -6,11 +6,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.codes import placement as codes
 from schedune.decision.decide import Decision, decide
 from schedune.decision.explanation import Explanation
+from schedune.decision.reservation import record_on
+from schedune.eligibility.capacity import overcommitted_rows
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.view import View
 from schedune.launch.intent import Intent
 from schedune_testing.nodes import NOW, facts, node
 from schedune_testing.stories import Story
@@ -55,8 +59,11 @@ def a_node(*disks: dict[str, Any]) -> NodeRecord:
 
 
 def claim(workload: str, mebi: int = 0) -> ClaimRecord:
-    names = {"namespace": "default", "workload": workload}
-    return ClaimRecord("a", f"of-{workload}", 0, 0, disk_bytes=mebi * MEBI, **names)
+    names = {"namespace": "default", "namespace_uid": "ns", "workload": workload}
+    held = frozenset({"root"})
+    return ClaimRecord(
+        "a", f"of-{workload}", 0, 0, disk_bytes=mebi * MEBI, persistent_disks=held, **names
+    )
 
 
 def test_what_a_stopped_vm_may_come_back_to_is_not_given_to_others() -> None:
@@ -65,7 +72,7 @@ def test_what_a_stopped_vm_may_come_back_to_is_not_given_to_others() -> None:
     decision = decide(fleet, asking_for("425Mi"), now=NOW)
     (cause,) = Explanation(decision).causes(0)
     assert cause.change == (
-        "425Mi of disk is free (424Mi is left, 600Mi is kept for workloads that are not placed)"
+        "425Mi of disk is free (424Mi is left, 600Mi is kept for VMs that are not placed)"
     )
 
 
@@ -83,6 +90,37 @@ def test_the_disk_of_a_vm_that_is_placed_counts_once_and_goes_on_counting_after_
         assert where(decide(fleet, asking_for("424Mi"), now=NOW)) == ["a"]
         assert where(decide(fleet, asking_for("425Mi"), now=NOW)) == []
         fleet.release("of-busy")
+
+
+def test_only_the_disks_that_a_claim_counts_are_not_counted_beside_it() -> None:
+    """A VM that was placed without its second disk, or in a namespace made anew."""
+    second = {**disk("busy", 400), "disk": "data"}
+    fleet = Fleet.of([a_node(disk("busy", 600), second)], [claim("busy", 600)])
+    assert fleet.kept.tolist() == [400 * MEBI]
+    anew = replace(claim("busy", 600), namespace_uid="new")
+    assert Fleet.of([a_node(disk("busy", 600))], [anew]).kept.tolist() == [600 * MEBI]
+
+
+def test_a_disk_that_is_there_counts_as_large_as_it_is_whatever_is_asked_for() -> None:
+    wanted = {**DISK, "access": "Persistent"}
+    asked = Story(node("a"), spec={"disks": [wanted]}).intent()
+    fleet = Fleet.of([a_node(disk("vm", 700))])
+    held = record_on(fleet, asked, 0, "p")
+    assert held.disk_bytes == 700 * MEBI
+    fleet.reserve(held)
+    assert fleet.kept.tolist() == [0]
+
+
+def test_nonsense_of_one_node_is_no_more_than_a_node_without_room() -> None:
+    huge = [{**disk("x", 0), "disk": f"d{one}", "sizeBytes": 2**63 - 1} for one in range(3)]
+    fleet = Fleet.of([a_node(*huge)], [claim("other", 3000)])
+    assert where(decide(fleet, asking_for("1Mi"), now=NOW)) == []
+
+
+def test_what_is_kept_makes_no_node_hold_more_than_it_has() -> None:
+    """Who is withdrawn from it would not free that room."""
+    fleet = Fleet.of([a_node(disk("stopped", 900))], [claim("other", 500)])
+    assert overcommitted_rows(View(fleet), SchedulingPolicy()).tolist() == []
 
 
 STEPS = st.lists(
