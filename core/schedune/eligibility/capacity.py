@@ -21,9 +21,8 @@ from schedune.eligibility.demand import (
 from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.fleet.column import Column, Rows
 from schedune.fleet.view import View
+from schedune.launch.boot_memory import MEBI
 from schedune.launch.overhead import base_overhead, overhead_per_vcpu, vmm_overhead
-
-_MEBI = 2**20
 
 
 def check_declared(question: Question) -> Iterable[Finding]:
@@ -109,7 +108,7 @@ def _most_guest_memory(question: Question, left: Column) -> Column:
     vcpus = np.where(left_vcpus > 0, np.minimum(left_vcpus, intent.vcpus), intent.vcpus)
     each = overhead_per_vcpu(intent.acceleration)
     overhead = base_overhead(intent.acceleration) + vcpus * each
-    return np.asarray(np.maximum(left - overhead, 0) // _MEBI * _MEBI, np.int64)
+    return np.asarray(np.maximum(left - overhead, 0) // MEBI * MEBI, np.int64)
 
 
 def overcommitted_rows(view: View, policy: SchedulingPolicy) -> Rows:

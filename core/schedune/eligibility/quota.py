@@ -1,4 +1,7 @@
-"""Does the VM fit into what its namespace may claim? The same answer on every node."""
+"""Does the VM fit into what its namespace may claim? Asked alike of every node.
+
+Only what a kernel takes differs from node to node: less memory than that helps nobody.
+"""
 
 from collections.abc import Iterable
 
