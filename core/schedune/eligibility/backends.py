@@ -10,14 +10,13 @@ from schedune.api.quantity import render_bytes
 from schedune.api.vmworkload import Backend
 from schedune.codes import launch as codes
 from schedune.codes.row import Actor, Reason, Row
-from schedune.eligibility.boot_memory import boot_memory_atom, check_boot_memory
+from schedune.eligibility.boot_memory import boot_memory_atom, check_boot_memory, whole
 from schedune.eligibility.capabilities import KVM_ATOM
 from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.fleet.column import Coded, Mask
 from schedune.fleet.profile import ArtifactProfile, BackendProfile
 from schedune.launch.artifacts import Found
 from schedune.launch.backends import judge_binary, judge_request
-from schedune.launch.boot_memory import MEBI
 from schedune.launch.capabilities import State, answer_of
 from schedune.launch.needs import BackendNeeds
 from schedune.launch.traits import TRAITS
@@ -83,8 +82,7 @@ def _bound(need: BackendNeeds, reason: Reason, rows: int) -> Bound | None:
         return Bound("vcpus", "AtMost", most, str, str(launch.vcpus), launch.vcpus)
     if reason.row is not codes.MEMORY_TOO_SMALL:
         return None
-    unit = launch.page_size or MEBI
-    least = np.full(rows, -(-traits.least_memory // unit) * unit, np.int64)
+    least = whole(np.full(rows, traits.least_memory, np.int64), need)
     return Bound("memory", "AtLeast", least, render_bytes, render_bytes(launch.memory_bytes))
 
 

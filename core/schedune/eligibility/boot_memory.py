@@ -34,7 +34,7 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
         return
     if asked >= _heaviest(view, need):
         return
-    least = _whole(_least(view, need), need)
+    least = whole(_least(view, need), need)
     bound = Bound("memory", "AtLeast", least, render_bytes, render_bytes(asked))
 
     def reason(at: int) -> Reason:
@@ -66,8 +66,8 @@ def memory_floors(question: Question, offered: Column) -> tuple[Column, Column]:
 
     Of the intent's backends that a node has, one may need less than another. What is told to
     suffice has to suffice whichever launches. A node that has none may be given any. The
-    least is 0 where one of them takes what is asked for.
-    Where neither what is asked for nor what is offered instead is little, nothing is looked up.
+    least is 0 where one of them takes what is asked for. Where neither what is asked for nor
+    what is offered instead (in whole MiB, or whole pages) is little, nothing is looked up.
     """
     view, intent = question.view, question.intent
     needs = [BackendNeeds(one, intent.needs) for one in intent.backends]
@@ -80,7 +80,7 @@ def memory_floors(question: Question, offered: Column) -> tuple[Column, Column]:
     least, most = np.full(len(view), MAX_BYTES), np.full(len(view), MINIMUM_MEMORY)
     for need, there in zip(needs, has, strict=True):
         needed, counts = _least(view, need), there | without
-        told = _whole(needed, need)
+        told = whole(needed, need)
         most = np.where(counts, np.maximum(most, told), most)
         least = np.where(
             counts, np.minimum(least, np.where(needed > intent.memory_bytes, told, 0)), least
@@ -93,7 +93,7 @@ def _has(backend: Backend, held: tuple[tuple[BackendProfile, ...], str]) -> bool
 
 
 def _heaviest(view: View, need: BackendNeeds) -> int:
-    """Return the memory with which a VM can start wherever these files are."""
+    """Return the bytes with which a VM can start wherever these files are."""
     kernel, initrd = need.launch.kernel, need.launch.initrd
     least = TRAITS[need.backend].least_memory
     if kernel is None:
@@ -103,8 +103,7 @@ def _heaviest(view: View, need: BackendNeeds) -> int:
     if needed and initrd is not None:
         initrds = view.fleet.keyed("artifact", initrd.name)
         needed += max(initrds.answers(memory_of_initrd), default=0)
-    unit = need.launch.page_size or MEBI
-    return max(least, -(-needed // unit) * unit)
+    return max(least, needed)
 
 
 def _needed(view: View, need: BackendNeeds) -> Column:
@@ -127,7 +126,7 @@ def _least(view: View, need: BackendNeeds) -> Column:
     return np.maximum(_needed(view, need), TRAITS[need.backend].least_memory)
 
 
-def _whole(least: Column, need: BackendNeeds) -> Column:
+def whole(least: Column, need: BackendNeeds) -> Column:
     """Round up to what is told: whole MiB, or whole pages."""
     unit = need.launch.page_size or MEBI
     return np.asarray(-(-least // unit) * unit, np.int64)

@@ -157,8 +157,8 @@ def check_disk(question: Question) -> Iterable[Finding]:
     view = question.view
     if not question.intent.spec.disks:
         return
-    needed, left = disk_needed(view, question.intent), free_disk(view, question.intent)
-    kept = kept_for_others(view, question.intent)
+    needed, kept = disk_needed(view, question.intent), kept_for_others(view, question.intent)
+    left = free_disk(view, kept)
     yield Finding(
         "disk",
         codes.INSUFFICIENT_DISK,

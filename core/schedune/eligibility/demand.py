@@ -31,9 +31,9 @@ def free_memory(view: View) -> Column:
     return np.asarray(np.maximum(view.number("memory") - view.claimed("memory"), 0), np.int64)
 
 
-def free_disk(view: View, intent: Intent) -> Column:
-    """Return what is declared of disk and neither claimed nor kept for others, never below 0."""
-    left = view.number("disk") - view.claimed("disk") - kept_for_others(view, intent)
+def free_disk(view: View, kept: Column) -> Column:
+    """Return what is declared of disk and neither claimed nor kept, never below 0."""
+    left = view.number("disk") - view.claimed("disk") - kept
     return np.asarray(np.maximum(left, 0), np.int64)
 
 
