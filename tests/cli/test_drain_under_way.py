@@ -27,7 +27,6 @@ ANSWERS: Mapping[str, Any] = {
     NODETRUTHS.path(None, "arm-01"): TRUTH,
     NODETRUTHS.path(None): {"items": [TRUTH]},
     VMPLACEMENTS.path(None): NONE,
-    VMWORKLOADS.path(None): NONE,
 }
 
 
@@ -37,8 +36,10 @@ class Prepared(KubeClient):
     def __init__(self, answers: Mapping[str, Any], *errors: ApiError) -> None:
         super().__init__(Credentials("http://127.0.0.1:1"), field_manager="test")
         self.answers, self.errors = answers, list(errors)
+        self.asked: list[str] = []
 
     async def _ask(self, method: str, path: str, *_: Any, **__: Any) -> Any:
+        self.asked.append(path)
         if method == "GET" and self.errors:
             raise self.errors.pop()
         answer = self.answers.get(path, NotFoundError(f"404: {path}"))
@@ -54,6 +55,51 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def draining(warnings: list[str], limit_s: float | None = None) -> Drain:
     return Drain("arm-01", read_clock, lambda _: None, warnings.append, limit_s)
+
+
+def placed(name: str, node: str) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "a", "name": name},
+        "spec": {"nodeName": node, "mode": "Execute"},
+    }
+
+
+async def test_what_left_the_node_is_followed_to_where_it_is_now_and_nobody_else_is_read() -> None:
+    answers = {
+        **ANSWERS,
+        VMPLACEMENTS.path(None): {"items": [placed("stays", "arm-01"), placed("moves", "arm-01")]},
+        VMWORKLOADS.path("a", "stays"): {},
+        VMWORKLOADS.path("a", "moves"): {},
+    }
+    client = Prepared(answers)
+    order = draining([], -1.0)
+    await order.run(client)
+    client.answers = {
+        **answers,
+        VMPLACEMENTS.path(None): {"items": [placed("stays", "arm-01")]},
+        VMPLACEMENTS.path("a", "moves"): placed("moves", "arm-02"),
+    }
+    client.asked.clear()
+    report = await order.run(client)
+    told = [(one.name, one.outcome, one.after) for one in report.vms]
+    assert told == [("moves", "Left", "arm-02"), ("stays", "Waits", "")]
+    assert sorted(client.asked[1:]) == sorted(
+        [
+            NODETRUTHS.path(None, "arm-01"),
+            VMPLACEMENTS.path(None),
+            VMPLACEMENTS.path("a", "moves"),
+            VMWORKLOADS.path("a", "stays"),
+        ]
+    )
+
+
+async def test_a_vm_that_is_nowhere_yet_has_left() -> None:
+    answers = {**ANSWERS, VMPLACEMENTS.path(None): {"items": [placed("moves", "arm-01")]}}
+    client = Prepared(answers)
+    order = draining([], -1.0)
+    await order.run(client)
+    client.answers = ANSWERS
+    assert [(one.outcome, one.after) for one in (await order.run(client)).vms] == [("Left", "")]
 
 
 @pytest.mark.parametrize(

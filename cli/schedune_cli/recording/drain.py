@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +16,8 @@ from schedune_kube.errors import ApiUnavailableError, ForbiddenError, NotFoundEr
 from schedune_kube.resources import NODETRUTHS, VMPLACEMENTS, VMWORKLOADS, Resource
 
 RIGHT: Final = (
-    "to get and patch nodetruths, and to list vmplacements and vmworkloads in all namespaces"
+    "to get and patch nodetruths, and to list and get vmplacements and get vmworkloads in all "
+    "namespaces"
 )
 _PAUSE_S: Final = 2.0
 _PATIENCE_S: Final = 300.0
@@ -70,15 +71,20 @@ class Drain:
                 await asyncio.sleep(max(_PAUSE_S, error.retry_after_s))
 
     async def _look(self, client: KubeClient) -> DrainReport:
-        truth, placements, workloads = await asyncio.gather(
+        """Read what is on the node and what was: a fleet is too much to read at each look."""
+        truth, (listed, _) = await asyncio.gather(
             client.get(NODETRUTHS, self.node),
-            _by_key(client, VMPLACEMENTS),
-            _by_key(client, VMWORKLOADS),
+            client.list(VMPLACEMENTS, field_selector=f"spec.nodeName={self.node}"),
+        )
+        here = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in listed}
+        gone, workloads = await asyncio.gather(
+            _read(client, VMPLACEMENTS, self._known - here.keys()),
+            _read(client, VMWORKLOADS, here.keys()),
         )
         report = look_at_drain(
             self.node,
             sorted(self._known),
-            placements,
+            here | gone,
             workloads,
             is_draining=truth["spec"].get("scheduling") == Scheduling.DRAINING.value,
             now=self.clock(),
@@ -113,6 +119,21 @@ async def _explained(client: KubeClient, node: str, error: NotFoundError) -> Exc
     return BadInputError([unknown_name("NODE", "NodeTruth", node, known)])
 
 
-async def _by_key(client: KubeClient, resource: Resource) -> dict[Key, dict[str, Any]]:
-    items, _ = await client.list(resource)
-    return {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in items}
+async def _read(
+    client: KubeClient, resource: Resource, keys: Iterable[Key]
+) -> dict[Key, dict[str, Any]]:
+    """Return those of the named objects that are there."""
+    asked = list(keys)
+    answers = await asyncio.gather(
+        *(_read_one(client, resource, namespace, name) for namespace, name in asked)
+    )
+    return {key: one for key, one in zip(asked, answers, strict=True) if one is not None}
+
+
+async def _read_one(
+    client: KubeClient, resource: Resource, namespace: str, name: str
+) -> dict[str, Any] | None:
+    try:
+        return await client.get(resource, name, namespace)
+    except NotFoundError:
+        return None
