@@ -5,16 +5,17 @@ made a folder since then is to be refused like one that was so from the beginnin
 it was, the inventory remembers: one that is still the same is known by that.
 """
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from schedune.api.nodetruth import Artifact, ArtifactKind, NodeTruthStatus
 from schedune.api.vmplacement import Launch
 from schedune_agent.probes.artifacts import SeenArtifact, read_answer, unrecognised
-from schedune_agent.probes.image_roots import ImageFile, Sight, list_roots
+from schedune_agent.probes.image_roots import IMAGE_ROOTS, ImageFile, Sight, list_roots
 from schedune_agent.probes.image_work import Answer, work_on
+from schedune_agent.system.patience import Patience
 
 _LOOK_S: Final = 10
 """Wall time of the child that looks at a file."""
@@ -29,13 +30,16 @@ class BootFiles:
         self._looks: dict[Sight, Artifact] = {}
 
     async def freshen(
-        self, facts: NodeTruthStatus, launch: Launch, roots: Sequence[Path]
+        self, facts: NodeTruthStatus, launch: Launch, roots: Sequence[Path], patience: Patience
     ) -> NodeTruthStatus:
         """Return the facts with what the files that are booted are by now.
 
         Of a file that nobody can look at now, the facts go on saying what they said.
+
+        Raises:
+            LaterError: an image root does not answer.
         """
-        listing = await asyncio.to_thread(list_roots, roots)
+        listing = await patience.look(IMAGE_ROOTS, partial(list_roots, roots))
         files = {one.path.name: one for one in listing.files}
         known = {one.name: one for one in facts.artifacts}
         for one in (launch.kernel, launch.initrd, launch.firmware):

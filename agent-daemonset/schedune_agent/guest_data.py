@@ -12,6 +12,7 @@ from schedune.api.machine import Guest, SecretKeyRef, SSHKeys, UserData
 from schedune.codes import guest_data as codes
 from schedune.codes.row import Reason
 from schedune.launch.seed import objection_to_keys, seed_files
+from schedune_agent.system.patience import LaterError
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError, ForbiddenError, NotFoundError
 from schedune_kube.resources import SECRETS
@@ -28,10 +29,6 @@ class GuestDataError(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.message)
         self.reason = reason
-
-
-class GuestDataLaterError(Exception):
-    """The API server does not say now whether the data can be read; it is asked again."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,7 +65,7 @@ async def read_guest_data(guest: Guest | None, namespace: str, read: ReadSecret)
 
     Raises:
         GuestDataError: a Secret may not be read, is not there, or holds what cannot be used.
-        GuestDataLaterError: the API server does not answer.
+        LaterError: the API server does not answer.
     """
     if guest is None:
         return GuestData()
@@ -115,7 +112,7 @@ async def _value(ref: SecretKeyRef, namespace: str, read: ReadSecret, field: str
     except NotFoundError:
         raise GuestDataError(Reason(codes.MISSING, told, "", field)) from None
     except ApiError as error:
-        raise GuestDataLaterError(f"{told}: {error}") from error
+        raise LaterError(f"{told}: {error}") from error
     if ref.key not in data:
         raise GuestDataError(Reason(codes.MISSING, f"key {ref.key!r} in {told}", "", field))
     return data[ref.key]

@@ -12,6 +12,7 @@ from schedune_agent.identity import NodeIdentity
 from schedune_agent.ledger import Ledger
 from schedune_agent.record import RecordStore
 from schedune_agent.settings import AgentSettings, VmUsersSettings
+from schedune_agent.system.patience import Patience
 from schedune_agent.system.place import HERE, Place
 
 
@@ -48,6 +49,8 @@ class Node:
     """How what administrators leave to VMs is seen as it is now."""
     boot_files: BootFiles = field(default_factory=BootFiles)
     """How kernels are looked at right before they start."""
+    patience: Patience = field(default_factory=Patience)
+    """How long is waited for what may hang."""
     ordered: Callable[[], Sequence[OrphanAction]] = nothing_is_ordered
     """What administrators order about orphans, as it was last seen."""
     shutdown: HostShutdown | None = None

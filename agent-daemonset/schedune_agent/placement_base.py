@@ -175,7 +175,7 @@ class PlacementOnNode:
 
         Raises:
             GuestDataError: it cannot be read or used.
-            GuestDataLaterError: the API server does not answer.
+            LaterError: the API server does not answer.
         """
         placement = self.placement
         namespace = placement.metadata.namespace

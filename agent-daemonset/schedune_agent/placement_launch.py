@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,6 @@ from schedune.codes import confinement
 from schedune.codes import disks as disk_codes
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
-from schedune.launch.traits import TRAITS
 from schedune.lifecycle.observation import Observation, Sighting
 from schedune.lifecycle.readiness import judge_readiness
 from schedune.lifecycle.transitions import TERMINAL
@@ -27,14 +27,10 @@ from schedune_agent.live_networks import objection_to_networks
 from schedune_agent.own_node import NodeReplacedError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
+from schedune_agent.probes.image_roots import IMAGE_ROOTS
 from schedune_agent.record import RecordedProcess
-from schedune_agent.vmm.disk_files import (
-    DiskError,
-    check_source,
-    make_copy,
-    make_overlay,
-    make_variables,
-)
+from schedune_agent.system.patience import to_its_end
+from schedune_agent.vmm.disk_files import DiskError, check_sources, make_disks
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, PlanError, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 from schedune_agent.vmm.seed import make_seed
@@ -124,9 +120,9 @@ class PlacementLaunch(PlacementRecovery):
         """Return the first thing that stands against the launch, the guest's data included.
 
         Raises:
-            GuestDataLaterError: whether the data can be read is not known now.
+            LaterError: what has to be known for that gives no answer now.
         """
-        objection = self._local_objection()
+        objection = await self._local_objection()
         if objection is not None:
             return objection
         try:
@@ -135,12 +131,16 @@ class PlacementLaunch(PlacementRecovery):
             return error.reason
         return None
 
-    def _local_objection(self) -> Reason | None:
-        """Return the first thing on this node that stands against the launch."""
+    async def _local_objection(self) -> Reason | None:
+        """Return the first thing on this node that stands against the launch.
+
+        Raises:
+            LaterError: an image root does not answer.
+        """
         users, number = self._node.vm_users, self._held_user
         if users is not None and number is None:
             number = users.first  # of a dry run; what one may open all may
-        return self._preparation().objection(number)
+        return await self._preparation().objection(number, self._node.patience)
 
     @property
     def _validated(self) -> Reason:
@@ -193,7 +193,7 @@ class PlacementLaunch(PlacementRecovery):
         if not found and self.record.process is not None:
             return self._ended(GuestEnd(codes.EXIT_UNKNOWN), self._last_seen())
         if not found and not self.record.argv:
-            return self._write_plan()
+            return await self._write_plan()
         if not found and (pause := await self._look_once_more()) is not None:
             return pause
         if not found and (pause := await self._make_disks()) is not None:
@@ -245,9 +245,9 @@ class PlacementLaunch(PlacementRecovery):
         self._see_left_open(vm)
         self._see_survival(vm)
 
-    def _write_plan(self) -> float:
+    async def _write_plan(self) -> float:
         """Put together again what a lost record held; nothing of it runs."""
-        objection = self._reserve() or self._local_objection()
+        objection = self._reserve() or await self._local_objection()
         if objection is not None:
             self._refuse((S.FAILED, objection))
         else:
@@ -256,7 +256,8 @@ class PlacementLaunch(PlacementRecovery):
 
     async def _look_once_more(self) -> float | None:
         """Validate again what may have changed since the plan was written down; None: nothing."""
-        objection = await self._preparation().late_objection(self._node.boot_files)
+        node, preparation = self._node, self._preparation()
+        objection = await preparation.late_objection(node.boot_files, node.patience)
         return None if objection is None else await self._fail(objection)
 
     async def _make_disks(self) -> float | None:
@@ -265,15 +266,13 @@ class PlacementLaunch(PlacementRecovery):
         None: all are there; else after how many seconds to look again.
         """
         disks, namespace = self._preparation().disks(), self.placement.metadata.namespace
+        look = partial(check_sources, disks, self._node.settings.image_roots)
+        make = partial(make_disks, disks, self._preparation().firmware(), self.record.backend)
         try:
-            for disk in disks:
-                check_source(disk, self._node.settings.image_roots)
+            await self._node.patience.look(IMAGE_ROOTS, look)
             if not self._persistent.are_ready(disks, namespace, self._paths.disks):
                 return _MAKING_SECONDS
-            make = make_overlay if TRAITS[self.record.backend].has_overlays else make_copy
-            for disk in disks:
-                await asyncio.to_thread(make, disk)
-            make_variables(self._preparation().firmware())
+            await to_its_end(make)
             await self._make_seed()
             self._hand_over()
         except DiskError as error:

@@ -10,13 +10,14 @@ from typing import Final
 
 from schedune.api.vmworkload import LaunchMode
 from schedune.codes import execution as codes
+from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Sighting
-from schedune_agent.guest_data import GuestDataLaterError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
 from schedune_agent.placement_launch import PlacementLaunch
 from schedune_agent.placement_process import UnprovedError
 from schedune_agent.placement_watch import PlacementWatch
 from schedune_agent.record import RecordError
+from schedune_agent.system.patience import LaterError
 
 _LOG: Final = logging.getLogger(__name__)
 AFTER_ERROR_SECONDS: Final = 2.0
@@ -34,19 +35,22 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
             if self.trouble is not None:
                 with contextlib.suppress(RecordError):
                     self._keep()
-            return await self._next()
+            try:
+                return await self._next()
+            except LaterError as error:
+                return self._ask_later(error)
         except RecordError as error:
             _LOG.error(
                 "placement.not-recorded",
                 extra={"uid": self.record.placement_uid, "error": str(error)},
             )
             return AFTER_ERROR_SECONDS
-        except GuestDataLaterError as error:
-            _LOG.warning(
-                "placement.guest-data-unread",
-                extra={"uid": self.record.placement_uid, "error": str(error)},
-            )
-            return AFTER_ERROR_SECONDS
+
+    def _ask_later(self, error: LaterError) -> float:
+        """Tell once what is waited for; it goes on where it stands."""
+        if not self.record.trace or self.record.trace[-1].code != codes.PREPARATION_WAITS.code:
+            self._note(Reason(codes.PREPARATION_WAITS, str(error)))
+        return AFTER_ERROR_SECONDS
 
     async def _next(self) -> float:
         if self.record.ended is not None:

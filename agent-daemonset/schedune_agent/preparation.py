@@ -1,6 +1,7 @@
 """Put a launch together on this node: validated on live facts, written down, not run."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from schedune.api.nodetruth import NodeTruthStatus
@@ -13,9 +14,12 @@ from schedune.launch.traits import TRAITS
 from schedune.launch.validate import machine_of, validate_launch
 from schedune_agent import vm_users
 from schedune_agent.boot_files import BootFiles
+from schedune_agent.probes.artifacts import SeenArtifact
+from schedune_agent.probes.image_roots import IMAGE_ROOTS
 from schedune_agent.probes.security import LANDLOCK
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system.ownership import first_denied
+from schedune_agent.system.patience import Patience
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.persistent import persistent_file
 from schedune_agent.vmm.port import (
@@ -42,8 +46,12 @@ class Preparation:
     paths: VmPaths
     facts: NodeTruthStatus | None
 
-    def objection(self, user: int | None = None) -> Reason | None:
-        """Return the first thing that stands against the launch, as this user of its own."""
+    async def objection(self, user: int | None, patience: Patience) -> Reason | None:
+        """Return the first thing that stands against the launch, as this user of its own.
+
+        Raises:
+            LaterError: an image root does not answer.
+        """
         if self.facts is None:
             return Reason(codes.PREPARATION_FAILED, "the node has no facts yet", "facts")
         found = self._objection_of(self.facts)
@@ -53,14 +61,18 @@ class Preparation:
             self.plan()
         except (PlanError, LookupError) as error:
             return Reason(codes.PREPARATION_FAILED, str(error), "a launch that can be written down")
-        return self._denial(user)
+        return await patience.look(IMAGE_ROOTS, partial(self._denial, user))
 
-    async def late_objection(self, files: BootFiles) -> Reason | None:
-        """Return what has come to stand against the launch since it was validated."""
+    async def late_objection(self, files: BootFiles, patience: Patience) -> Reason | None:
+        """Return what has come to stand against the launch since it was validated.
+
+        Raises:
+            LaterError: an image root does not answer.
+        """
         if self.facts is None:
             return None
         launch, roots = self.placement.spec.launch, self.settings.image_roots
-        return self._objection_of(await files.freshen(self.facts, launch, roots))
+        return self._objection_of(await files.freshen(self.facts, launch, roots, patience))
 
     def _objection_of(self, facts: NodeTruthStatus) -> Reason | None:
         spec = self.placement.spec
@@ -182,7 +194,11 @@ class Preparation:
         return self.paths.disks / f"{disk.name}.{kind}"
 
     def _file(self, artifact: str) -> Path:
-        """Return an artefact's path; a recorded node has only the name of its first root."""
-        roots = self.settings.image_roots
-        found = next((root / artifact for root in roots if (root / artifact).is_file()), None)
-        return found or roots[0] / artifact
+        """Return an artefact's path as it was seen last: its root may hang, and is not asked.
+
+        A recorded node has only the name of its first root.
+        """
+        listed = self.facts.artifacts if self.facts else ()
+        seen = (one for one in listed if isinstance(one, SeenArtifact))
+        found = (one.path for one in seen if one.name == artifact)
+        return next(found, self.settings.image_roots[0] / artifact)

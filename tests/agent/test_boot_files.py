@@ -14,6 +14,7 @@ from schedune.api.vmplacement import Launch, VMPlacement
 from schedune_agent import boot_files
 from schedune_agent.boot_files import BootFiles
 from schedune_agent.probes.artifacts import ArtifactProbe
+from schedune_agent.system.patience import Patience
 from schedune_testing.images import bzimage, cpio, elf
 
 NewPlacement = Callable[..., VMPlacement]
@@ -68,7 +69,7 @@ def exchange(file: Path, content: bytes) -> None:
 
 
 async def fresh(facts: NodeTruthStatus, launch: Launch, images: Path) -> dict[str, Artifact]:
-    told = await BootFiles().freshen(facts, launch, [images])
+    told = await BootFiles().freshen(facts, launch, [images], Patience())
     return {one.name: one for one in told.artifacts}
 
 

@@ -8,7 +8,7 @@ from schedune.api.machine import Guest
 from schedune_agent.guest_data import (
     GuestData,
     GuestDataError,
-    GuestDataLaterError,
+    LaterError,
     no_secrets,
     read_guest_data,
 )
@@ -90,7 +90,7 @@ async def test_keys_that_cannot_be_used_are_told_by_their_size_only(
 
 @pytest.mark.parametrize("error", [NoAnswerError("no answer"), UnauthorizedError("401")])
 async def test_an_api_server_that_does_not_answer_is_asked_again(error: ApiError) -> None:
-    with pytest.raises(GuestDataLaterError, match="Secret team/vm-data"):
+    with pytest.raises(LaterError, match="Secret team/vm-data"):
         await read(DATA, error)
 
 

@@ -17,6 +17,7 @@ from schedune.api.vmworkload import Backend
 from schedune_agent import boot_files
 from schedune_agent.boot_files import BootFiles
 from schedune_agent.system import processes
+from schedune_agent.system.patience import Patience
 from schedune_testing.images import cpio, elf
 from schedune_testing.vms import World
 
@@ -125,7 +126,7 @@ async def test_a_kernel_that_is_the_same_boots_and_is_looked_at_once(
     for _ in range(3):
         facts = world._machine.facts
         launch, roots = world.placement.spec.launch, world.settings.image_roots
-        fresh = await files.freshen(facts, launch, roots)
+        fresh = await files.freshen(facts, launch, roots, Patience())
         assert without_digests(fresh) == without_digests(facts)
     assert looks == ["booted"]
     await world.agent(lambda record: record.state is S.RUNNING)
@@ -164,7 +165,7 @@ async def test_a_look_that_has_too_little_time_leaves_the_facts_as_they_are(
     """On a busy node the child that looks does not get far: that is no word on the kernel."""
     monkeypatch.setattr(boot_files, "_LOOK_S", -5)  # it is waited for 5 s longer
     facts, launch = world._machine.facts, world.placement.spec.launch
-    fresh = await BootFiles().freshen(facts, launch, world.settings.image_roots)
+    fresh = await BootFiles().freshen(facts, launch, world.settings.image_roots, Patience())
     assert without_digests(fresh) == without_digests(facts)
 
 

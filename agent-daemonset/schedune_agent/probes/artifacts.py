@@ -36,6 +36,7 @@ class SeenArtifact(Artifact):
     """An artefact of which it is known which file it was: for this agent only, never told."""
 
     sight: Sight = Field(exclude=True)
+    path: Path = Field(exclude=True)
 
 
 class ArtifactProbe:
@@ -135,6 +136,7 @@ class ArtifactProbe:
             "sha256": digest.sha256,
             "sha256_missing": digest.missing,
             "sight": file.sight,
+            "path": file.path,
         }
         return SeenArtifact.model_validate({**dict(look), **changes})
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+IMAGE_ROOTS: Final = "the image roots"
+"""As they are called where they do not answer."""
 MOST_ENTRIES: Final = 4096
 """Names that are looked at in one root."""
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from schedune.api.quantity import parse_bytes
-from schedune.api.vmworkload import DiskAccess, DiskFormat
+from schedune.api.vmworkload import Backend, DiskAccess, DiskFormat
 from schedune.codes import disks as codes
 from schedune.codes.row import Row
 from schedune.evidence.qcow2 import inspect_qcow2
 from schedune.evidence.window import window_of
+from schedune.launch.traits import TRAITS
 from schedune_agent.system.sparse_copies import copy_whole
 from schedune_agent.system.whole_files import write_whole
 from schedune_agent.vmm.port import DiskFiles, Firmware
@@ -32,6 +33,16 @@ class DiskError(Exception):
         self.row = row
 
 
+def check_sources(disks: Sequence[DiskFiles], roots: Sequence[Path]) -> None:
+    """Look once more at what disks are made of: nothing leads out of the image roots.
+
+    Raises:
+        DiskError: one is no regular file of an image root, or not the one that the node listed.
+    """
+    for disk in disks:
+        check_source(disk, roots)
+
+
 def check_source(files: DiskFiles, roots: Sequence[Path]) -> None:
     """Look once more at what a disk is made of: nothing leads out of the image roots.
 
@@ -47,6 +58,18 @@ def check_source(files: DiskFiles, roots: Sequence[Path]) -> None:
         raise DiskError(f"{name}: {path} {why}", codes.DISK_SOURCE_UNUSABLE)
     if not stat.S_ISREG(path.lstat().st_mode):
         raise DiskError(f"{name}: {path} is no regular file", codes.DISK_SOURCE_UNUSABLE)
+
+
+def make_disks(disks: Sequence[DiskFiles], firmware: Firmware | None, backend: Backend) -> None:
+    """Make what is missing of what a VM writes; its seed and Persistent disks are made apart.
+
+    Raises:
+        DiskError: something cannot be made, or what it is made of cannot be read.
+    """
+    make = make_overlay if TRAITS[backend].has_overlays else make_copy
+    for disk in disks:
+        make(disk)
+    make_variables(firmware)
 
 
 def make_overlay(files: DiskFiles) -> None:

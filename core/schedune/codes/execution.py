@@ -177,6 +177,14 @@ PREPARATION_FAILED: Final = _row(
     "read the message",
     Actor.ADMINISTRATOR,
 )
+PREPARATION_WAITS: Final = _row(
+    "PREPARATION_WAITS",
+    "PreparationWaits",
+    "waiting for {observed}",
+    "Something that the launch needs gives no answer: an image root of the node, or the API server that is asked for a Secret. It is asked again every two seconds, and the launch goes on from where it stands.",
+    "mend what does not answer",
+    Actor.ADMINISTRATOR,
+)
 RESTARTING: Final = _row(
     "RESTARTING",
     "Restarting",

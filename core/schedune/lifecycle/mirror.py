@@ -93,8 +93,13 @@ def _ready(placement: VMPlacement) -> tuple[Claim, bool, bool]:
         case S.TERMINATING:
             return _claim("False", summary.STOPPING, _last_words(placement)), False, False
         case _:
-            told = f"{status.state} on {node}"
-            return _claim("False", summary.LAUNCHING, told), False, False
+            return _claim("False", summary.LAUNCHING, _on_its_way(placement)), False, False
+
+
+def _on_its_way(placement: VMPlacement) -> str:
+    told = f"{placement.status.state} on {placement.spec.node_name}"
+    waits = _last_code(placement) == execution.PREPARATION_WAITS.code
+    return f"{told}, {_last_words(placement)}" if waits else told
 
 
 def _after_end(placement: VMPlacement) -> tuple[Claim, bool, bool]:
