@@ -169,8 +169,20 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
 
 
 def _place(settings: AgentSettings, *, contained: bool) -> Place:
-    """Return where VMs run: not in the container that we may be in."""
-    namespaces = namespaces_of_node() if settings.vm_namespaces == "Auto" else ()
+    """Return where VMs run: not in the container that we may be in.
+
+    Raises:
+        SettingsError: it is not known whether we are in one.
+    """
+    try:
+        namespaces = namespaces_of_node() if settings.vm_namespaces == "Auto" else ()
+    except PermissionError as error:
+        raise SettingsError(
+            "vmNamespaces: 'Auto' needs a look at the node's first process, which was refused"
+            f" ({error}). A VM would end with the container of this agent: give the container"
+            " SYS_PTRACE, appArmorProfile Unconfined and the SELinux type spc_t, as"
+            " manifests/overlays/launch does; or set vmNamespaces: Own where this is no container"
+        ) from error
     _LOG.info("agent.place", extra={"contained": contained, "namespaces": len(namespaces)})
     return Place(namespaces, is_contained=contained)
 

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from schedune_agent.app import _place
+from schedune_agent.node import Node
 from schedune_agent.probes import asking, binaries, kvm
 from schedune_agent.system.child import run_child
 from schedune_agent.system.launcher import LAUNCHER, Given
 from schedune_agent.system.place import HERE, KINDS, Place, namespaces_of_node
+from schedune_kube.settings import SettingsError
+from schedune_testing.fewer_rights import without_ptrace
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces")
 
@@ -131,6 +135,19 @@ def test_an_agent_that_may_not_look_at_the_nodes_first_process_stays_where_it_is
     tmp_path: Path,
 ) -> None:
     assert namespaces_of_node(tmp_path / "missing") == ()
+
+
+def test_root_that_may_not_look_at_it_does_not_take_itself_for_the_node() -> None:
+    with without_ptrace(), pytest.raises(PermissionError):
+        namespaces_of_node()
+
+
+def test_an_agent_that_may_not_look_at_it_says_what_it_needs(node: Node) -> None:
+    with without_ptrace(), pytest.raises(SettingsError, match="vmNamespaces: 'Auto' needs a look"):
+        _place(node.settings, contained=True)
+    own = node.settings.model_copy(update={"vm_namespaces": "Own"})
+    with without_ptrace():
+        assert _place(own, contained=True) == Place(is_contained=True)
 
 
 async def test_here_nothing_comes_between() -> None:

@@ -98,6 +98,12 @@ def test_a_vm_of_a_placement_that_is_gone_is_found_by_what_its_node_tells(files:
     assert steps[2]["command"] == "schedune orphans"
 
 
+def test_a_vmm_that_is_not_ours_holds_nothing_back(files: Files) -> None:
+    told = [node("a"), truth("a", orphans=[{**ORPHAN, "class": "unmanaged"}]), lease("a")]
+    _, steps = asked(files, *told)
+    assert (states(steps)[2], steps[2].get("found", [])) == ("Done", [])
+
+
 def test_a_vm_with_its_placement_is_told_once(files: Files) -> None:
     told = [node("a"), truth("a", liveVMs=[LIVE]), lease("a")]
     _, steps = asked(files, *told, *placed("web", "a"))

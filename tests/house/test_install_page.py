@@ -117,6 +117,13 @@ def test_a_binary_that_is_not_what_was_promised_stops_all(tmp_path: Path, conten
     assert not (tmp_path / "vmms").exists()
 
 
+def test_the_last_line_of_the_sums_counts_without_its_end(tmp_path: Path) -> None:
+    sums = folder_of(tmp_path / "given", one=b"1", two=b"2")
+    sums.write_text(sums.read_text().rstrip("\n"))
+    assert install(sums, tmp_path / "vmms").returncode == 0
+    assert sorted(names(tmp_path / "vmms").values()) == [b"1", b"2"]
+
+
 def test_a_copy_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
     sums = folder_of(tmp_path / "given", vmm=b"whole")
     cut = tmp_path / "vmms" / hashlib.sha256(b"whole").hexdigest()

@@ -127,8 +127,12 @@ def test_the_operator_is_two_pods_that_nobody_needs_to_trust() -> None:
 
 def test_the_agent_is_the_last_to_be_killed_and_runs_on_every_node(launcher: Object) -> None:
     (container,) = launcher["containers"]
-    assert container["resources"]["requests"] == container["resources"]["limits"]
+    amount = container["resources"]
+    assert amount["limits"] == {"memory": amount["requests"]["memory"]}
     assert launcher["priorityClassName"] == "system-node-critical"
+    (quota,) = installed("ResourceQuota")
+    (admitted,) = quota["spec"]["scopeSelector"]["matchExpressions"]
+    assert admitted["values"] == [launcher["priorityClassName"]]
     assert launcher["tolerations"] == [{"operator": "Exists"}]
 
 

@@ -86,6 +86,27 @@ def test_an_alert_rings_for_what_it_is_about_and_no_other_does(tmp_path: Path, n
     assert rings(tmp_path, RINGS[name]) == [name]
 
 
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        # Looks at which there was nothing to write are many, and no success of a write.
+        ("ScheduneStatusNotWritten", {PATCHES % "noop": "0+1000x60", PATCHES % "error": "0+1x60"}),
+        # Heartbeats of all agents are many, and no success of the operator.
+        (
+            "ScheduneApiServerRefuses",
+            {
+                (REQUESTS % "200").replace("schedune", "schedune-agent"): "0+1000x60",
+                REQUESTS % "429": "0+1x60",
+            },
+        ),
+    ],
+)
+def test_an_alert_rings_however_much_else_goes_well(
+    tmp_path: Path, name: str, changed: dict[str, str]
+) -> None:
+    assert rings(tmp_path, changed) == [name]
+
+
 def test_no_alert_rings_while_all_is_well(tmp_path: Path) -> None:
     assert rings(tmp_path, {}) == []
 

@@ -135,8 +135,10 @@ def namespaces_of_node(first: Path = _FIRST, root: Path = Path("/")) -> tuple[Pa
     """Return the namespaces that a VM of ours must enter; none where we are on the node itself.
 
     We are not when our files are not those of the node's first process: we are in a container.
-    One that may not look at that process cannot enter either, and neither can one whose first
-    process is its own.
+    One that is no root cannot enter either, and neither can one whose first process is its own.
+
+    Raises:
+        PermissionError: we are root and may not even look at it, so that nobody knows where we are.
     """
     try:
         if _same_file(first / "root", root):
@@ -146,7 +148,9 @@ def namespaces_of_node(first: Path = _FIRST, root: Path = Path("/")) -> tuple[Pa
             theirs = first / "ns" / kind
             if not _same_file(theirs, Path("/proc/self/ns") / kind):
                 found.append(theirs)
-    except OSError:
+    except OSError as error:
+        if isinstance(error, PermissionError) and os.geteuid() == 0:
+            raise
         return ()
     return tuple(found)
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from schedune.api.base import ApiModel
 from schedune.api.vmplacement import FINALIZER, VMPlacement
 from schedune.fleet.node import NodeRecord
+from schedune.lifecycle.orphans import OrphanClass
 from schedune_cli.reading.objects import Key
 
 UNINSTALL: Final = "kubectl delete -f install.yaml"
@@ -210,6 +211,8 @@ def _on(record: NodeRecord, known: Set[str]) -> Iterator[Finding]:
         if vm.placement_uid not in known:
             yield Finding(what=f"VM {vm.namespace}/{vm.name} on {record.name}", told="it runs")
     for orphan in record.truth.status.orphans:
+        if orphan.class_ == OrphanClass.UNMANAGED.value:
+            continue  # it is not ours, and runs on without us
         is_process = orphan.pid is not None
         what = f"process {orphan.pid}" if is_process else f"what is left of {orphan.placement_uid}"
         yield Finding(what=f"{what} on {record.name}", told=orphan.message)

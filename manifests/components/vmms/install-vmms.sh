@@ -19,7 +19,7 @@ source=$(cd "$(dirname "$sums")" && pwd)
 }
 
 mkdir -p "$folder"
-while read -r digest name; do
+while read -r digest name || [ -n "$digest" ]; do    # the last line may have no end
     name=$(basename "${name#\*}")
     target=$folder/$digest
     [ -x "$target/$name" ] && continue
