@@ -5,6 +5,7 @@ its node falls silent or is ordered about, and, while no node can run it, when o
 able to. What merely changes the explanation of one that waits is told with less hurry.
 """
 
+import itertools
 import math
 import random
 import time
@@ -30,6 +31,10 @@ _SHORTEST_S: Final = 0.5
 _LONGEST_S: Final = 60.0
 _IDLY: Final = 50
 """So many are looked at in a tick without any cause: what was lost somewhere is found so."""
+_IDLY_WAITING: Final = 10
+"""So many of those who wait are looked at in a tick: what they were told is of an older fleet."""
+_LAG_S: Final = 0.5
+"""While there is another fleet than the one that all who wait were held against."""
 _RETELL_S: Final = 2.0
 """An explanation that is another is told no more often than this."""
 
@@ -55,6 +60,8 @@ class Agenda:
     _failures: dict[Key, int] = field(default_factory=dict, init=False)
     _retold_at: float = field(default=float("-inf"), init=False)
     _round: Iterator[Key] = field(default_factory=lambda: iter(()), init=False)
+    _waiting_round: Iterator[Key] = field(default_factory=lambda: iter(()), init=False)
+    _lags: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._waiting = Waiting(self.policy)
@@ -102,13 +109,16 @@ class Agenda:
     def next_alarm_s(self) -> float:
         """Return in how many seconds somebody is to be looked at again; inf: nobody."""
         due = self._alarms.next()
-        return math.inf if due is None else due - self.monotonic()
+        lag_s = _LAG_S if self._lags else math.inf
+        return lag_s if due is None else min(due - self.monotonic(), lag_s)
 
     def wait_for_fleet(
         self, key: Key, fleet: Fleet, intent: Intent, now: datetime, due: datetime | None
     ) -> None:
         """Let a workload sleep that no node can run: until its deadline, or until it is woken."""
-        self._waiting.keep(key, fleet, intent, now)
+        raw = self.cache.workloads.get(key)
+        rank = self.world.priorities.of(raw) if raw is not None else 0
+        self._waiting.keep(key, fleet, intent, now, rank=rank)
         if due is not None:
             left_s = (due - now).total_seconds()
             self.look_again(key, max(left_s, 0.0) + _AFTER_DEADLINE_S)
@@ -126,7 +136,9 @@ class Agenda:
         """Bring in whom the fleet and the time concern."""
         moment = self.monotonic()
         self.force(self._alarms.ring(moment))
-        changed = self._waiting.woken(self.world.fleet(), now)
+        fleet = self.world.fleet()
+        changed = self._waiting.woken(fleet, now)
+        self._lags = self._waiting.lags(fleet)
         self.force(self._waiting.freed)
         if changed and moment - self._retold_at >= _RETELL_S:
             self._retold_at = moment
@@ -135,16 +147,24 @@ class Agenda:
     def tick(self) -> None:
         """Bring in whose node fell silent or came back, and a few without any cause."""
         self.force(self.world.tenants.turned(self.world.is_told_silent))
+        self._retell_some()
         for _ in range(_IDLY):
             key = next(self._round, None)
             if key is None:
                 self._round = iter({**self.cache.workloads, **self.world.placements.store})
                 return
-            if not self._waiting_for_fleet(key):
+            if key not in self._waiting:
                 self.force([key])
 
-    def _waiting_for_fleet(self, key: Key) -> bool:
-        return key in self._waiting
+    def _retell_some(self) -> None:
+        """Bring in a few who wait: the same may object to them, by other numbers."""
+        fleet, some = (
+            self.world.seen_fleet(),
+            list(itertools.islice(self._waiting_round, _IDLY_WAITING)),
+        )
+        if not some:
+            self._waiting_round = iter(self._waiting.keys())
+        self.force([key for key in some if self._waiting.is_out_of_date(key, fleet)])
 
     def pop(self) -> Key | None:
         """Return who is to be looked at now; None: nobody."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmplacement import PlacementState, VMPlacement
+from schedune.api.vmworkload import LaunchMode
 from schedune.codes import summary as codes
 from schedune.eligibility.capacity import overcommitted_rows
 from schedune.fleet.view import View
@@ -51,11 +52,15 @@ class Auditor:
     def _newest_not_launched(self, node_name: str) -> VMPlacement | None:
         """Return one to withdraw; None: all run, or one is on its way out already."""
         found = [self.world.placement(key) for key in self.world.tenants.on(node_name)]
-        held = [one for one in found if one is not None and one.status.ended is None]
+        held = [one for one in found if one is not None and _holds_room(one)]
         if any(one.spec.stop or one.metadata.deletion_timestamp for one in held):
             return None
         waiting = [one for one in held if one.status.state in _NOT_LAUNCHED]
         return max(waiting, key=_age, default=None)
+
+
+def _holds_room(placement: VMPlacement) -> bool:
+    return placement.spec.mode is LaunchMode.EXECUTE and placement.status.ended is None
 
 
 def _age(placement: VMPlacement) -> tuple[int, str, str]:

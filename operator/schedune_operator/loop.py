@@ -100,12 +100,13 @@ class SchedulingLoop:
         if self.elector.succeeds:
             await asyncio.sleep(self.settings.leader.margin_seconds)
         since = time.monotonic() if self.elector.succeeds else self.elector.acquired_at
-        mirrors = (self.world.placements, self.world.nodes, self.world.truths)
+        world = self.world
+        mirrors = (world.placements, world.nodes, world.truths)
         await asyncio.gather(*(one.listed_since(since) for one in mirrors), self._sweep())
-        await self.world.heartbeats.synced.wait()
-        self.world.give_up_all()
+        await world.wait_until_synced()
+        world.give_up_all()
         self.reconciler.drains.begin_term()
-        await self.world.catch_up()
+        await world.catch_up()
         self.agenda.wake_all()
         set_aside_what_stays()
 

@@ -93,6 +93,7 @@ class Reconciler:
         placement = self.world.placement(key)
         if placement is None:
             self.drains.let_go(key)
+            self.world.give_up(key)
         if placement is not None and placement.metadata.deletion_timestamp is not None:
             await say_what_becomes_of_disks(self.client, placement)
         if raw is None:
@@ -270,7 +271,6 @@ class Reconciler:
                 None, None, held.history,
             )  # fmt: skip
         intent = await with_namespace(self.client, intent)
-        self.world.give_up((intent.namespace, intent.name))
         fleet, now = self.world.fleet(), self.clock()
         with self.meter.evaluation() as evaluation:
             found = self._placer.place(intent, now)

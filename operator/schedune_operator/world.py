@@ -107,9 +107,8 @@ class World:
 
     async def wait_until_synced(self) -> None:
         """Return once every mirror holds a whole list."""
-        mirrors = (self.nodes, self.truths, self.placements, self.namespaces.mirror)
-        for mirror in (*mirrors, self.heartbeats):
-            await mirror.synced.wait()
+        for synced in self._synced():
+            await synced.wait()
 
     async def follow_heartbeats(self, period_s: float) -> None:
         """Look at the heartbeats for ever; those that beat make their rows younger."""
@@ -117,8 +116,13 @@ class World:
 
     def is_synced(self) -> bool:
         """Say whether every mirror holds a whole list."""
-        mirrors = (self.nodes, self.truths, self.placements, self.namespaces.mirror)
-        return all(one.synced.is_set() for one in (*mirrors, self.heartbeats))
+        return all(one.is_set() for one in self._synced())
+
+    def _synced(self) -> list[asyncio.Event]:
+        """Return what is set once all is known that decisions are made on."""
+        objects = (self.nodes, self.truths, self.placements)
+        limits = (self.namespaces.mirror, self.priorities.mirror)
+        return [one.synced for one in (*objects, *limits, self.heartbeats)]
 
     def _note_node(self, key: Key, _raw: Raw | None) -> None:
         name = key[1]
@@ -133,6 +137,8 @@ class World:
         self.note_placement(key)
         if raw is None:
             self.ours.pop(key, None)
+        else:
+            self._assumed.pop(key, None)  # it was made after all, by a request without an answer
         self.on_placement(key)
         self._on_change()
 

@@ -2,11 +2,13 @@
 
 What stands in a workload's way is kept as one number per node, made of the atoms and codes
 of all that objects there. Another number means another set of objections; the same number
-means that looking again would say what it said before. Where nothing objects to a backend
-any more the workload is freed: it has a node now. Workloads that ask the same share it all.
+means that looking again would find no node either, though perhaps more or less is missing
+there. Where nothing objects to a backend any more the workload is freed: it has a node now.
+Workloads that ask the same share it all.
 """
 
 import hashlib
+import heapq
 import itertools
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
@@ -30,7 +32,16 @@ from schedune.launch.intent import Intent
 Marks = npt.NDArray[np.uint64]
 _K = TypeVar("_K", bound=Hashable)
 MOST_GROUPS: Final = 64
-"""Demands that are looked at in one go; the others come next time."""
+"""Demands that are looked at in one go: half of them the most important, half by turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is remembered of one who waits."""
+
+    uid: str
+    version: int
+    """Of the fleet, when it was told that it has no node."""
 
 
 @dataclass(slots=True)
@@ -61,8 +72,9 @@ class _Obstacles(Generic[_K]):
     version: int
     lasting: _Found
     timed: _Found
-    waiting: dict[_K, str] = field(default_factory=dict)
-    """The UID of each."""
+    rank: int
+    """The highest of those who wait, or waited, in it."""
+    waiting: dict[_K, _Told] = field(default_factory=dict)
 
     def has_node(self) -> bool:
         """Say whether nothing objects to some backend on some node."""
@@ -85,18 +97,35 @@ class Waiting(Generic[_K]):
         """Say whether a workload waits."""
         return key in self._group_of
 
-    def keep(self, key: _K, fleet: Fleet, intent: Intent, now: datetime) -> None:
-        """Let a workload wait that has just been told that it has no node."""
+    def is_out_of_date(self, key: _K, fleet: Fleet) -> bool:
+        """Say whether the fleet is another than the one of which a workload was told.
+
+        What objects may be the same, and by other numbers.
+        """
+        name = self._group_of.get(key)
+        return name is not None and self._groups[name].waiting[key].version != fleet.version
+
+    def lags(self, fleet: Fleet) -> bool:
+        """Say whether somebody waits whose demands were not looked at since the fleet changed."""
+        return any(one.version != fleet.version for one in self._groups.values())
+
+    def keys(self) -> list[_K]:
+        """Return who waits."""
+        return list(self._group_of)
+
+    def keep(self, key: _K, fleet: Fleet, intent: Intent, now: datetime, *, rank: int = 0) -> None:
+        """Let a workload wait that has just been told that it has no node; more rank goes first."""
         self.drop(key)
         shared = is_shareable(intent) and intent.uid not in fleet.live
         name: Hashable = intent.demands if shared else (key, "alone")
         group = self._groups.get(name)
         if group is None:
             asked = replace(intent, uid="") if shared else intent
-            group = self._groups[name] = self._look(fleet, asked, now)
+            group = self._groups[name] = self._look(fleet, asked, now, rank)
         else:
             self._refresh(group, fleet, now)
-        group.waiting[key] = intent.uid
+            group.rank = max(group.rank, rank)
+        group.waiting[key] = _Told(intent.uid, fleet.version)
         self._group_of[key] = name
 
     def drop(self, key: _K) -> None:
@@ -115,14 +144,26 @@ class Waiting(Generic[_K]):
 
         Of very many demands only some are looked at, the others the next time.
         """
-        for name in list(itertools.islice(self._groups, MOST_GROUPS)):
-            group = self._groups[name] = self._groups.pop(name)
+        for name in self._next():
+            group = self._groups[name]
             self._refresh(group, fleet, now)
             if not group.intent.uid:
-                self._woken |= {key for key, uid in group.waiting.items() if uid in fleet.live}
+                live = {key for key, told in group.waiting.items() if told.uid in fleet.live}
+                self._woken |= live
         return set(self._woken)
 
-    def _look(self, fleet: Fleet, intent: Intent, now: datetime) -> _Obstacles[_K]:
+    def _next(self) -> set[Hashable]:
+        """Return whose turn it is: what becomes free must not go past the most important."""
+        if len(self._groups) <= MOST_GROUPS:
+            return set(self._groups)
+        half = MOST_GROUPS // 2
+        first = heapq.nlargest(half, self._groups, key=lambda name: self._groups[name].rank)
+        by_turns = list(itertools.islice(self._groups, half))
+        for name in by_turns:
+            self._groups[name] = self._groups.pop(name)
+        return {*first, *by_turns}
+
+    def _look(self, fleet: Fleet, intent: Intent, now: datetime, rank: int) -> _Obstacles[_K]:
         view = View(fleet)
         return _Obstacles(
             intent,
@@ -130,12 +171,13 @@ class Waiting(Generic[_K]):
             fleet.version,
             self._find(view, intent, now, LASTING),
             self._find(view, intent, now, TIMED),
+            rank,
         )
 
     def _refresh(self, group: _Obstacles[_K], fleet: Fleet, now: datetime) -> None:
         """Bring a group up to date, and wake all of it if anything is another."""
         if group.shape is not fleet.shape:
-            fresh = self._look(fleet, group.intent, now)
+            fresh = self._look(fleet, group.intent, now, group.rank)
             changed = True
         else:
             lasting = self._lasting(group, fleet, now)

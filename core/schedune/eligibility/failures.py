@@ -5,7 +5,7 @@ node. A pair that failed is tried no second time without cause while another bac
 run the VM on that node.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -37,14 +37,14 @@ FAILURES: Final = _OF_BACKENDS | _OF_NODES
 
 
 def failures_on(
-    intent: Intent, node_name: str, backend: Backend | None = None
+    history: Sequence[Attempt], node_name: str, backend: Backend | None = None
 ) -> tuple[int, Attempt | None]:
     """Return the failures in a row of a node, or of a backend on it, and the last of them.
 
     An attempt whose backend is not known counts against the node.
     """
     count, last = 0, None
-    for one in reversed(intent.history):
+    for one in reversed(history):
         if one.node_name != node_name or (backend and one.backend is not backend):
             continue
         row = TABLE.get(one.code or "")
@@ -65,7 +65,11 @@ def back_off_seconds(question: Question, failures: int) -> int:
 
 
 def check_recent_failures(question: Question) -> Iterable[Finding]:
-    """Object while the back-off after a failure of this workload here lasts."""
+    """Object while the back-off after a failure of this workload here lasts.
+
+    Failures of what was asked for before say nothing of what is asked for now: whoever mends
+    the spec does not wait.
+    """
     if question.intent.history:
         yield _recent(question, None)
         for backend in question.intent.backends:
@@ -76,8 +80,9 @@ def _recent(question: Question, backend: Backend | None) -> Finding:
     view, intent = question.view, question.intent
     ages, waits = np.zeros(len(view), np.int64), np.zeros(len(view), np.int64)
     told: dict[int, str] = {}
+    same = [one for one in intent.history if one.generation in (None, intent.generation)]
     for at in _rows_named(question):
-        count, last = failures_on(intent, view.node(at).name, backend)
+        count, last = failures_on(same, view.node(at).name, backend)
         if last is not None:
             ages[at] = _age_seconds(question, last)
             waits[at] = back_off_seconds(question, count)
@@ -128,7 +133,7 @@ def without_repeats(question: Question, launchable: Mapping[Backend, Mask]) -> d
 
 
 def _would_repeat(intent: Intent, node: NodeProfile, backend: Backend) -> bool:
-    _, last = failures_on(intent, node.name, backend)
+    _, last = failures_on(intent.history, node.name, backend)
     then = (last.truth_digest, last.generation) if last is not None else None
     return then == (node.digest, intent.generation)
 
@@ -141,7 +146,7 @@ def decay_percent(question: Question) -> Column:
     for at in _rows_named(question):
         name = view.node(at).name
         for backend in (None, *intent.backends):
-            _, last = failures_on(intent, name, backend)
+            _, last = failures_on(intent.history, name, backend)
             if last is not None:
                 age = max(0, _age_seconds(question, last))
                 percent[at] = max(percent[at], 100 - 100 * age // decay)
