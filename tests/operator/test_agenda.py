@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY
+from schedune.decision.waiting import MOST_GROUPS
 from schedune.fleet.node import ClaimRecord
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
@@ -175,6 +176,44 @@ def test_its_deadline_wakes_a_workload_that_nothing_else_does(desk: Desk) -> Non
     desk.time += 3
     desk.agenda.turn(NOW)
     assert desk.picked() == ["vm"]
+
+
+def test_who_waits_is_told_once_more_in_a_while_where_the_fleet_is_another(desk: Desk) -> None:
+    """The same stands in its way, by other numbers."""
+    fleet = desk.world.fleet()
+    fleet.update(node("n"))
+    huge = {"vcpus": 400, "memory": "1Gi"}
+    desk.applies(resources=huge)
+    began = desk.agenda.begin(desk.agenda.pop() or KEY)
+    desk.agenda.wait_for_fleet(KEY, fleet, intent(resources=huge), NOW, None)
+    desk.agenda.end(KEY, began)
+    for _ in range(3):
+        desk.agenda.tick()
+    assert desk.picked() == []
+    fleet.reserve(ClaimRecord("n", "p", 7, 2**30))
+    desk.agenda.turn(NOW)
+    assert desk.picked() == []
+    for _ in range(3):
+        desk.agenda.tick()
+    assert desk.picked() == ["vm"]
+
+
+def test_whoever_rests_comes_back_soon_while_some_of_very_many_were_not_looked_at(
+    desk: Desk,
+) -> None:
+    fleet = desk.world.fleet()
+    fleet.update(node("n"))
+    for number in range(2 * MOST_GROUPS):
+        wanted = intent(placement={"nodeSelector": {"number": str(number)}})
+        desk.agenda.wait_for_fleet(("default", str(number)), fleet, wanted, NOW, None)
+    desk.agenda.turn(NOW)
+    assert desk.agenda.next_alarm_s() == math.inf
+    fleet.reserve(ClaimRecord("n", "p", 7, 2**30))
+    desk.agenda.turn(NOW)
+    assert 0 < desk.agenda.next_alarm_s() < 1
+    for _ in range(4):
+        desk.agenda.turn(NOW)
+    assert desk.agenda.next_alarm_s() == math.inf
 
 
 def test_a_new_leader_looks_at_everything(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """A node on which a workload has just failed is left out for a while, then liked less."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -43,6 +44,23 @@ def judge(*history: Mapping[str, Any], nodes: tuple[str, ...] = ("n",)) -> Decis
 )
 def test_a_failure_before_the_guest_leaves_the_node_out(row: Row) -> None:
     assert judge(attempt(1, row, 0)).chosen is None
+
+
+def of_generation(number: int, generation: int, ago_s: int = 0) -> Mapping[str, Any]:
+    return {**attempt(number, codes.READY_TIMEOUT, ago_s), "generation": generation}
+
+
+def test_a_mended_spec_is_tried_at_once_and_its_own_failures_are_counted_anew() -> None:
+    def asks(generation: int, *history: Mapping[str, Any]) -> bool:
+        story = Story(node("n"), status={"history": list(history)})
+        wanted = replace(story.intent(), generation=generation)
+        return decide(Fleet.of([node("n")]), wanted, now=NOW).chosen is not None
+
+    before = [of_generation(number, 1) for number in range(1, 9)]
+    assert not asks(1, *before)
+    assert asks(2, *before)
+    assert not asks(2, *before, of_generation(9, 2, BACK_OFF_S - 1))
+    assert asks(2, *before, of_generation(9, 2, BACK_OFF_S))
 
 
 def test_another_node_is_chosen_at_once() -> None:

@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedune.decision.decide import decide
-from schedune.decision.waiting import Waiting
+from schedune.decision.waiting import MOST_GROUPS, Waiting
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune_testing.fleets import VARIED_SPECS, capability, varied_fleets, varied_nodes
@@ -125,6 +126,47 @@ def test_who_is_woken_stays_so_until_it_is_looked_at() -> None:
     assert world.woken() == set()
     world.waiting.drop("for-kvm")
     assert world.changes(capabilities=NO_KVM) == set()
+
+
+def filled(fleet: Fleet, waiting: Waiting[str], groups: int) -> None:
+    """Let so many wait who share nothing, on a node that is full."""
+    fleet.reserve(ClaimRecord("n", "p", 8, 2**30))
+    for number in range(groups):
+        wanted = intent(placement={"nodeSelector": {"number": str(number)}})
+        waiting.keep(f"low-{number}", fleet, wanted, NOW)
+
+
+@pytest.mark.parametrize("groups", [3, MOST_GROUPS, 5 * MOST_GROUPS])
+def test_of_however_many_the_most_important_is_woken_at_once(groups: int) -> None:
+    fleet, waiting = Fleet.of([node("n")]), Waiting[str]()
+    filled(fleet, waiting, groups)
+    waiting.keep("urgent", fleet, intent(), NOW, rank=1000)
+    fleet.release("p")
+    waiting.woken(fleet, NOW)
+    assert waiting.freed == {"urgent"}
+
+
+def test_of_very_many_all_have_their_turn_and_until_then_it_is_known_that_some_lag() -> None:
+    fleet, waiting = Fleet.of([node("n")]), Waiting[str]()
+    filled(fleet, waiting, 3 * MOST_GROUPS)
+    assert not waiting.lags(fleet)
+    fleet.release("p")
+    turns = 0
+    while waiting.lags(fleet):
+        waiting.woken(fleet, NOW)
+        turns += 1
+    assert 1 < turns <= 8
+    assert len(waiting.woken(fleet, NOW)) == 3 * MOST_GROUPS
+
+
+def test_what_one_was_told_is_of_the_fleet_as_it_was_then() -> None:
+    world = World(capabilities=NO_KVM)
+    world.waits("vm")
+    assert not world.waiting.is_out_of_date("vm", world.fleet)
+    world.fleet.reserve(ClaimRecord("n", "p", 1, 2**30))
+    assert world.woken() == set(), "the same objects"
+    assert world.waiting.is_out_of_date("vm", world.fleet)
+    assert not world.waiting.is_out_of_date("nobody", world.fleet)
 
 
 def objections(fleet: Fleet, wanted: Any, now: datetime) -> dict[str, set[tuple[str, str, str]]]:
