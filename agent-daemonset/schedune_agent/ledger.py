@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from schedune.api.nodetruth import NodeCapacity
-from schedune.api.quantity import parse_bytes, render_bytes
+from schedune.api.quantity import parse_bytes, render_bytes, render_needed
 from schedune.api.vmplacement import Claim
 from schedune.codes import execution as codes
 from schedune.codes.networks import NODE_PORT_TAKEN
@@ -36,12 +36,12 @@ class Ledger:
             return Reason(
                 codes.LEDGER_FULL,
                 f"{max(0, vcpus)} vCPUs and {render_bytes(max(0, memory))}",
-                f"{claim.vcpus} vCPUs and {render_bytes(memory_of(claim))}",
+                f"{claim.vcpus} vCPUs and {render_needed(memory_of(claim))}",
             )
         needed, disk = parse_bytes(claim.disk), parse_bytes(capacity.disk) if capacity else 0
         disk -= sum(parse_bytes(one.disk) for one in others)
         if needed and needed > disk:
-            told = render_bytes(max(0, disk)), render_bytes(needed)
+            told = render_bytes(max(0, disk)), render_needed(needed)
             return Reason(codes.LEDGER_FULL, f"{told[0]} of disk", f"{told[1]} of disk")
         for uid, taken in self.ports.items():
             if uid != placement_uid and taken & ports:

@@ -16,6 +16,7 @@ _FACTORS: Final = {
     "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
 }  # fmt: skip
 _BINARY: Final = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki")
+_MEBI: Final = 2**20
 MAX_BYTES: Final = 2**53
 """8Pi, more than any machine has: sums and scores of such amounts still fit 63 bits."""
 
@@ -55,8 +56,13 @@ def render_bytes(amount: int) -> str:
         unit = int(_FACTORS[suffix])
         if amount >= unit and amount % unit == 0:
             return f"{amount // unit}{suffix}"
-    mebi = 2**20
-    return f"{amount // mebi}Mi" if amount >= mebi else str(amount)
+    return f"{amount // _MEBI}Mi" if amount >= _MEBI else str(amount)
+
+
+def render_needed(amount: int) -> str:
+    """Write bytes that are asked for: like ``render_bytes``, but never less than they are."""
+    is_exact = amount < _MEBI or amount % 2**10 == 0
+    return render_bytes(amount if is_exact else -(-amount // _MEBI) * _MEBI)
 
 
 def render_exact(amount: int) -> str:

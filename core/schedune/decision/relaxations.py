@@ -11,11 +11,13 @@ from schedune.codes.row import Actor
 from schedune.decision.causes import change_at
 from schedune.decision.matrix import Atom, Effective, Matrix
 from schedune.decision.sets import Set, conflict_cores, members, minimal_rows
-from schedune.fleet.column import Rows
+from schedune.fleet.column import Column, Rows
 
 MOST_TOLD: Final = 8
 MOST_ALTERNATIVES: Final = 3
 SAMPLES: Final = 3
+_MOST_WORDS: Final = 64
+"""So many ways of saying what would have to change are looked at, those for most nodes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +101,61 @@ class Relaxations:
         return None
 
     def _changes(self, chosen: Set, rows: Rows) -> tuple[tuple[str, ...], Rows]:
-        """Tell each change, and give the rows that they free.
+        """Tell each change, and give the rows that they free as they are told.
 
         Numbers that trade off are told together, each pair from one node.
         """
-        first = int(rows[0])
-        numeric, told = [], []
-        for number in sorted(chosen):
-            one = self._finding(number, first)
-            if one is None:
-                continue
-            if one.finding.bound is not None:
-                numeric.append(number)
-            else:
-                told.append(change_at(one, first))
+        numeric = [one for one in sorted(chosen) if self._is_number(one, int(rows[0]))]
+        plain = [one for one in sorted(chosen) if one not in numeric]
+        parts = self._alike([one for one in plain if one in self._asks], rows)
+        if len(chosen) == 1 and not numeric:
+            parts = parts[:MOST_ALTERNATIVES]
+            told = " or ".join(text for part in parts for text in self._told(plain, part))
+            return (told,), np.sort(np.concatenate(parts))
+        rows = parts[0]
         if not numeric:
-            return tuple(told), rows
+            return self._told(plain, rows), rows
         numbers, freed = self._numbers(numeric, rows)
-        return (numbers, *told), freed
+        return (numbers, *self._told(plain, rows)), freed
+
+    def _is_number(self, number: int, row: int) -> bool:
+        one = self._finding(number, row)
+        return one is not None and one.finding.bound is not None
+
+    def _told(self, plain: Sequence[int], rows: Rows) -> tuple[str, ...]:
+        """Tell changes in the words of the first of the rows."""
+        row = int(rows[0])
+        found = [self._finding(number, row) for number in plain]
+        return tuple(change_at(one, row) for one in found if one is not None)
+
+    def _alike(self, numbers: Sequence[int], rows: Rows) -> list[Rows]:
+        """Part rows by the words in which these changes are told there: the most rows first."""
+        keys = [key for one in numbers if (key := self._words(one, rows)) is not None]
+        if not keys:
+            return [rows]
+        alike = np.zeros(len(rows), np.int64)
+        for key in keys:
+            alike = np.unique(alike * (int(key.max()) + 1) + key, return_inverse=True)[1]
+        first, sizes = np.unique(alike, return_index=True, return_counts=True)[1:]
+        parts: dict[tuple[str, ...], list[int]] = {}
+        for group in np.lexsort((first, -sizes))[:_MOST_WORDS].tolist():
+            text = self._told(numbers, rows[first[group] :])
+            parts.setdefault(text, []).append(group)
+        found = [rows[np.isin(alike, groups)] for groups in parts.values()]
+        return sorted(found, key=lambda part: (-len(part), int(part[0])))
+
+    def _words(self, number: int, rows: Rows) -> Column | None:
+        """Number the words in which a change is told on each row; None: all are the same."""
+        atom = self._matrix.atoms[number]
+        found = [one for one in self._matrix.findings if one.atom == atom]
+        if len(found) == 1 and found[0].finding.words is None:
+            return None
+        key, fresh = np.zeros(len(rows), np.int64), 0
+        for one in found:
+            words, here = one.finding.words, one.objects[rows]
+            key[here] = fresh if words is None else fresh + words[rows][here]
+            fresh += 1 if words is None else int(words.max()) + 1
+        return key
 
     def _numbers(self, numeric: Sequence[int], rows: Rows) -> tuple[str, Rows]:
         """Give the best reachable numbers and the rows that reach one of them.

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from schedune.api.quantity import render_bytes
+from schedune.api.quantity import render_bytes, render_needed
 from schedune.api.vmworkload import Backend
 from schedune.codes import launch as codes
 from schedune.codes.row import Actor, Reason, Row
@@ -83,7 +83,7 @@ def _bound(need: BackendNeeds, reason: Reason, rows: int) -> Bound | None:
     if reason.row is not codes.MEMORY_TOO_SMALL:
         return None
     least = whole(np.full(rows, traits.least_memory, np.int64), need)
-    return Bound("memory", "AtLeast", least, render_bytes, render_bytes(launch.memory_bytes))
+    return Bound("memory", "AtLeast", least, render_bytes, render_needed(launch.memory_bytes))
 
 
 def _same(reason: Reason, _at: int) -> Reason:
@@ -142,6 +142,7 @@ def _spread(
                 change=partial(_shared_change, reasons, where),
                 backend=backend,
                 follows=KVM_ATOM if code == codes.ACCELERATION_UNAVAILABLE.code else None,
+                words=where,
             )
 
 
@@ -205,6 +206,7 @@ def _check_kernel(question: Question, need: BackendNeeds) -> Iterator[Finding]:
                 objects,
                 partial(_kernel, need, architecture, column, view.codes(column)),
                 backend=need.backend,
+                words=view.codes(column),
             )
 
 

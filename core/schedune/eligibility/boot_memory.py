@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from schedune.api.quantity import MAX_BYTES, render_bytes
+from schedune.api.quantity import MAX_BYTES, render_bytes, render_needed
 from schedune.api.vmworkload import Backend
 from schedune.codes import launch as codes
 from schedune.codes.row import Reason
@@ -35,7 +35,7 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
     if asked >= _heaviest(view, need):
         return
     least = whole(_least(view, need), need)
-    bound = Bound("memory", "AtLeast", least, render_bytes, render_bytes(asked))
+    bound = Bound("memory", "AtLeast", least, render_bytes, render_needed(asked))
 
     def reason(at: int) -> Reason:
         row = view.row(at)
@@ -59,6 +59,12 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
 def boot_memory_atom(need: BackendNeeds) -> str:
     """Name the demand for memory that a kernel makes on a backend."""
     return f"backend/{need.backend}/bootMemory"
+
+
+def memory_bound(most: Column, asked: int) -> Bound:
+    """Return what is told of guest memory, in whole MiB: what is asked for is never made less."""
+    whole = -(-asked // MEBI) * MEBI
+    return Bound("memory", "AtMost", most, render_bytes, render_needed(asked), whole)
 
 
 def memory_floors(question: Question, offered: Column) -> tuple[Column, Column]:

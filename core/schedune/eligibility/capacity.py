@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from schedune.api.quantity import render_bytes
+from schedune.api.quantity import render_bytes, render_needed
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.codes import eligibility as codes
 from schedune.codes.row import Actor, Reason
-from schedune.eligibility.boot_memory import memory_floors
+from schedune.eligibility.boot_memory import memory_bound, memory_floors
 from schedune.eligibility.demand import (
     disk_needed,
     free_disk,
@@ -78,23 +78,38 @@ def check_memory(question: Question) -> Iterable[Finding]:
     short = view.declared & ((left < asked) | ((left < wanted) & ~can_shrink))
 
     def reason(at: int) -> Reason:
-        guest = render_bytes(int(wanted[at]) - overhead)
+        guest = render_needed(int(wanted[at]) - overhead)
         return Reason(
             codes.INSUFFICIENT_MEMORY,
             f"{render_bytes(int(left[at]))} of {render_bytes(max(int(offered[at]), 0))}",
             f"{guest} + {render_bytes(overhead)} for the VMM",
         )
 
-    guest = render_bytes(intent.memory_bytes)
-    bound = Bound("memory", "AtMost", most, render_bytes, guest, intent.memory_bytes)
-    yield Finding("memory", codes.INSUFFICIENT_MEMORY, short & can_shrink, reason, bound=bound)
+    bound = memory_bound(most, intent.memory_bytes)
+    # Beside as many vCPUs as are free it has the room: nothing is asked but fewer of those.
+    with_fewer = short & can_shrink & (most >= intent.memory_bytes)
+    yield Finding(
+        "memory",
+        codes.INSUFFICIENT_MEMORY,
+        short & can_shrink & ~with_fewer,
+        reason,
+        bound=bound,
+    )
+    yield Finding(
+        "memory",
+        codes.INSUFFICIENT_MEMORY,
+        with_fewer,
+        reason,
+        change=lambda at: "fewer vCPUs are asked for",
+        follows="vcpus",
+    )
     yield Finding(
         "memory",
         codes.INSUFFICIENT_MEMORY,
         short & ~can_shrink,
         reason,
         change=lambda at: (
-            f"{render_bytes(int(wanted[at]))} of memory is freed"
+            f"{render_needed(int(wanted[at]))} of memory is freed"
             f" ({render_bytes(int(left[at]))} is left)"
         ),
         actor=Actor.ADMINISTRATOR,
@@ -128,17 +143,17 @@ def check_hugepages(question: Question) -> Iterable[Finding]:
         return
     left = free_pages(view, size)
     most = np.asarray(left // size * size, np.int64)
-    asked, pages = render_bytes(intent.memory_bytes), render_bytes(size)
+    pages = render_bytes(size)
     least, floor = memory_floors(question, most)
     wanted = np.maximum(least, intent.memory_bytes)
     short = view.declared & (left < wanted)
 
     def reason(at: int) -> Reason:
-        needed = render_bytes(int(wanted[at]))
+        needed = render_needed(int(wanted[at]))
         return Reason(codes.INSUFFICIENT_HUGEPAGES, render_bytes(int(left[at])), needed, pages)
 
     can_shrink = most >= floor
-    bound = Bound("memory", "AtMost", most, render_bytes, asked, intent.memory_bytes)
+    bound = memory_bound(most, intent.memory_bytes)
     yield Finding(
         "hugepages", codes.INSUFFICIENT_HUGEPAGES, short & can_shrink, reason, bound=bound
     )
@@ -147,7 +162,7 @@ def check_hugepages(question: Question) -> Iterable[Finding]:
         codes.INSUFFICIENT_HUGEPAGES,
         short & ~can_shrink,
         reason,
-        change=lambda at: f"{render_bytes(int(wanted[at]))} in huge pages of {pages} are freed",
+        change=lambda at: f"{render_needed(int(wanted[at]))} in huge pages of {pages} are freed",
         actor=Actor.ADMINISTRATOR,
     )
 
@@ -164,10 +179,10 @@ def check_disk(question: Question) -> Iterable[Finding]:
         codes.INSUFFICIENT_DISK,
         view.declared & (left < needed),
         lambda at: Reason(
-            codes.INSUFFICIENT_DISK, render_bytes(int(left[at])), render_bytes(int(needed[at]))
+            codes.INSUFFICIENT_DISK, render_bytes(int(left[at])), render_needed(int(needed[at]))
         ),
         change=lambda at: (
-            f"{render_bytes(int(needed[at]))} of disk is free"
+            f"{render_needed(int(needed[at]))} of disk is free"
             f" ({render_bytes(int(left[at]))} is left{_tell_kept(int(kept[at]))})"
         ),
         actor=Actor.ADMINISTRATOR,

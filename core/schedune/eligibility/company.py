@@ -11,7 +11,7 @@ import numpy as np
 from schedune.api.vmworkload import TopologySpread, WorkloadSelector
 from schedune.codes import placement
 from schedune.codes.row import Reason
-from schedune.eligibility.finding import Finding, Question
+from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.eligibility.labels import accepted_labels, label
 from schedune.fleet.column import Column
 from schedune.fleet.fleet import Fleet
@@ -89,6 +89,7 @@ def check_anti_affinity(question: Question) -> Iterable[Finding]:
             view.ask_keyed("label", key, partial(_is_taken, taken)),
             partial(_taken, view, key, taken),
             change=partial(_taken_change, view, key),
+            words=view.codes(view.fleet.keyed("label", key)),
         )
 
 
@@ -173,16 +174,12 @@ def check_spread(question: Question) -> Iterable[Finding]:
             placement.SPREAD_SKEW,
             np.asarray((skews > rule.max_skew) & labelled, np.bool_),
             partial(_skewed, skews, rule),
-            change=partial(_skew_change, skews, rule),
+            bound=Bound("maxSkew", "AtLeast", skews, str, str(rule.max_skew)),
         )
 
 
 def _skewed(skews: Column, rule: TopologySpread, at: int) -> Reason:
     return Reason(placement.SPREAD_SKEW, str(skews[at]), str(rule.max_skew), rule.topology_key)
-
-
-def _skew_change(skews: Column, rule: TopologySpread, at: int) -> str:
-    return f"maxSkew >= {skews[at]} (asked {rule.max_skew})"
 
 
 def _skews(question: Question, key: str, spread: Spread) -> Column:

@@ -11,7 +11,7 @@ from schedune.codes import eligibility as codes
 from schedune.codes import placement
 from schedune.codes.row import Reason
 from schedune.eligibility.finding import Finding, Question
-from schedune.fleet.column import Mask
+from schedune.fleet.column import Column, Mask
 from schedune.fleet.node import Taint
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
@@ -30,6 +30,7 @@ def check_selector(question: Question) -> Iterable[Finding]:
             view.ask_keyed("label", key, partial(_differs, wanted)),
             reason,
             change=partial(_selector_change, reason),
+            words=view.codes(view.fleet.keyed("label", key)),
         )
 
 
@@ -96,7 +97,18 @@ def check_affinity(question: Question) -> Iterable[Finding]:
             + (", ".join(label(view, key, at) for key in keys) or "the node")
             + f" (asked {wanted})"
         ),
+        words=_labels_alike(view, keys),
     )
+
+
+def _labels_alike(view: View, keys: Sequence[str]) -> Column:
+    """Give rows with the same values of all these labels the same number."""
+    alike = np.zeros(len(view), np.int64)
+    for key in keys:
+        column = view.fleet.keyed("label", key)
+        alike = alike * max(len(column.values), 1) + view.codes(column)
+        alike = np.unique(alike, return_inverse=True)[1]
+    return alike
 
 
 def term_holds(view: View, term: NodeSelectorTerm) -> Mask:
@@ -177,7 +189,7 @@ def tolerates(toleration: Toleration, taint: Taint) -> bool:
     """Compare as Kubernetes does for Pods."""
     if toleration.effect is not None and toleration.effect != taint.effect:
         return False
-    if toleration.key is None:
+    if not toleration.key:
         return toleration.operator == "Exists"
     if toleration.key != taint.key:
         return False

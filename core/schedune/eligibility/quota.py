@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from schedune.api.quantity import render_bytes
+from schedune.api.quantity import render_bytes, render_needed
 from schedune.codes import placement as codes
 from schedune.codes.row import Actor, Reason
-from schedune.eligibility.boot_memory import memory_floors
+from schedune.eligibility.boot_memory import memory_bound, memory_floors
 from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.fleet.quota import MAX_MEMORY, MAX_VCPUS
 from schedune.launch.boot_memory import MEBI
@@ -81,9 +81,9 @@ def _short_of_memory(question: Question, used: int, limit: int) -> Iterable[Find
     told = f"{render_bytes(used)} of {render_bytes(limit)}"
 
     def reason(at: int) -> Reason:
-        return Reason(codes.QUOTA_MEMORY, told, render_bytes(int(wanted[at])), intent.namespace)
+        return Reason(codes.QUOTA_MEMORY, told, render_needed(int(wanted[at])), intent.namespace)
 
-    bound = Bound("memory", "AtMost", most, render_bytes, render_bytes(asked), asked)
+    bound = memory_bound(most, asked)
     yield Finding(atom, codes.QUOTA_MEMORY, short & can_shrink, reason, bound=bound)
     yield Finding(
         atom,
@@ -91,7 +91,7 @@ def _short_of_memory(question: Question, used: int, limit: int) -> Iterable[Find
         short & ~can_shrink,
         reason,
         change=lambda at: (
-            f"{MAX_MEMORY} of the namespace >= {render_bytes(used + int(wanted[at]))}"
+            f"{MAX_MEMORY} of the namespace >= {render_needed(used + int(wanted[at]))}"
             f" (is {render_bytes(limit)})"
         ),
         actor=Actor.ADMINISTRATOR,

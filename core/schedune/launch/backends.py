@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from schedune.api.nodetruth import CapabilityState
-from schedune.api.quantity import render_bytes
+from schedune.api.quantity import render_bytes, render_needed
 from schedune.api.scheduling_policy import VersionFloor
 from schedune.api.vmworkload import Acceleration
 from schedune.codes import launch as codes
@@ -31,7 +31,7 @@ def judge_request(need: BackendNeeds) -> Iterator[Reason]:
     if traits.most_vcpus is not None and launch.vcpus > traits.most_vcpus:
         yield Reason(codes.TOO_MANY_VCPUS, str(launch.vcpus), str(traits.most_vcpus), traits.label)
     if 0 < launch.memory_bytes < traits.least_memory:
-        asked, least = render_bytes(launch.memory_bytes), render_bytes(traits.least_memory)
+        asked, least = render_needed(launch.memory_bytes), render_bytes(traits.least_memory)
         yield Reason(codes.MEMORY_TOO_SMALL, asked, least, traits.label)
     yield from _judge_boot(need, traits)
     yield from _judge_devices(need, traits)

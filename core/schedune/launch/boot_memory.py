@@ -18,7 +18,7 @@ Measured with Debian's kernel 6.12.117 for clouds (its bzImage unpacks itself be
 from typing import Final
 
 from schedune.api.nodetruth import ArtifactKind
-from schedune.api.quantity import render_bytes
+from schedune.api.quantity import render_bytes, render_needed
 from schedune.codes import launch as codes
 from schedune.codes.row import Reason
 from schedune.fleet.profile import ArtifactProfile
@@ -40,7 +40,7 @@ def judge_memory(needs: BackendNeeds, kernel: Found, initrd: Found | None) -> Re
         return None
     files = " with ".join(str(one) for one in (launch.kernel, launch.initrd) if one is not None)
     # Rounded up, so that what is told suffices.
-    asked, wanted = render_bytes(launch.memory_bytes), render_bytes(-(-least // MEBI) * MEBI)
+    asked, wanted = render_needed(launch.memory_bytes), render_bytes(-(-least // MEBI) * MEBI)
     return Reason(codes.KERNEL_EXCEEDS_MEMORY, asked, wanted, files)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from schedune.api.quantity import MAX_BYTES, QuantityError, parse_bytes, render_bytes
+from schedune.api.quantity import MAX_BYTES, QuantityError, parse_bytes, render_bytes, render_needed
 
 UNITS = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
@@ -65,6 +65,11 @@ def test_what_is_rendered_in_whole_units_reads_back(amount: int, unit: str) -> N
     if size >= 2**20:
         size = size // 2**20 * 2**20
     assert parse_bytes(render_bytes(size)) == size
+
+
+@given(st.integers(min_value=0, max_value=2**50))
+def test_what_is_needed_is_never_told_as_less_nor_as_a_mebibyte_more(size: int) -> None:
+    assert size <= parse_bytes(render_needed(size)) < size + 2**20
 
 
 @pytest.mark.parametrize("text", ["1e3", "1E3", "1000", "1k", "1.0k", "1000000m"])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from schedune.decision.evaluation import evaluation_of
 from schedune.decision.explanation import Explanation
 from schedune.decision.why import why_lines
 from schedune.fleet.fleet import Fleet
-from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.node import ClaimRecord, NodeRecord, Taint
 from schedune.launch.overhead import vmm_overhead
 from schedune_testing.fleets import KVM, SPECS, capability, fleets
 from schedune_testing.nodes import NOW, facts, intent, node
@@ -207,3 +208,10 @@ def test_the_explanation_of_a_large_fleet_keeps_its_bounds() -> None:
     lines = why_lines(explanation)
     assert len(lines) <= 12
     assert all(len(line) <= 118 and line.isascii() and "\t" not in line for line in lines)
+
+
+@pytest.mark.parametrize("key", [{}, {"key": ""}])
+def test_a_toleration_of_no_key_that_exists_tolerates_every_taint(key: dict[str, str]) -> None:
+    fleet = Fleet.of([node("n", taints=(Taint("vip", "yes", "NoSchedule"),))])
+    wanted = intent(placement={"tolerations": [{"operator": "Exists", **key}]})
+    assert decide(fleet, wanted, now=NOW).chosen == 0

@@ -5,9 +5,11 @@ from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from schedune.api.quantity import parse_bytes
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmworkload import Backend
 from schedune.codes.row import Actor
@@ -15,7 +17,7 @@ from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
 from schedune.decision.sets import conflict_cores, members, minimal_rows
 from schedune.fleet.fleet import Fleet
-from schedune.fleet.node import NodeRecord
+from schedune.fleet.node import NodeRecord, Taint
 from schedune_testing.fleets import VARIED_SPECS, varied_fleets
 from schedune_testing.nodes import NOW, facts, intent, node
 
@@ -164,6 +166,64 @@ def test_asked_anew_with_the_numbers_told_as_many_nodes_are_eligible_as_was_said
             freed |= set(found.ranking.tolist())
         assert way.nodes == len(freed)
         assert set(way.sample_rows) <= freed
+
+
+ZONES = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=12)
+
+
+@given(ZONES)
+@settings(max_examples=60, deadline=None)
+def test_asked_anew_with_each_word_that_is_told_as_many_nodes_are_eligible_as_was_said(
+    zones: list[str],
+) -> None:
+    fleet = [node(f"n{number:02}", labels={"zone": zone}) for number, zone in enumerate(zones)]
+    (way,) = explain(fleet, {"placement": {"nodeSelector": {"zone": "z"}}}).relaxations.ways
+    told = re.findall(r"nodeSelector accepts zone=(\w) \(asked zone=z\)", way.changes[0])
+    assert len(told) == min(3, len(set(zones)))
+    freed: set[int] = set()
+    for zone in told:
+        spec = {"placement": {"nodeSelector": {"zone": zone}}}
+        freed |= set(decide(Fleet.of(fleet), intent(**spec), now=NOW).ranking.tolist())
+    assert way.nodes == len(freed)
+    assert set(way.sample_rows) <= freed
+    counts = sorted((zones.count(zone) for zone in set(zones)), reverse=True)
+    assert way.nodes == sum(counts[:3]), "the words that free most are told"
+
+
+def test_with_other_changes_beside_it_the_words_that_free_most_are_told() -> None:
+    fleet = [
+        node(name, labels={"zone": zone}, taints=(Taint("vip", "", "NoSchedule"),))
+        for name, zone in (("a", "east"), ("b", "west"), ("c", "west"))
+    ]
+    explanation = explain(fleet, {"placement": {"nodeSelector": {"zone": "z"}}})
+    (way,) = explanation.relaxations.ways
+    assert set(way.changes) == {
+        "nodeSelector accepts zone=west (asked zone=z)",
+        "tolerations accept vip:NoSchedule",
+    }
+    assert (way.nodes, way.sample_rows) == (2, (1, 2))
+
+
+def test_memory_that_suffices_beside_fewer_vcpus_is_not_asked_down() -> None:
+    capacity = {"vcpus": 4, "memory": "16464Mi", "basis": "Declared"}
+    fleet = [node("a", facts("a", capacity=capacity))]
+    explanation = explain(fleet, {"resources": {"vcpus": 32, "memory": "16Gi"}})
+    (way,) = explanation.relaxations.ways
+    assert way.changes == ("vcpus <= 4 (asked 32)",)
+    (cause,) = explanation.causes(0)
+    assert cause.shortfall == "vcpus short by 28"
+    assert [one.row.reason for one in cause.consequences] == ["InsufficientMemory"]
+
+
+@pytest.mark.parametrize("memory", ["500M", "1500M", "17M"])
+def test_a_size_that_is_no_whole_mebibyte_is_told_as_what_suffices(memory: str) -> None:
+    asked = parse_bytes(memory)
+    capacity = {"vcpus": 4, "memory": str(asked), "disk": "0", "basis": "Declared"}
+    fleet = [node("a", facts("a", capacity=capacity))]
+    spec = {"acceleration": "Emulated", "resources": {"vcpus": 1, "memory": memory}}
+    (cause,) = explain(fleet, spec).causes(0)
+    least = int(re.findall(r"(?:asked |^)(\d+)Mi", cause.change)[0])
+    assert least * 2**20 >= asked
 
 
 def test_demands_that_contradict_even_on_a_repaired_fleet_come_first() -> None:

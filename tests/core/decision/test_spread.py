@@ -101,3 +101,16 @@ def test_who_is_not_among_those_that_are_spread_adds_none_to_them() -> None:
     assert skews(fleet, wanting({})) == {}
     fleet.reserve(ClaimRecord("a", "one more", 0, 0, namespace="default", labels=WEB))
     assert skews(fleet, wanting({})) == {"a": "maxSkew >= 2 (asked 1)"}
+
+
+def test_of_several_skews_the_smallest_that_frees_a_node_is_told() -> None:
+    fleet = a_fleet(a=5, b=2)
+    fleet.update(node("c", labels={"zone": "c", "pool": "web"}, unschedulable=True))
+    explanation = Explanation(decide(fleet, wanting(WEB), now=NOW))
+    way = explanation.relaxations.ways[0]
+    assert way.changes == ("maxSkew >= 3 (asked 1)",)
+    assert [fleet.nodes[row].name for row in way.sample_rows] == ["b"]
+    rule = {**RULE, "maxSkew": 3}
+    wanted = replace(intent(placement={"topologySpread": [rule]}), labels=WEB)
+    found = decide(fleet, wanted, now=NOW)
+    assert [fleet.nodes[row].name for row in found.ranking.tolist()] == ["b"]
