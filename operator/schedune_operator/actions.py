@@ -17,6 +17,7 @@ from schedune.codes.summary import WORKLOAD_GONE
 from schedune.decision.digest import digest_of
 from schedune.decision.placing import Placing
 from schedune.launch.resolve import resolve_launch, resolve_versions
+from schedune.lifecycle.changes import required_digest
 from schedune.lifecycle.disks import disks_to_remove
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import (
@@ -86,6 +87,7 @@ def _evidence(placing: Placing, epoch: int) -> Evidence:
         score=placing.score,
         decision_time=placing.evaluation.time,
         machine_id=placing.node.machine_id or None,
+        placement_digest=required_digest(placing.intent.spec.placement),
         operator_epoch=epoch,
     )
 

@@ -91,6 +91,9 @@ class Evidence(ApiModel):
     """When it was decided."""
     machine_id: Annotated[str, Field(max_length=64)] | None = None
     """The machine behind the Node: whose heartbeat it is that speaks for the VM."""
+    placement_digest: Annotated[str, Field(max_length=80)] | None = None
+    """Digest of what ``spec.placement`` of the workload demanded; unset: an operator that kept none
+    decided."""
     operator_epoch: Annotated[int, Field(ge=0)]
     """Which term of leadership decided; evidence, never a guard."""
 
