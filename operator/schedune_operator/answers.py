@@ -15,9 +15,7 @@ from schedune_operator.replacement import Order
 from schedune_operator.status import Answer
 
 
-def refused(
-    reasons: tuple[Reason, ...], held: VMWorkloadStatus, placement: VMPlacement | None = None
-) -> Answer:
+def refused(reasons: tuple[Reason, ...], held: VMWorkloadStatus) -> Answer:
     """Say everything that is wrong with an intent; nothing happens until it is changed."""
     first = reasons[0]
     lines = [plain_line(f"{one.row.code}: {one.message}") for one in reasons[:10]]
@@ -25,7 +23,7 @@ def refused(
     claim = Claim("False", first.row, message)
     why = [*lines, plain_line(first.row.remedy)]
     situation = Situation(ready=claim, scheduled=claim, stalled=True, why=why)
-    return Answer(situation, held.evaluation, placement, held.history)
+    return Answer(situation, held.evaluation, None, held.history)
 
 
 def on_its_way_out(situation: Situation, placement: VMPlacement) -> Situation:

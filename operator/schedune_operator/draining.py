@@ -91,6 +91,22 @@ class Drains:
             return Order()
         return self._decide(key, intent, placement, leaves=leaves)
 
+    def keep(self, placement: VMPlacement, refusal: Reason) -> Order:
+        """Let a VM stay whose spec is refused: once ended it would be placed nowhere."""
+        node, key = (
+            placement.spec.node_name,
+            (placement.metadata.namespace, placement.metadata.name),
+        )
+        self._stuck.pop(key, None)
+        if placement.spec.stop is not None or not self.is_draining(node):
+            return Order()
+        if placement.spec.mode is not LaunchMode.EXECUTE or placement.status.ended is not None:
+            return Order()
+        self.let_go(key)
+        lacks = f"a corrected {refusal.subject}"
+        self._stuck[key] = Reason(codes.DRAIN_WAITS, refusal.message, lacks, node)
+        return Order(stays=self._stuck[key])
+
     def _decide(self, key: Key, intent: Intent, placement: VMPlacement, *, leaves: bool) -> Order:
         fleet, node = self.world.fleet(), placement.spec.node_name
         asked = replace(intent, namespace_uid=placement.spec.workload.namespace_uid or "")

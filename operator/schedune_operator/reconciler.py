@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from pydantic import ValidationError
-
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.text import WIDTH
 from schedune.api.vmplacement import VMPlacement
@@ -20,10 +18,10 @@ from schedune.codes import summary as codes
 from schedune.codes.row import Reason
 from schedune.decision.placing import Nowhere, Placer, Placing
 from schedune.fleet.fleet import Fleet
-from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
-from schedune.launch.resolve import resolve_launch
+from schedune.launch.intent import Intent, Refused, read_workload
+from schedune.lifecycle.changes import changed_fields
 from schedune.lifecycle.disks import disks_to_remove
-from schedune.lifecycle.mirror import changed_fields, mirror
+from schedune.lifecycle.mirror import mirror
 from schedune.lifecycle.situation import Claim, Situation, deadline_of, is_overdue
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ConflictError, NotFoundError
@@ -49,6 +47,7 @@ from schedune_operator.history import (
     remember_fenced,
     without_fence,
 )
+from schedune_operator.reading import read_intent, read_orders, read_status
 from schedune_operator.replacement import (
     Order,
     is_restart_asked,
@@ -104,48 +103,48 @@ class Reconciler:
             if placement is not None:
                 await self._let_go_of_orphan(placement)
             return
-        held = _read_status(raw)
-        answer = await self._answer(read_workload(raw), held, placement)
+        held = read_status(raw)
+        answer = await self._answer(raw, held, placement)
         if await self._tell(raw, held, answer) and list(answer.history) != held.history:
             self.agenda.force([key])  # what was remembered is acted upon now
 
     async def _answer(
-        self,
-        workload: VMWorkload | tuple[Reason, ...],
-        held: VMWorkloadStatus,
-        placement: VMPlacement | None,
+        self, raw: Raw, held: VMWorkloadStatus, placement: VMPlacement | None
     ) -> Answer:
-        if isinstance(workload, tuple):
-            return refused(workload, held)
-        intent = unsupported_fields(workload.spec) or parse_intent(workload, held)
-        unknown = self.world.priorities.objection(workload.spec.priority_class_name)
-        if unknown is not None and placement is None:
-            return refused((unknown,), held)
-        if placement is not None and placement.spec.workload.uid != workload.metadata.uid:
+        workload = read_workload(raw)
+        asked = read_intent(workload, held)
+        if placement is not None and placement.spec.workload.uid != raw["metadata"]["uid"]:
             await self._end_orphan(placement)
             return waiting_for(placement, held)
-        if isinstance(intent, tuple):
-            return refused(intent, held, placement)
         if placement is not None:
-            return await self._with_placement(workload, intent, held, placement)
-        return await self._without_placement(workload, intent, held)
+            orders = read_orders(raw, placement) if isinstance(workload, tuple) else workload
+            return await self._with_placement(orders, asked, held, placement)
+        if isinstance(workload, tuple):
+            return refused(workload, held)
+        unknown = self.world.priorities.objection(workload.spec.priority_class_name)
+        if unknown is not None:
+            return refused((unknown,), held)
+        if isinstance(asked, tuple):
+            return refused(asked, held)
+        return await self._without_placement(workload, asked, held)
 
     # --- with a placement ------------------------------------------------------------
 
     async def _with_placement(
-        self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus, placement: VMPlacement
+        self,
+        workload: VMWorkload,
+        asked: Intent | Refused,
+        held: VMWorkloadStatus,
+        placement: VMPlacement,
     ) -> Answer:
-        bound = placement.spec
-        wanted = resolve_launch(intent, bound.launch.architecture, bound.backend).render()
-        changed = changed_fields(placement, wanted)
-        if placement.spec.mode is not workload.spec.launch_mode:
-            changed.append("launchMode")
+        """Take care of the VM that there is; what is refused of its spec does not touch it."""
+        changed = changed_fields(placement, workload, asked)
         fence = self.fencing.judge(placement)
         if fence is not None and is_proved(fence):
             return await self._fenced(held, placement, fence)
         history = without_fence(list(held.history), placement)
         finished = self._is_finished(workload, placement, changed)
-        order = self._order(workload, intent, placement, changed)
+        order = self._order(workload, asked, placement, changed)
         stops = workload.spec.run_state is RunState.STOPPED or placement.spec.stop is not None
         if finished:
             history = await self._remember_then_delete(history, placement)
@@ -160,6 +159,7 @@ class Reconciler:
             held.evaluation,
             silent_since=self.world.last_beat(node),
             is_silent=self.world.is_told_silent(node),
+            refusals=asked if isinstance(asked, tuple) else (),
         )
         if self.fencing.watches(placement) or self.drains.is_draining(node):
             self._watch((placement.metadata.namespace, placement.metadata.name))
@@ -180,18 +180,24 @@ class Reconciler:
             self.agenda.look_again(key, _WATCH_S)
 
     def _order(
-        self, workload: VMWorkload, intent: Intent, placement: VMPlacement, changed: list[str]
+        self,
+        workload: VMWorkload,
+        asked: Intent | Refused,
+        placement: VMPlacement,
+        changed: list[str],
     ) -> Order:
         """Say whether the VM has to end; one on a silent node is not moved by a change."""
         order = order_for(workload, placement)
         silent = self.world.is_silent(placement.spec.node_name)
         if order.stop or silent:
             return order
-        order = self.drains.order(intent, placement)
+        if isinstance(asked, tuple):
+            return self.drains.keep(placement, asked[0])
+        order = self.drains.order(asked, placement)
         if order.stop or not recreates(workload, placement, changed):
             return order
         fleet, now = self.world.fleet(), self.clock()
-        anew = order_to_recreate(fleet, intent, placement, changed, self.policy, now)
+        anew = order_to_recreate(fleet, asked, placement, changed, self.policy, now)
         return replace(anew, stays=order.stays)
 
     async def _fenced(
@@ -382,14 +388,3 @@ class Reconciler:
         reason = scheduled.row.reason
         if scheduled.row is codes.DRAIN_WAITS and told.get("Scheduled") != reason:
             await self.events.record(subject, "Warning", reason, scheduled.message)
-
-
-def _read_status(raw: Raw) -> VMWorkloadStatus:
-    """Read what we wrote; what cannot be read is lost history, nothing else."""
-    try:
-        return VMWorkloadStatus.model_validate(raw.get("status") or {})
-    except ValidationError as error:
-        _LOG.error(
-            "status.unreadable", extra={"workload": raw["metadata"]["name"], "error": str(error)}
-        )
-        return VMWorkloadStatus()

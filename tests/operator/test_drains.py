@@ -9,6 +9,8 @@ from schedune.api.nodetruth import NodeTruth
 from schedune.api.scheduling_policy import DEFAULT_POLICY
 from schedune.api.vmplacement import VMPlacement
 from schedune.codes import summary as codes
+from schedune.codes.intent import INVALID_FIELD
+from schedune.codes.row import Reason
 from schedune.decision.placing import Placer, Placing
 from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune_kube.client import KubeClient
@@ -151,3 +153,43 @@ def test_the_labels_of_a_vm_on_its_way_count_where_it_goes(world: Fleet) -> None
     world.ends(2)
     (hold,) = [one for uid, one in world.fleet.claims.held.items() if uid.startswith("drain/")]
     assert hold.labels == {"app": "web"}
+
+
+REFUSAL = Reason(INVALID_FIELD, "1Mi", "must be at least 16Mi", "spec.resources.memory")
+
+
+def test_a_vm_whose_spec_is_refused_stays_and_is_named_with_what_is_to_be_corrected(
+    world: Fleet,
+) -> None:
+    placement = VMPlacement.model_validate(world.world.placements.store[KEY])
+    order = world.drains.keep(placement, REFUSAL)
+    assert order.stop is None
+    assert order.stays is not None
+    assert order.stays.row is codes.DRAIN_WAITS
+    assert "spec.resources.memory: 1Mi: must be at least 16Mi" in order.stays.message
+    assert "(default/vm: a corrected spec.resources.memory)" in world.drains.tell("old")
+    leaves(world)
+    assert world.drains.tell("old") == "the node is being drained: 1 VM is left"
+
+
+def test_what_was_held_for_a_vm_is_given_back_when_its_spec_is_refused_before_it_was_told(
+    world: Fleet,
+) -> None:
+    world.drains.keep(leaves(world), REFUSAL)
+    assert world.held == []
+
+
+def test_one_that_is_on_its_way_already_keeps_its_place_there(world: Fleet) -> None:
+    leaves(world)
+    stop = {"stop": {"reason": codes.DRAIN_MOVES.reason, "graceSeconds": 5}}
+    body = world.world.placements.store[KEY]
+    order = world.drains.keep(world.becomes({**body, "spec": {**body["spec"], **stop}}), REFUSAL)
+    assert (order.stop, order.stays) == (None, None)
+    assert world.held == ["new"]
+
+
+def test_a_refused_spec_says_nothing_where_no_node_is_drained(world: Fleet) -> None:
+    world.has("old", "Enabled")
+    placement = VMPlacement.model_validate(world.world.placements.store[KEY])
+    order = world.drains.keep(placement, REFUSAL)
+    assert (order.stop, order.stays) == (None, None)

@@ -6,13 +6,12 @@ import pytest
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmplacement import VMPlacement
-from schedune.api.vmworkload import Architecture, VMWorkload
+from schedune.api.vmworkload import VMWorkload
 from schedune.codes import summary as codes
 from schedune.decision.placing import Placer, Placing
 from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent, parse_intent, read_workload
-from schedune.launch.resolve import resolve_launch
-from schedune.lifecycle.mirror import changed_fields
+from schedune.lifecycle.changes import changed_fields
 from schedune_operator.actions import placement_body
 from schedune_operator.claims import claim_of
 from schedune_operator.replacement import (
@@ -62,9 +61,9 @@ def placed(wanted: VMWorkload, fleet: Fleet, **status: Any) -> VMPlacement:
 
 
 def changes(wanted: VMWorkload, placement: VMPlacement) -> list[str]:
-    bound = placement.spec
-    launch = resolve_launch(meant(wanted), Architecture.AMD64, bound.backend)
-    return changed_fields(placement, launch.render())
+    later = wanted.metadata.model_copy(update={"generation": 2})
+    edited = wanted.model_copy(update={"metadata": later})
+    return changed_fields(placement, edited, meant(edited))
 
 
 def recreated(wanted: VMWorkload, placement: VMPlacement, fleet: Fleet) -> Order:
@@ -126,6 +125,17 @@ def test_a_changed_vm_that_no_node_can_run_runs_on_and_says_why() -> None:
     assert order.waits.message.startswith("changed since the VM was placed: memory; it runs on")
     assert "1 InsufficientMemory" in order.waits.message
     assert dict(fleet.claims.held) == held
+
+
+def test_a_vm_whose_node_is_excluded_by_now_runs_on_until_there_is_another_one() -> None:
+    fleet = a_fleet()
+    placement = placed(read(**RECREATE), fleet)
+    wanted = read(**RECREATE, placement={"nodeSelector": {"zone": "b"}})
+    order = recreated(wanted, placement, fleet)
+    assert order.waits is not None
+    assert order.waits.message.startswith("changed since the VM was placed: placement; it runs on")
+    fleet.update(node("other", facts("other"), labels={"zone": "b"}))
+    assert recreated(wanted, placement, fleet).stop is codes.SPEC_CHANGED
 
 
 @pytest.mark.parametrize("strategy", ["OnRestart", "Recreate"])

@@ -1,5 +1,6 @@
 """Tell a workload's situation from its placement: what the agent said, seen from above."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +15,8 @@ from schedune.lifecycle.restart import is_failure
 from schedune.lifecycle.situation import Claim, Situation
 
 S = PlacementState
+MOST_REFUSALS: Final = 4
+"""Named among why; the condition names all."""
 _LAUNCHED: Final = frozenset({S.STARTING, S.RUNNING, S.DEGRADED, S.TERMINATING})
 _CHECKED: Final = frozenset({*_LAUNCHED, S.VALIDATED, S.LAUNCHING, S.EXITED})
 
@@ -25,8 +28,12 @@ def mirror(
     *,
     silent_since: datetime | None,
     is_silent: bool,
+    refusals: Sequence[Reason] = (),
 ) -> Situation:
-    """Return the situation of a workload that has a placement of its own."""
+    """Return the situation of a workload that has a placement of its own.
+
+    ``refusals`` say why its spec, as it is now, is not served: its VM runs on as it was placed.
+    """
     node, state = placement.spec.node_name, placement.status.state
     scheduled = _claim("True", summary.PLACED, _placed(placement, evaluation))
     validated = _claim("True", summary.VALIDATED, node)
@@ -35,9 +42,6 @@ def mirror(
     launched = _claim("True", summary.LAUNCHED, node)
     if state not in _LAUNCHED:
         launched = Claim("False", summary.NOT_LAUNCHED, summary.NOT_LAUNCHED.sentence)
-    up_to_date = _claim("True", summary.UP_TO_DATE)
-    if changed:
-        up_to_date = _claim("False", summary.RESTART_REQUIRED, ", ".join(changed))
     ready, settled, stalled = _ready(placement)
     if is_silent and placement.status.ended is None:
         last = (
@@ -49,11 +53,19 @@ def mirror(
         scheduled=scheduled,
         validated=validated,
         launched=launched if state is not S.UNKNOWN else _claim("Unknown", summary.NOT_YET_DECIDED),
-        up_to_date=up_to_date,
+        up_to_date=_up_to_date(changed, refusals),
         stalled=stalled,
         settled=settled and not stalled,
-        why=_why(placement, ready.message, evaluation),
+        why=_why(placement, ready.message, evaluation, refusals),
     )
+
+
+def _up_to_date(changed: Sequence[str], refusals: Sequence[Reason]) -> Claim:
+    if refusals:
+        return Claim("False", refusals[0].row, "; ".join(one.message for one in refusals))
+    if changed:
+        return _claim("False", summary.RESTART_REQUIRED, ", ".join(changed))
+    return _claim("True", summary.UP_TO_DATE)
 
 
 def _placed(placement: VMPlacement, evaluation: Evaluation | None) -> str:
@@ -132,10 +144,19 @@ def _last_words(placement: VMPlacement) -> str:
     return placement.status.trace[-1].message if placement.status.trace else "nothing is known yet"
 
 
-def _why(placement: VMPlacement, headline: str, evaluation: Evaluation | None) -> list[str]:
+def _why(
+    placement: VMPlacement,
+    headline: str,
+    evaluation: Evaluation | None,
+    refusals: Sequence[Reason],
+) -> list[str]:
     evidence, status = placement.spec.evidence, placement.status
     lines = [
         headline,
+        *(
+            f"The spec is refused, {one.row.code}: {one.message}"
+            for one in refusals[:MOST_REFUSALS]
+        ),
         f"Placed on {placement.spec.node_name} (score {evidence.score})"
         f" at {evidence.decision_time:%H:%M:%S}Z, attempt {placement.spec.attempt}.",
     ]
@@ -165,10 +186,3 @@ def _rejections(causes: list[CodeCount]) -> list[str]:
     code = max(len(row[1]) for row in rows)
     table = [("NODE", "CODE", "WHY NOT THERE"), *rows]
     return [f"{row[0]:<{node}}  {row[1]:<{code}}  {row[2]}" for row in table]
-
-
-def changed_fields(placement: VMPlacement, wanted_launch: dict[str, object]) -> list[str]:
-    """Name the fields of the resolved launch that a new placement would have otherwise."""
-    held = placement.spec.launch.render()
-    keys = sorted({*held, *wanted_launch})
-    return [key for key in keys if held.get(key) != wanted_launch.get(key)]
