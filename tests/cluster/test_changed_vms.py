@@ -23,7 +23,7 @@ LASTING = {"leaseDurationSeconds": 30}
 GOOD = {"vcpus": 1, "memory": "1Gi"}
 REFUSED: Object = {"resources": {"vcpus": 1, "memory": "1Mi"}}
 """The API server takes it, the operator does not."""
-WHY = "spec.resources.memory: 1Mi: must be at least 16Mi"
+WHY = "spec.resources.memory: 1Mi: must be at least 16Mi; did you leave out a unit?"
 IN_B: Object = {"placement": {"nodeSelector": {"zone": "b"}}}
 
 
