@@ -30,6 +30,7 @@ from schedune_operator.fencing import Fencing
 from schedune_operator.freshness import deaf_after_s
 from schedune_operator.garbage import hold_back_until
 from schedune_operator.handlers import make_registry
+from schedune_operator.holds import Holds
 from schedune_operator.loop import SchedulingLoop
 from schedune_operator.outage import OutageWatch
 from schedune_operator.reconciler import Reconciler
@@ -127,8 +128,9 @@ def assemble(
     bells = Bells(client, world, fence)
     _wire(cache, world, agenda, bells, meter)
     events = QueuedEvents(client, MANAGER, clock, lambda: len(agenda.lanes) > 0)
-    drains = Drains(world, settings.policy, clock, settings.drain_at_once)
-    world.on_freed = drains.take_over
+    holds = Holds(world, settings.policy, clock)
+    world.on_freed = holds.take_over
+    drains = Drains(world, holds, settings.drain_at_once)
     judge = TruthJudge(
         client=client,
         world=world,

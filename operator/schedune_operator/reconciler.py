@@ -47,13 +47,13 @@ from schedune_operator.history import (
     remember_fenced,
     without_fence,
 )
+from schedune_operator.holds import is_wanted
 from schedune_operator.reading import read_intent, read_orders, read_status
 from schedune_operator.replacement import (
     Order,
     is_restart_asked,
     order_for,
     order_to_recreate,
-    recreates,
 )
 from schedune_operator.seen.meter import Meter
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
@@ -90,7 +90,7 @@ class Reconciler:
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
         placement = self.world.placement(key)
-        if placement is None:
+        if not is_wanted(raw, placement):
             self.drains.let_go(key)
             self.world.give_up(key)
         if placement is not None and placement.metadata.deletion_timestamp is not None:
@@ -187,17 +187,18 @@ class Reconciler:
         changed: list[str],
     ) -> Order:
         """Say whether the VM has to end; one on a silent node is not moved by a change."""
-        order = order_for(workload, placement)
-        silent = self.world.is_silent(placement.spec.node_name)
-        if order.stop or silent:
+        order, holds = order_for(workload, placement), self.drains.holds
+        if order.stop is codes.STOPPED:
+            holds.let_go((placement.metadata.namespace, placement.metadata.name))
+        holds.review(placement, None if isinstance(asked, tuple) else asked)
+        if order.stop or self.world.is_silent(placement.spec.node_name):
             return order
         if isinstance(asked, tuple):
             return self.drains.keep(placement, asked[0])
         order = self.drains.order(asked, placement)
-        if order.stop or not recreates(workload, placement, changed):
+        if order.stop:
             return order
-        fleet, now = self.world.fleet(), self.clock()
-        anew = order_to_recreate(fleet, asked, placement, changed, self.policy, now)
+        anew = order_to_recreate(holds, workload, asked, placement, changed)
         return replace(anew, stays=order.stays)
 
     async def _fenced(

@@ -1,22 +1,17 @@
 """Does a running VM have to make room for what its workload asks for now?"""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
-from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import LaunchMode, RunState, VMWorkload
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason, Row
-from schedune.decision.decide import Decision, decide
 from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline
-from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent
-
-T = TypeVar("T")
+from schedune_operator.holds import Holds, is_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +59,29 @@ def recreates(workload: VMWorkload, placement: VMPlacement, changed: Sequence[st
 
 
 def order_to_recreate(
-    fleet: Fleet,
+    holds: Holds,
+    workload: VMWorkload,
     intent: Intent,
     placement: VMPlacement,
     changed: Sequence[str],
-    policy: SchedulingPolicy,
-    now: datetime,
 ) -> Order:
-    """End the VM if a node can run the changed one with this one's claim freed; else it runs on."""
+    """End a VM whose change asks for that, once there is a place for the changed one.
 
-    def judge(decision: Decision) -> Order:
-        if decision.chosen is not None:
-            return Order(stop=codes.SPEC_CHANGED)
-        told = headline(Explanation(decision))
-        return Order(waits=Reason(codes.RECREATE_WAITS, ", ".join(changed), told))
+    The place is held until the VM is placed anew; without one it runs on.
+    """
+    ends = is_told(placement, codes.SPEC_CHANGED) and placement.status.ended is None
+    if not ends and not recreates(workload, placement, changed):
+        return Order()
+    if ends and holds.told_of((intent.namespace, intent.name)) is not None:
+        return Order()
+    found = holds.seek(intent, placement, partial(_tell, changed))
+    if ends:
+        return Order()
+    return Order(stop=codes.SPEC_CHANGED) if found.has_place else Order(waits=found.told)
 
-    return as_if_gone(fleet, intent, placement, policy, now, judge)
 
-
-def as_if_gone(
-    fleet: Fleet,
-    intent: Intent,
-    placement: VMPlacement,
-    policy: SchedulingPolicy,
-    now: datetime,
-    tell: Callable[[Decision], T],
-) -> T:
-    """Decide as if a VM had ended, and tell of it: its claim freed, its life in nobody's way."""
-    with fleet.without(placement.metadata.uid):
-        return tell(decide(fleet, replace(intent, uid=""), now=now, policy=policy))
+def _tell(changed: Sequence[str], explanation: Explanation) -> Reason:
+    """Tell that a changed VM is placed anew, or why it cannot be."""
+    if explanation.decision.chosen is not None:
+        return Reason(codes.SPEC_CHANGED)
+    return Reason(codes.RECREATE_WAITS, ", ".join(changed), headline(explanation))

@@ -23,6 +23,7 @@ from schedune_operator.agenda import Agenda
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing
+from schedune_operator.holds import Holds
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.world import World
 from schedune_testing.accounts import Object, bearing, ensure, owned_truth, token_of
@@ -92,7 +93,7 @@ class Stage:
             POLICY,
             Agenda(world, cache, POLICY),
             Fencing(world),
-            Drains(world, POLICY, lambda: datetime.now(UTC), 4),
+            Drains(world, Holds(world, POLICY, lambda: datetime.now(UTC)), 4),
         )
         try:
             raw: Object | None = await self.admin.get(VMWORKLOADS, name, "default")

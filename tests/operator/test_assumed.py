@@ -13,6 +13,7 @@ from schedune_operator.auditor import Auditor
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing
+from schedune_operator.holds import Holds
 from schedune_operator.reconciler import Reconciler
 from schedune_operator.world import World
 from schedune_testing.manifests import placement as a_placement
@@ -44,7 +45,7 @@ class Room:
             DEFAULT_POLICY,
             agenda,
             Fencing(self.world, lambda: 0.0),
-            Drains(self.world, DEFAULT_POLICY, lambda: NOW, 1),
+            Drains(self.world, Holds(self.world, DEFAULT_POLICY, lambda: NOW), 1),
         )
 
     def watch_brings(self, raw: Any) -> None:

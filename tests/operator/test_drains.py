@@ -18,6 +18,7 @@ from schedune_kube.credentials import Credentials
 from schedune_operator.actions import placement_body
 from schedune_operator.cache import WorkloadCache
 from schedune_operator.draining import Drains
+from schedune_operator.holds import Holds, name_of_hold
 from schedune_operator.world import World
 from schedune_testing.nodes import NOW, facts, node, workload
 
@@ -32,8 +33,9 @@ class Fleet:
         client = KubeClient(Credentials("https://nowhere.invalid"), field_manager="test")
         cache = WorkloadCache()
         self.world = World(client, lambda: None, cache.labels_of, lambda: NOW, lambda: 1000.0)
-        self.drains = Drains(self.world, DEFAULT_POLICY, lambda: NOW, 4)
-        self.world.on_freed = self.drains.take_over
+        self.holds = Holds(self.world, DEFAULT_POLICY, lambda: NOW)
+        self.world.on_freed = self.holds.take_over
+        self.drains = Drains(self.world, self.holds, 4)
         self.fleet = self.world.fleet()
         read = read_workload(workload(**VM))
         assert not isinstance(read, tuple)
@@ -73,8 +75,8 @@ class Fleet:
     @property
     def held(self) -> list[str]:
         """The nodes on which something is held for it."""
-        claims = self.fleet.claims.held
-        return [one.node_name for uid, one in claims.items() if uid.startswith("drain/")]
+        claim = self.fleet.claims.held.get(name_of_hold(KEY))
+        return [claim.node_name] if claim is not None else []
 
 
 @pytest.fixture
@@ -145,14 +147,16 @@ def test_its_quota_is_its_own_until_it_is_placed_again(world: Fleet) -> None:
     assert world.fleet.claims.of_namespace("default") == (0, 0)
 
 
-def test_the_labels_of_a_vm_on_its_way_count_where_it_goes(world: Fleet) -> None:
+def test_a_vm_on_its_way_is_counted_where_it_is_and_where_it_goes(world: Fleet) -> None:
+    """Who keeps away from it keeps away from both."""
     world.intent = replace(world.intent, labels={"app": "web"})
     leaves(world)
-    (hold,) = [one for uid, one in world.fleet.claims.held.items() if uid.startswith("drain/")]
-    assert hold.labels == {}, "it is where it was"
+    hold = world.fleet.claims.held[name_of_hold(KEY)]
+    assert (hold.namespace, hold.labels) == ("default", {"app": "web"})
+    assert hold.workload_uid == world.intent.uid, "it is not in its own way"
     world.ends(2)
-    (hold,) = [one for uid, one in world.fleet.claims.held.items() if uid.startswith("drain/")]
-    assert hold.labels == {"app": "web"}
+    hold = world.fleet.claims.held[name_of_hold(KEY)]
+    assert (hold.labels, hold.workload_uid) == ({"app": "web"}, world.intent.uid)
 
 
 REFUSAL = Reason(INVALID_FIELD, "1Mi", "must be at least 16Mi", "spec.resources.memory")

@@ -12,8 +12,11 @@ from schedune.decision.placing import Placer, Placing
 from schedune.fleet.fleet import Fleet
 from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune.lifecycle.changes import changed_fields
+from schedune_kube.client import KubeClient
+from schedune_kube.credentials import Credentials
 from schedune_operator.actions import placement_body
 from schedune_operator.claims import claim_of
+from schedune_operator.holds import Holds
 from schedune_operator.replacement import (
     Order,
     is_restart_asked,
@@ -21,6 +24,7 @@ from schedune_operator.replacement import (
     order_to_recreate,
     recreates,
 )
+from schedune_operator.world import World
 from schedune_testing.nodes import NOW, facts, node, workload
 
 POLICY = SchedulingPolicy()
@@ -69,7 +73,11 @@ def changes(wanted: VMWorkload, placement: VMPlacement) -> list[str]:
 def recreated(wanted: VMWorkload, placement: VMPlacement, fleet: Fleet) -> Order:
     changed = changes(wanted, placement)
     assert recreates(wanted, placement, changed)
-    return order_to_recreate(fleet, meant(wanted), placement, changed, POLICY, NOW)
+    client = KubeClient(Credentials("https://nowhere.invalid"), field_manager="test")
+    world = World(client, lambda: None, lambda _key: {}, lambda: NOW)
+    world._fleet = fleet
+    holds = Holds(world, POLICY, lambda: NOW)
+    return order_to_recreate(holds, wanted, meant(wanted), placement, changed)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +116,11 @@ def test_a_changed_vm_whose_place_is_only_free_without_itself_is_recreated() -> 
     fleet = a_fleet()
     placement = placed(read(**RECREATE), fleet)
     wanted = read(**RECREATE, resources={"vcpus": 2, "memory": "15Gi"})
-    held = dict(fleet.claims.held), fleet.claims.sums["memory"].tolist()
     assert recreated(wanted, placement, fleet).stop is codes.SPEC_CHANGED
-    assert (dict(fleet.claims.held), fleet.claims.sums["memory"].tolist()) == held
+    overhead = 66 * 2**20
+    assert fleet.claims.sums["memory"].tolist() == [15 * 2**30 + overhead], "only what is more"
+    assert fleet.claims.sums["vms"].tolist() == [1]
+    assert fleet.claims.held["p"].guest_bytes == 4 * 2**30
 
 
 def test_a_changed_vm_that_no_node_can_run_runs_on_and_says_why() -> None:

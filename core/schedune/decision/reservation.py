@@ -1,5 +1,7 @@
 """What is reserved for a decision: the same numbers by which the node was judged."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from schedune.api.quantity import render_exact
@@ -55,6 +57,49 @@ def record_on(fleet: Fleet, intent: Intent, row: int, placement_uid: str) -> Cla
         workload_uid=intent.uid,
         node_ports=node_ports(intent.spec.networks),
         labels=intent.labels,
+    )
+
+
+def beside(fleet: Fleet, own: ClaimRecord, claim: ClaimRecord) -> ClaimRecord:
+    """Return what to count of a claim while another of the same VM counts, too.
+
+    A quota counts the VM once, wherever it is, and so does its node where it stays there:
+    then only what exceeds its other claim is counted.
+    """
+    of_quota = replace(
+        claim,
+        quota_vcpus=max(0, claim.vcpus - own.vcpus),
+        guest_bytes=max(0, claim.guest_bytes - own.guest_bytes),
+    )
+    if claim.node_name != own.node_name:
+        return of_quota
+    # Disks that one of the two has and the other has not are kept on the node beside that other.
+    stays = _kept_size(fleet, own, own.persistent_disks - claim.persistent_disks)
+    comes = _kept_size(fleet, own, claim.persistent_disks - own.persistent_disks)
+    pages = own.hugepage_bytes if own.hugepage_size == claim.hugepage_size else 0
+    return replace(
+        of_quota,
+        vcpus=max(0, claim.vcpus - own.vcpus),
+        memory_bytes=max(0, claim.memory_bytes - own.memory_bytes),
+        disk_bytes=max(0, claim.disk_bytes + stays - own.disk_bytes - comes),
+        hugepage_bytes=max(0, claim.hugepage_bytes - pages),
+        vms=0,
+        persistent_disks=frozenset(),
+        labels={},
+    )
+
+
+def _kept_size(fleet: Fleet, own: ClaimRecord, names: frozenset[str]) -> int:
+    """Return to what disks of a VM may grow that its node lists."""
+    row = fleet.row.get(own.node_name)
+    facts = None if row is None else fleet.nodes[row].facts
+    whose = own.namespace_uid or own.namespace
+    return sum(
+        disk.size_bytes
+        for disk in (facts.persistent_disks if facts else ())
+        if disk.disk in names
+        and disk.workload == own.workload
+        and whose in (disk.namespace_uid, disk.namespace)
     )
 
 

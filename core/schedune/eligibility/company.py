@@ -137,10 +137,14 @@ def spread_of(
     among = view.every() if everywhere else accepted_labels(view, intent)
     held = {column.values[code] for code in np.unique(column.codes[among]).tolist()}
     counts: Counter[str] = Counter({value: 0 for value in held if value is not None})
+    counted = set[tuple[str, str]]()
     for claim in selected(fleet, intent, rule.workload_selector):
         row = fleet.row.get(claim.node_name)
         value = column.values[column.codes[row]] if row is not None and among[row] else None
-        if value is not None:
+        # One on its way from node to node counts in both places, and in one place once.
+        which = (value or "", claim.workload_uid or claim.placement_uid)
+        if value is not None and which not in counted:
+            counted.add(which)
             counts[value] += 1
     own = int(selects(rule.workload_selector, intent.labels))
     return Spread(counts, min(counts.values(), default=0), own)

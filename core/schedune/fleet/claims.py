@@ -60,14 +60,15 @@ class Claims:
 
     def _count_in_namespace(self, claim: ClaimRecord, sign: int) -> None:
         vcpus, memory = self.of_namespace(claim.namespace)
-        sums = (vcpus + sign * claim.vcpus, memory + sign * claim.guest_bytes)
+        own = claim.vcpus if claim.quota_vcpus is None else claim.quota_vcpus
+        sums = (vcpus + sign * own, memory + sign * claim.guest_bytes)
         self._namespaces[claim.namespace] = sums
 
     def _count(self, claim: ClaimRecord, sign: int) -> int | None:
         row = self._rows.get(claim.node_name)
         if row is None:
             return None
-        amounts = (claim.vcpus, claim.memory_bytes, claim.disk_bytes, 1)
+        amounts = (claim.vcpus, claim.memory_bytes, claim.disk_bytes, claim.vms)
         for name, amount in zip(AMOUNTS, amounts, strict=True):
             self.sums[name][row] += sign * amount
         if claim.hugepage_size:

@@ -255,17 +255,16 @@ class Fleet:
         self._note_claim(self.claims.drop(placement_uid))
 
     @contextmanager
-    def without(self, placement_uid: str) -> Iterator[None]:
-        """Be as if a VM had ended, for one judgement: its own claim is not in its way."""
-        held = self.claims.held.get(placement_uid)
-        if held is None:
-            yield
-            return
-        self.release(placement_uid)
+    def without(self, *placement_uids: str) -> Iterator[None]:
+        """Be as if a VM had ended, for one judgement: nothing that it holds is in its way."""
+        held = [self.claims.held[uid] for uid in placement_uids if uid in self.claims.held]
+        for claim in held:
+            self.release(claim.placement_uid)
         try:
             yield
         finally:
-            self.reserve(held)
+            for claim in held:
+                self.reserve(claim)
 
     def _note_claim(self, row: int | None) -> None:
         if row is not None:

@@ -62,6 +62,10 @@ class ClaimRecord:
     """Guest memory that is backed by huge pages of that size."""
     guest_bytes: int = 0
     """Guest memory, whatever backs it: what quotas count."""
+    quota_vcpus: int | None = None
+    """The same of vCPUs; None: all of them."""
+    vms: int = 1
+    """How many VMs of its node it counts as."""
     namespace: str = ""
     namespace_uid: str = ""
     """UID of the namespace; "": not known, so that its name has to do."""

@@ -15,6 +15,7 @@ from schedune.launch.intent import Intent, parse_intent, read_workload, unsuppor
 from schedune.telling.page import READABLE, Page
 from schedune_kube.client import Raw
 from schedune_kube.reflector import Key
+from schedune_operator.holds import name_of_hold
 from schedune_operator.seen.reading import Reading
 
 
@@ -49,7 +50,7 @@ def explained(reading: Reading, key: Key, raw: Raw) -> list[str]:
         # That this very VM lives must not stand in its own way.
         given = replace(given, intent=replace(intent, uid="/".join(key)))
     fleet, uid = reading.fleet(), placement.metadata.uid if placement is not None else ""
-    with fleet.without(uid):
+    with fleet.without(uid, name_of_hold(key)):
         decision = decide(fleet, given.intent, now=reading.clock(), policy=reading.policy)
         node = placement.spec.node_name if placement is not None else ""
         told = explain(given, Explanation(decision), node, most_nodes=MOST_NODES)
