@@ -114,3 +114,18 @@ def test_of_several_skews_the_smallest_that_frees_a_node_is_told() -> None:
     wanted = replace(intent(placement={"topologySpread": [rule]}), labels=WEB)
     found = decide(fleet, wanted, now=NOW)
     assert [fleet.nodes[row].name for row in found.ranking.tolist()] == ["b"]
+
+
+def test_a_vm_on_its_way_counts_where_it_is_and_where_it_goes_and_in_one_place_once() -> None:
+    fleet = a_fleet(c=1)
+    fleet.update(node("a2", labels={"zone": "a", "pool": "web"}))
+
+    def counts(name: str) -> None:
+        claim = ClaimRecord(name, name, 0, 0, namespace="default", workload_uid="moves", labels=WEB)
+        fleet.reserve(claim)
+
+    counts("a")
+    counts("a2")
+    assert skews(fleet, wanting(WEB))["a"] == "maxSkew >= 2 (asked 1)", "not 3"
+    counts("b")
+    assert skews(fleet, wanting(WEB)) == {}
