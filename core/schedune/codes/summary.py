@@ -111,11 +111,11 @@ RESTART_REQUESTED: Final = _row(
 )  # fmt: skip
 SPEC_CHANGED: Final = _row(
     "SPEC_CHANGED", "SpecChanged", "the spec was changed, and updateStrategy is Recreate",
-    "The VM is ended in order and placed anew with the changed spec: some node can run it.",
+    "The VM is ended in order and placed anew with the changed spec: some node can run it, and what it needs there is held until then.",
 )  # fmt: skip
 RECREATE_WAITS: Final = _row(
     "RECREATE_WAITS", "RecreateWaits", "changed since the VM was placed: {observed}; it runs on as it was: {required}",
-    "updateStrategy is Recreate, and no node could run the changed VM, also without the one that runs.",
+    "updateStrategy is Recreate, and no node could run the changed VM, also without the one that runs; what is held for others that are on their way is not free.",
     "see why with `schedune explain`, or take the change back", Actor.USER,
 )  # fmt: skip
 DRAIN_MOVES: Final = _row(
