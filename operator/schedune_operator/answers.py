@@ -26,6 +26,14 @@ def refused(reasons: tuple[Reason, ...], held: VMWorkloadStatus) -> Answer:
     return Answer(situation, held.evaluation, None, held.history)
 
 
+def switched_off(held: VMWorkloadStatus) -> Answer:
+    """Tell of a workload that is not to run, and has no VM."""
+    told = codes.STOPPED.sentence
+    ready, off = Claim("True", codes.STOPPED, told), Claim("False", codes.STOPPED, told)
+    situation = Situation(ready=ready, scheduled=off, launched=off, settled=True, why=[told])
+    return Answer(situation, None, None, held.history)
+
+
 def on_its_way_out(situation: Situation, placement: VMPlacement) -> Situation:
     """Tell that a placement makes room: its end is not the end of the workload."""
     ended, node = placement.status.ended, placement.spec.node_name

@@ -126,10 +126,10 @@ def name_of_hold(key: Key) -> str:
 
 
 def is_wanted(raw: Raw | None, placement: VMPlacement | None) -> bool:
-    """Say whether there is a placement, and the workload that it was made for."""
-    if placement is None or raw is None or raw["metadata"].get("deletionTimestamp"):
+    """Say whether there is a workload, and it is the one that a placement was made for."""
+    if raw is None or raw["metadata"].get("deletionTimestamp"):
         return False
-    return bool(raw["metadata"]["uid"] == placement.spec.workload.uid)
+    return placement is None or placement.spec.workload.uid == raw["metadata"]["uid"]
 
 
 def is_told(placement: VMPlacement, row: Row) -> bool:

@@ -33,6 +33,7 @@ from schedune_operator.agenda import Agenda
 from schedune_operator.answers import (
     on_its_way_out,
     refused,
+    switched_off,
     tell_order,
     unplaced,
     waiting_for,
@@ -90,9 +91,7 @@ class Reconciler:
     async def reconcile(self, key: Key, raw: Raw | None) -> None:
         """Do the next thing for one workload; safe to repeat at any time."""
         placement = self.world.placement(key)
-        if not is_wanted(raw, placement):
-            self.drains.let_go(key)
-            self.world.give_up(key)
+        self._give_back(key, raw, placement)
         if placement is not None and placement.metadata.deletion_timestamp is not None:
             await say_what_becomes_of_disks(self.client, placement)
         if raw is None:
@@ -105,8 +104,17 @@ class Reconciler:
             return
         held = read_status(raw)
         answer = await self._answer(raw, held, placement)
+        if placement is None:
+            self.drains.let_go(key)  # placed by now, or nowhere
         if await self._tell(raw, held, answer) and list(answer.history) != held.history:
             self.agenda.force([key])  # what was remembered is acted upon now
+
+    def _give_back(self, key: Key, raw: Raw | None, placement: VMPlacement | None) -> None:
+        """Count nothing for what was not made, and hold nothing for whom nobody wants."""
+        if placement is None:
+            self.world.give_up(key)
+        if not is_wanted(raw, placement):
+            self.drains.let_go(key)
 
     async def _answer(
         self, raw: Raw, held: VMWorkloadStatus, placement: VMPlacement | None
@@ -270,14 +278,9 @@ class Reconciler:
         self, workload: VMWorkload, intent: Intent, held: VMWorkloadStatus
     ) -> Answer:
         if workload.spec.run_state is RunState.STOPPED:
-            told = codes.STOPPED.sentence
-            ready = Claim("True", codes.STOPPED, told)
-            off = Claim("False", codes.STOPPED, told)
-            return Answer(
-                Situation(ready=ready, scheduled=off, launched=off, settled=True, why=[told]),
-                None, None, held.history,
-            )  # fmt: skip
+            return switched_off(held)
         intent = await with_namespace(self.client, intent)
+        self.drains.let_go((intent.namespace, intent.name))  # others were decided on meanwhile
         fleet, now = self.world.fleet(), self.clock()
         with self.meter.evaluation() as evaluation:
             found = self._placer.place(intent, now)

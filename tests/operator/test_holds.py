@@ -189,6 +189,28 @@ async def test_what_a_changed_vm_gives_back_waits_for_it_and_for_nobody_else(des
     assert desk.condition("late", "Ready")[0] == "NoEligibleNode"
 
 
+async def test_nobody_takes_the_room_while_a_vm_with_a_disk_asks_for_its_namespace(
+    desk: Desk,
+) -> None:
+    room = {"capacity": {"vcpus": 8, "memory": "16Gi", "disk": "8Gi", "basis": "Declared"}}
+    source = {"source": {"empty": {"size": "1Gi"}}, "format": "Raw", "access": "Persistent"}
+    spec: dict[str, Any] = {"disks": [{"name": "root", **source}], "updateStrategy": "Recreate"}
+    desk.has_node("a", **room)
+    desk.apply("vm", resources=gibibytes(6), **spec)
+    await desk.runs("vm")
+    disk = {"namespace": "default", "namespaceUID": "namespace-uid", "workload": "vm"}
+    held = [{**disk, "disk": "root", "sizeBytes": GIBI}]
+    desk.has_node("a", persistentDisks=held, **room)
+    desk.apply("vm", resources=gibibytes(9), **spec)
+    await desk.rests()
+    assert desk.held() == {"vm"}
+    desk.apply("late", resources=gibibytes(7))
+    late = desk.cache.workloads["default", "late"]
+    desk.client.meanwhile = lambda: desk.reconciler.reconcile(("default", "late"), late)
+    await desk.agents_end("vm")
+    assert desk.where() == {"vm": "a"}
+
+
 async def one_that_grows(desk: Desk) -> None:
     """Let a VM be told to end that has 6Gi and shall have 9Gi."""
     desk.apply("vm", resources=gibibytes(6), updateStrategy="Recreate")

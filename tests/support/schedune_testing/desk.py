@@ -3,7 +3,7 @@
 Everything that decides is real; only the client is one that holds objects in memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,8 @@ class MemoryClient:
         self._version = 100
         self.stops_conflict = False
         """Somebody else writes placements just before we do."""
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        """What happens while an answer about a namespace is awaited."""
 
     def next_version(self) -> str:
         self._version += 1
@@ -46,6 +48,8 @@ class MemoryClient:
         return 0.0
 
     async def get(self, _resource: Any, name: str, *_where: Any, **_how: Any) -> Any:
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return {"metadata": {"uid": "namespace-uid", "name": name}}
 
     async def create(self, _resource: Any, body: Any, _namespace: str) -> Any:
