@@ -8,9 +8,11 @@ from schedune.api.scheduling_policy import DEFAULT_POLICY
 from schedune.fleet.quota import Quota
 from schedune_operator.seen.page.explanation import explained
 from schedune_operator.seen.reading import Reading
-from schedune_testing.desk import HOSTNAME, Desk
+from schedune_testing.desk import ENDED, HOSTNAME, Desk
 
 GIBI = 2**30
+TOO_LITTLE = {"vcpus": 1, "memory": "9"}
+"""A unit was left out: it is refused."""
 DB = {"app": "db"}
 APART = {"antiAffinity": [{"topologyKey": HOSTNAME, "workloadSelector": {"matchLabels": DB}}]}
 SPREAD = {
@@ -126,7 +128,7 @@ async def test_a_move_needs_its_quota_once_and_nobody_gets_it_meanwhile(desk: De
     assert desk.stops() == {"vm": "DrainMoves"}
     desk.apply("late", resources=gibibytes(1))
     await desk.rests()
-    desk.agents_say("vm", state="Exited", ended={"time": "2026-11-24T12:00:00Z", "reason": "X"})
+    desk.agents_say("vm", state="Exited", **ENDED)
     await desk.rests()
     assert desk.condition("late", "Ready")[0] == "NoEligibleNode"
     await desk.agents_end("vm")
@@ -180,7 +182,7 @@ async def test_what_a_changed_vm_gives_back_waits_for_it_and_for_nobody_else(des
     await one_that_grows(desk)
     desk.apply("late", resources=gibibytes(7))
     await desk.rests()
-    desk.agents_say("vm", state="Exited", ended={"time": "2026-11-24T12:00:00Z", "reason": "X"})
+    desk.agents_say("vm", state="Exited", **ENDED)
     await desk.rests()
     assert desk.where() == {"vm": "a"}, "the one that ended; nothing of it is to be had"
     await desk.agents_end("vm")
@@ -267,6 +269,23 @@ async def test_nothing_is_held_for_one_that_is_to_be_off(desk: Desk) -> None:
     desk.apply("vm", resources=gibibytes(9), updateStrategy="Recreate", runState="Stopped")
     await desk.rests()
     assert (desk.held(), memory_left(desk)) == (set(), 9)
+
+
+@pytest.mark.parametrize("change", [{"runState": "Stopped"}, {"resources": TOO_LITTLE}])
+async def test_nothing_is_held_for_one_that_is_not_placed_anew_after_all(
+    desk: Desk, change: dict[str, Any]
+) -> None:
+    """It is turned off, or refused, in the moment in which it has ended."""
+    desk.has_node("a")
+    await one_that_grows(desk)
+    desk.agents_say("vm", **ENDED)
+    await desk.rests()
+    assert memory_left(desk) == 6
+    desk.world.placements._forget(("default", "vm"))
+    desk.apply("vm", **{"resources": gibibytes(9), "updateStrategy": "Recreate", **change})
+    await desk.rests()
+    assert desk.where() == {}
+    assert (desk.held(), memory_left(desk)) == (set(), 16)
 
 
 @pytest.mark.parametrize("anew", [False, True], ids=["deleted", "made anew"])
