@@ -12,6 +12,7 @@ from schedune.api.quantity import QuantityError, parse_bytes, render_exact
 from schedune_agent.settings import ReserveSettings
 
 _MOST_VCPUS: Final = 65536
+_PAGES: Final = "hugepages-"
 
 
 def settle_capacity(
@@ -54,7 +55,7 @@ def outside_allocatable(node: Mapping[str, Any], reserve: ReserveSettings) -> No
     """
     try:
         vcpus = _kept_back(node, "cpu") - reserve.vcpus
-        memory = _kept_back(node, "memory") - parse_bytes(reserve.memory)
+        memory = _memory(node) - parse_bytes(reserve.memory)
         disk = _disk(node, reserve)
     except (QuantityError, KeyError):
         return None
@@ -66,6 +67,17 @@ def outside_allocatable(node: Mapping[str, Any], reserve: ReserveSettings) -> No
         disk=render_exact(max(disk, 0)),
         basis="OutsideAllocatable",
     )
+
+
+def _memory(node: Mapping[str, Any]) -> int:
+    """Return the ordinary memory kept back from pods.
+
+    The kubelet takes every huge page of the machine out of allocatable memory as well, but
+    keeps none of them back: pods ask for them by a name of their own.
+    """
+    capacity = _status(node)["capacity"]
+    pages = sum(parse_bytes(size) for name, size in capacity.items() if name.startswith(_PAGES))
+    return _kept_back(node, "memory") - pages
 
 
 def _disk(node: Mapping[str, Any], reserve: ReserveSettings) -> int:

@@ -46,6 +46,30 @@ def test_beside_a_kubelet_vms_get_what_it_keeps_back_less_what_the_system_needs(
     assert settled(raw=BIG) == ("OutsideAllocatable", 7, "32Gi", "0")
 
 
+@pytest.mark.parametrize(
+    "pages", [{}, {"hugepages-2Mi": 24}, {"hugepages-2Mi": 24, "hugepages-1Gi": 8}]
+)
+def test_huge_pages_are_the_pods_though_the_kubelet_takes_them_out_of_allocatable_memory(
+    pages: dict[str, int],
+) -> None:
+    """Kubelet: allocatable memory = capacity - 2Gi reserved - every huge page of the machine."""
+    sizes = {name: f"{gibi}Gi" for name, gibi in pages.items()}
+    left = f"{64 - 2 - sum(pages.values())}Gi"
+    raw = node({"cpu": "32", "memory": "64Gi", **sizes}, {"cpu": "28", "memory": left, **sizes})
+    raw["status"]["capacity"]["ephemeral-storage"] = "100Gi"
+    raw["status"]["allocatable"]["ephemeral-storage"] = "90Gi"
+    assert settled(raw=raw) == ("OutsideAllocatable", 3, "1Gi", "0")
+
+
+def test_where_huge_pages_are_all_that_is_outside_allocatable_there_is_no_memory_for_vms() -> None:
+    """Nothing is reserved: all 40Gi outside of it are pages."""
+    raw = node(
+        {"cpu": "32", "memory": "64Gi", "hugepages-1Gi": "40Gi"},
+        {"cpu": "28", "memory": "24Gi", "hugepages-1Gi": "40Gi"},
+    )
+    assert settled(raw=raw) is None
+
+
 def test_disk_beside_a_kubelet_is_offered_only_where_the_reserve_says_how_much_stays_free() -> None:
     reserve = ReserveSettings(vcpus=0, memory="0", disk="60Gi")
     assert settled(raw=BIG, reserve=reserve) == ("OutsideAllocatable", 8, "33Gi", "40Gi")
