@@ -12,20 +12,25 @@ _UNKNOWN: Final = PlacementState.UNKNOWN
 def begin_record(placement: VMPlacement, record: LaunchRecord | None) -> LaunchRecord:
     """Go on from the record, or from the status where it is lost or a newer agent's."""
     if record is None:
-        return _with_claim(_fresh_record(placement), placement)
+        return _with_terms(_fresh_record(placement), placement)
     if not record.is_of_newer_agent:
-        return _with_claim(record, placement)
+        return _with_terms(record, placement)
     fresh = _fresh_record(placement)
     state = _UNKNOWN if fresh.ended is None else fresh.state
     told = {"record_format": record.record_format, "state": state}
-    return _with_claim(fresh.model_copy(update=told), placement)
+    return _with_terms(fresh.model_copy(update=told), placement)
 
 
-def _with_claim(record: LaunchRecord, placement: VMPlacement) -> LaunchRecord:
-    """Fill in the claim, also of a record from before it was kept; a dry run has none."""
-    if record.claim is not None or placement.spec.mode is not LaunchMode.EXECUTE:
-        return record
-    return record.model_copy(update={"claim": placement.spec.claim})
+def _with_terms(record: LaunchRecord, placement: VMPlacement) -> LaunchRecord:
+    """Fill in what the placement says for good, whoever wrote the record, or lost it.
+
+    Its grace is for whoever ends the guest without a placement to ask; what it holds of the
+    node also for a record from before that was kept; a dry run holds nothing.
+    """
+    terms: dict[str, object] = {"grace_seconds": placement.spec.launch.termination_grace_seconds}
+    if record.claim is None and placement.spec.mode is LaunchMode.EXECUTE:
+        terms["claim"] = placement.spec.claim
+    return record.model_copy(update=terms)
 
 
 def _fresh_record(placement: VMPlacement) -> LaunchRecord:

@@ -181,7 +181,6 @@ class PlacementLaunch(PlacementRecovery):
         if self.record.state is S.PREPARING:
             moves.append((S.VALIDATED, self._validated))
         plan = _in_record(self._preparation().plan())
-        plan["grace_seconds"] = self.placement.spec.launch.termination_grace_seconds
         recorded = Reason(codes.LAUNCH_RECORDED)
         self._walk(*moves, (S.LAUNCHING, recorded), user=self._held_user, **plan)
         return 0.0

@@ -99,7 +99,7 @@ class LaunchRecord(StatusModel):
     """The program; None: the first of ``argv``."""
     argv: list[str] = Field(default_factory=list)
     grace_seconds: int = 30
-    """What its guest is given to end in order."""
+    """What its guest is given to end in order; a worker takes it from the placement."""
     requests: list[str] = Field(default_factory=list)
     """What the VMM's API is asked once it answers."""
     process: RecordedProcess | None = None

@@ -101,6 +101,27 @@ def test_a_record_of_an_older_agent_loads_and_gets_its_claim_from_the_placement(
     assert node.ledger.held[UID].vcpus == 2
 
 
+async def test_a_vm_adopted_without_a_record_keeps_its_grace_for_who_ends_it_without_an_agent(
+    node: Node, new_placement: NewPlacement, marked: object
+) -> None:
+    placement = new_placement(terminationGraceSeconds=600, status={"state": "Running"})
+    worker = PlacementWorker(node, placement, None)
+    await worker.step()
+    assert worker.record.process is not None
+    assert node.records.load_all()[UID].grace_seconds == 600
+
+
+@pytest.mark.parametrize("state", ["Launching", "Running"])
+def test_what_a_guest_is_given_to_end_is_the_placements_to_say_whoever_wrote_the_record(
+    node: Node, new_placement: NewPlacement, state: str
+) -> None:
+    """Earlier agents wrote it only where they launched the VM themselves."""
+    worker = PlacementWorker(
+        node, new_placement(terminationGraceSeconds=600), record(state=state, grace_seconds=30)
+    )
+    assert worker.record.grace_seconds == 600
+
+
 async def test_a_record_whose_end_was_proved_but_never_written_ends_and_is_not_started_again(
     node: Node, new_placement: NewPlacement
 ) -> None:
