@@ -80,7 +80,7 @@ class AgentSettings(Settings):
     list_seconds: Annotated[float, Field(gt=0, le=86400)] = 1800
     """After about this time the placements of this node are listed, for rings that were lost."""
     list_without_bell_seconds: Annotated[float, Field(gt=0, le=86400)] = 15
-    """The same while nobody has rung at this node yet: its first placement, or an old operator."""
+    """The same while no bell is heard: nobody has rung yet, it cannot be read or not be watched."""
     image_roots: Annotated[list[Path], Field(max_length=8)] = Field(
         default_factory=lambda: [Path("/var/lib/schedune/images")]
     )

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from schedune_kube.client import KubeClient, Raw
+from schedune_kube.client import WATCH_SILENCE_SECONDS, KubeClient, Raw
 from schedune_kube.errors import ApiError, InvalidError, NotFoundError
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, OnChange, Reflector
@@ -31,6 +31,8 @@ _RINGS: Final = "rings"
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_LOOK_S: Final = 5.0
 """How long the bell is waited for at the start; without it all is listed, only more often."""
+_DEAF_AFTER_S: Final = 2 * WATCH_SILENCE_SECONDS
+"""Who may not look at its bell for so long hears it no more."""
 _RETRY_S: Final = 2.0
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -134,6 +136,11 @@ class CalledMirror(Reflector):
     def _rings(self) -> Rings:
         return read_rings(next(iter(self._bell.store.values()), None))
 
+    def _apart_s(self) -> float:
+        """Return how far apart lists may be: far only while a bell is there and heard."""
+        is_heard = time.monotonic() - self._bell.refused_since < _DEAF_AFTER_S
+        return self._list_s if is_heard and self._rings().last else self._list_without_bell_s
+
     async def _relist(self) -> str:
         # Read before the list: what is rung meanwhile is got once more.
         self._heard = self._rings().last
@@ -142,11 +149,10 @@ class CalledMirror(Reflector):
     async def _follow(self, version: str) -> None:
         """Get what is rung, until it is time to list again or a ring was missed."""
         del version
-        usual = self._list_s if self._bell.store else self._list_without_bell_s
-        end = time.monotonic() + usual * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        while (left_s := end - time.monotonic()) > 0:
+        listed, spread = time.monotonic(), random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        while (left_s := listed + self._apart_s() * spread - time.monotonic()) > 0:
             with suppress(TimeoutError):
-                async with asyncio.timeout(left_s):
+                async with asyncio.timeout(min(left_s, self._list_without_bell_s)):
                     await self._rang.wait()
             self._rang.clear()
             rings = self._rings()

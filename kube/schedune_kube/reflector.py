@@ -12,7 +12,7 @@ from typing import Final
 
 from schedune_kube.back_off import BackOff
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import ApiError, GoneError
+from schedune_kube.errors import ApiError, GoneError, NoAnswerError, TooManyRequestsError
 from schedune_kube.resources import Resource
 
 Key = tuple[str, str]
@@ -47,6 +47,8 @@ class Reflector:
         self.synced = asyncio.Event()
         self.listed_at = float("-inf")
         """When the last list that was taken in was asked for, on our monotonic clock."""
+        self.refused_since = float("inf")
+        """Since when a server that answers gives no list (monotonic); an outage is no refusal."""
         self._asked_at = float("-inf")
         """When the last list was asked for at all."""
         self._listed = asyncio.Condition()
@@ -68,6 +70,7 @@ class Reflector:
             try:
                 version = await self._relist()
                 since = time.monotonic()
+                self.refused_since = float("inf")
                 failures.succeeded()
                 await self._follow_until_wanted(version)
             except GoneError as error:
@@ -76,6 +79,8 @@ class Reflector:
                     forgotten.succeeded()
                 await asyncio.sleep(forgotten.failed(error))
             except ApiError as error:
+                if not isinstance(error, NoAnswerError | TooManyRequestsError):
+                    self.refused_since = min(self.refused_since, time.monotonic())
                 _LOG.warning(
                     "reflector.interrupted",
                     extra={"kind": self._resource.plural, "error": str(error)},
