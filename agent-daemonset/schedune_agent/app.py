@@ -4,12 +4,13 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from schedune.evidence.health import Level
 from schedune_agent import vm_users
 from schedune_agent.cluster import ClusterIdentity
 from schedune_agent.early_shutdown import EarlyShutdown
@@ -147,7 +148,7 @@ async def _run_agent(settings: AgentSettings, shared: Connections, metrics: Agen
             client,
             settings,
             identity,
-            _source(settings, identity, client, place, contained=contained),
+            _source(settings, identity, client, place, runner.levels, contained=contained),
             live_vms=runner.live_vms,
             orphans=runner.orphans,
             orders=runner.orders,
@@ -192,6 +193,7 @@ def _source(
     identity: NodeIdentity,
     client: KubeClient,
     place: Place,
+    levels: Callable[[], Sequence[Level]],
     *,
     contained: bool,
 ) -> FactSource:
@@ -204,6 +206,7 @@ def _source(
         clock,
         server_offset=lambda: client.server_clock_offset(clock()),
         place=place,
+        levels=levels,
     )
 
 

@@ -88,12 +88,15 @@ class Probes:
         files: HostFiles = HOST,
         server_offset: ServerOffset = lambda: None,
         place: Place = HERE,
+        levels: Callable[[], Sequence[Level]] = tuple,
     ) -> None:
+        """``levels`` is what is known of this node's health beside the probes."""
         self._settings = settings
         self._identity = identity
         self._containment = containment
         self._dies_with_pod = pods.dies_with_pod(contained=containment == "Cgroup")
         self._clock = clock
+        self._levels = levels
         self._first: list[Family] = [KvmFamily(files, place)]
         """Asked before all others: its deadline must not be spent on their work."""
         self._families = families_of(
@@ -110,7 +113,8 @@ class Probes:
         parts = [one.part for one in outcomes]
         answers = [answer.at(now) for part in parts for answer in part.answers]
         facts = join(parts)
-        health, self._health = judge(self._health, _levels(outcomes), RULES, now)
+        levels = [*_levels(outcomes), *self._levels()]
+        health, self._health = judge(self._health, levels, RULES, now)
         status = NodeTruthStatus.model_validate({
             "artifacts_truncated": 1,
             **facts,

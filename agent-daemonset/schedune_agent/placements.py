@@ -11,12 +11,14 @@ from pydantic import ValidationError
 from schedune.api.merge_patch import replacing
 from schedune.api.nodetruth import LiveVM, Orphan, OrphanOrder
 from schedune.api.vmplacement import FINALIZER, VMPlacement, VMPlacementStatus
+from schedune.evidence.health import Level
 from schedune_agent.host_shutdown import HostShutdown
 from schedune_agent.node import Node
 from schedune_agent.orphan_orders import OrphanOrders
 from schedune_agent.orphans import Orphans, Sweep
 from schedune_agent.placement_worker import AFTER_ERROR_SECONDS, PlacementWorker
 from schedune_agent.record import RecordedProcess
+from schedune_agent.sweep_alarm import SweepAlarm
 from schedune_agent.system.first import first_of
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.doorbell import CalledMirror
@@ -56,6 +58,7 @@ class PlacementRunner:
         self._told: dict[str, tuple[object, ...]] = {}
         """From what the status was put together that its placement has."""
         self._orphans = Orphans(node)
+        self._sweep_alarm = SweepAlarm()
         self._orders = OrphanOrders(node.ordered, node.identity.boot_id)
         self._arrived: asyncio.Queue[Raw] = asyncio.Queue()
         self._reflector = CalledMirror(
@@ -83,6 +86,10 @@ class PlacementRunner:
     def orphans(self) -> Sequence[Orphan]:
         """Return the processes that no placement accounts for."""
         return self._orphans.found
+
+    def levels(self) -> Sequence[Level]:
+        """Return what of this node's health the work on placements tells."""
+        return self._sweep_alarm.levels()
 
     def orders(self) -> Sequence[OrphanOrder]:
         """Return what became of administrators' orders about orphans."""
@@ -160,12 +167,16 @@ class PlacementRunner:
         before = self.live_vms(), self._orphans.found
         listed = {raw["metadata"]["uid"]: None for raw in self._reflector.store.values()}
         carried = {uid: one.record for uid, one in self._workers.items()}
+        failure: Exception | None = None
         try:
             self._orphans.sweep({**listed, **carried})
         except OSError as error:
+            failure = error
             _LOG.warning("orphans.not-swept", extra={"error": str(error)})
-        except Exception:  # noqa: BLE001 - the top of a loop: no process of others ends us
+        except Exception as error:  # noqa: BLE001 - the top of a loop: others' processes do not end us
+            failure = error
             _LOG.exception("orphans.sweep-failed")
+        self._sweep_alarm.note(failure)
         if before != (self.live_vms(), self._orphans.found):
             self._on_live_change()
 

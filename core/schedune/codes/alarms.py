@@ -133,6 +133,16 @@ ALARM_MEMORY_LIMITED: Final = _row(
     "VMs run in no cgroup of their own, and the agent's limit is below the configured capacity.",
     "let the agent make cgroups (launch manifests), or raise its memory limit",
 )
+ALARM_ORPHANS_NOT_SWEPT: Final = _row(
+    "ALARM_ORPHANS_NOT_SWEPT",
+    "OrphansNotSwept",
+    "VMs that no placement accounts for are not all looked for, or what ended ones left stays:"
+    " {observed}",
+    "Sweeps for orphans fail, one after the other. What they still see is told, but what they do"
+    " not may run, and nothing that is gone is given back.",
+    "see the agent's log for orphans.not-swept and orphans.sweep-failed, and give it the right"
+    " that it lacks",
+)
 ALARM_PROBE_FAILING: Final = _row(
     "ALARM_PROBE_FAILING",
     "ProbeFailing",

@@ -10,6 +10,7 @@ from schedune.codes import alarms as codes
 from schedune.evidence.health import Rule
 
 PROBE_FAILING: Final = "probe_failing"
+ORPHANS_NOT_SWEPT: Final = "orphans_not_swept"
 
 RULES: Final[tuple[Rule, ...]] = (
     # Percent of the last minute in which processes waited (PSI).
@@ -39,6 +40,8 @@ RULES: Final[tuple[Rule, ...]] = (
     # Seconds.
     Rule("clock_skew", codes.ALARM_CLOCK_SKEWED, "Warning", 3, 2, 60, 60),
     Rule("memory_limited", codes.ALARM_MEMORY_LIMITED, "Warning", 1, 0, 0, 0),
+    # Two sweeps at least: a process that ends while it is looked at is no alarm yet.
+    Rule(ORPHANS_NOT_SWEPT, codes.ALARM_ORPHANS_NOT_SWEPT, "Warning", 1, 0, 25, 0),
     Rule(PROBE_FAILING, codes.ALARM_PROBE_FAILING, "Warning", 1, 0, 60, 60),
 )
 """In the order in which they are judged; of one level the gravest alarm is told."""
