@@ -8,9 +8,10 @@ import numpy as np
 from schedune.api.quantity import MAX_BYTES, render_bytes, render_needed
 from schedune.api.vmworkload import Backend
 from schedune.codes import launch as codes
-from schedune.codes.row import Reason
+from schedune.codes.row import Actor, Reason
+from schedune.eligibility.demand import free_memory, free_pages, most_guest_memory
 from schedune.eligibility.finding import Bound, Finding, Question
-from schedune.fleet.column import Coded, Column
+from schedune.fleet.column import Coded, Column, Mask
 from schedune.fleet.profile import BackendProfile
 from schedune.fleet.view import View
 from schedune.launch.artifacts import Found
@@ -23,6 +24,7 @@ from schedune.launch.boot_memory import (
 )
 from schedune.launch.intent import MINIMUM_MEMORY
 from schedune.launch.needs import BackendNeeds
+from schedune.launch.overhead import vmm_overhead
 from schedune.launch.traits import TRAITS
 
 
@@ -34,8 +36,10 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
         return
     if asked >= _heaviest(view, need):
         return
-    least = whole(_least(view, need), need)
-    bound = Bound("memory", "AtLeast", least, render_bytes, render_needed(asked))
+    told = whole(_least(view, need), need)
+    bound = Bound("memory", "AtLeast", told, render_bytes, render_needed(asked))
+    objects = np.asarray(view.known & (_needed(view, need) > asked), np.bool_)
+    beyond = objects & _is_beyond(question, told)
 
     def reason(at: int) -> Reason:
         row = view.row(at)
@@ -46,13 +50,51 @@ def check_boot_memory(question: Question, need: BackendNeeds) -> Iterable[Findin
             raise LookupError("nothing stands against so little memory")
         return found
 
-    yield Finding(
-        boot_memory_atom(need),
-        codes.KERNEL_EXCEEDS_MEMORY,
-        np.asarray(view.known & (_needed(view, need) > asked), np.bool_),
-        reason,
-        bound=bound,
-        backend=need.backend,
+    atom, row = boot_memory_atom(need), codes.KERNEL_EXCEEDS_MEMORY
+    yield Finding(atom, row, objects & ~beyond, reason, bound=bound, backend=need.backend)
+    if beyond.any():
+        freed = _freed(question, told)
+        yield Finding(
+            atom,
+            row,
+            beyond,
+            reason,
+            change=lambda at: f"{bound.tell(at)}, and {freed(at)}",
+            backend=need.backend,
+            actor=Actor.ADMINISTRATOR,
+        )
+
+
+def _is_beyond(question: Question, told: Column) -> Mask:
+    """Say where what suffices for this backend is not free, and no other check says so.
+
+    The checks of what is free go by the backend that needs least, be it out for another
+    reason: of this one alone nobody could say there how much is to be freed.
+    """
+    most = _most_free(question)
+    least, _ = memory_floors(question, most)
+    return np.asarray(question.view.declared & (most < told) & (least < told), np.bool_)
+
+
+def _most_free(question: Question) -> Column:
+    """Return the most guest memory that is free on each row."""
+    view, size = question.view, question.intent.needs.page_size
+    if size:
+        return np.asarray(free_pages(view, size) // size * size, np.int64)
+    return most_guest_memory(view, question.intent, question.policy)
+
+
+def _freed(question: Question, told: Column) -> Callable[[int], str]:
+    """Return how it is said that so much is given for the guest."""
+    view, intent = question.view, question.intent
+    size = intent.needs.page_size
+    if size:
+        pages = render_bytes(size)
+        return lambda at: f"{render_needed(int(told[at]))} in huge pages of {pages} are freed"
+    left, overhead = free_memory(view), vmm_overhead(intent.vcpus, intent.acceleration)
+    return lambda at: (
+        f"{render_needed(int(told[at]) + overhead)} of memory is freed"
+        f" ({render_bytes(int(left[at]))} is left)"
     )
 
 

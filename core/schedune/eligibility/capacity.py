@@ -16,13 +16,13 @@ from schedune.eligibility.demand import (
     free_pages,
     free_vcpus,
     kept_for_others,
+    most_guest_memory,
     ordinary_memory,
 )  # fmt: skip
 from schedune.eligibility.finding import Bound, Finding, Question
-from schedune.fleet.column import Column, Rows
+from schedune.fleet.column import Rows
 from schedune.fleet.view import View
-from schedune.launch.boot_memory import MEBI
-from schedune.launch.overhead import base_overhead, overhead_per_vcpu, vmm_overhead
+from schedune.launch.overhead import vmm_overhead
 
 
 def check_declared(question: Question) -> Iterable[Finding]:
@@ -70,7 +70,7 @@ def check_memory(question: Question) -> Iterable[Finding]:
     view, intent = question.view, question.intent
     left, offered = free_memory(view), view.number("memory")
     overhead = vmm_overhead(intent.vcpus, intent.acceleration)
-    most, paged = _most_guest_memory(question, left), bool(intent.needs.page_size)
+    most, paged = most_guest_memory(view, intent, question.policy), bool(intent.needs.page_size)
     least, floor = memory_floors(question, most)
     asked = ordinary_memory(intent)
     wanted = np.full(len(view), asked) if paged else np.maximum(asked, least + overhead)
@@ -114,16 +114,6 @@ def check_memory(question: Question) -> Iterable[Finding]:
         ),
         actor=Actor.ADMINISTRATOR,
     )
-
-
-def _most_guest_memory(question: Question, left: Column) -> Column:
-    """Return the most guest memory, in whole MiB, that would fit on each row."""
-    intent = question.intent
-    left_vcpus = free_vcpus(question.view, question.policy)
-    vcpus = np.where(left_vcpus > 0, np.minimum(left_vcpus, intent.vcpus), intent.vcpus)
-    each = overhead_per_vcpu(intent.acceleration)
-    overhead = base_overhead(intent.acceleration) + vcpus * each
-    return np.asarray(np.maximum(left - overhead, 0) // MEBI * MEBI, np.int64)
 
 
 def overcommitted_rows(view: View, policy: SchedulingPolicy) -> Rows:

@@ -10,8 +10,9 @@ from schedune.api.vmworkload import Disk, DiskAccess
 from schedune.fleet.column import Column
 from schedune.fleet.profile import ArtifactProfile, HeldDisk
 from schedune.fleet.view import View
+from schedune.launch.boot_memory import MEBI
 from schedune.launch.intent import Intent
-from schedune.launch.overhead import vmm_overhead
+from schedune.launch.overhead import base_overhead, overhead_per_vcpu, vmm_overhead
 
 
 def ordinary_memory(intent: Intent) -> int:
@@ -29,6 +30,17 @@ def free_vcpus(view: View, policy: SchedulingPolicy) -> Column:
 def free_memory(view: View) -> Column:
     """Return what is declared of memory and not claimed, never below 0."""
     return np.asarray(np.maximum(view.number("memory") - view.claimed("memory"), 0), np.int64)
+
+
+def most_guest_memory(view: View, intent: Intent, policy: SchedulingPolicy) -> Column:
+    """Return the most guest memory, in whole MiB, that would fit on each row.
+
+    It is beside the overhead of the vCPUs that are free: a change of both is applied together.
+    """
+    left_vcpus = free_vcpus(view, policy)
+    vcpus = np.where(left_vcpus > 0, np.minimum(left_vcpus, intent.vcpus), intent.vcpus)
+    overhead = base_overhead(intent.acceleration) + vcpus * overhead_per_vcpu(intent.acceleration)
+    return np.asarray(np.maximum(free_memory(view) - overhead, 0) // MEBI * MEBI, np.int64)
 
 
 def free_disk(view: View, kept: Column) -> Column:

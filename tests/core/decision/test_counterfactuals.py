@@ -6,12 +6,15 @@ from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedune.api.nodetruth import Health, HealthState
+from schedune.api.quantity import parse_bytes
 from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.api.vmworkload import Acceleration, Backend
+from schedune.codes.row import Actor
 from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
 from schedune.fleet.fleet import Fleet
@@ -106,6 +109,7 @@ def apply(world: World, atom: str, change: str) -> World:
         "architecture": lambda: (record, {**spec, "architecture": "Any"}),
         "vcpus": lambda: _numbers(world, "vcpus", change),
         "memory": lambda: _numbers(world, "memory", change),
+        "hugepages": lambda: _numbers(world, "memory", change),
         "nodeSelector": lambda: (record, asking(spec, "placement", nodeSelector={})),
         "compatibilityClass": lambda: (
             (record, asking(spec, "placement", compatibilityClasses=[]))
@@ -126,11 +130,16 @@ def _numbers(world: World, name: str, change: str) -> World:
     record, spec = world
     if change.startswith(name):
         value = change.split()[2]
-        return record, asking(spec, "resources", **{name: int(value) if name == "vcpus" else value})
+        spec = asking(spec, "resources", **{name: int(value) if name == "vcpus" else value})
+        _, more, freed = change.partition(", and ")
+        return _numbers((record, spec), name, freed) if more else (record, spec)
     assert record.truth is not None
     capacity = record.truth.status.capacity
     assert capacity is not None
     told = change.split()[0]
+    if "huge pages" in change:
+        pages = {"hugepages": [f"2Mi={parse_bytes(told) // 2**21}"]}
+        return changed(record, capacity={**capacity.model_dump(by_alias=True), **pages}), spec
     more = {"vcpus": int(told)} if name == "vcpus" else {"memory": told}
     return changed(record, capacity={**capacity.model_dump(by_alias=True), **more}), spec
 
@@ -181,6 +190,71 @@ def test_a_kernel_of_no_whole_mebibyte_stops_nobody_who_asks_for_just_enough() -
     room = {"vcpus": 8, "memory": str(asked + vmm_overhead(1, Acceleration.KVM))}
     record = node("n", facts("n", artifacts=[kernel], capacity={**room, "basis": "Declared"}))
     assert is_eligible((record, {"resources": {"vcpus": 1, "memory": str(asked)}}))
+
+
+def of_two_backends(kernel_bytes: int, **room: Any) -> NodeRecord:
+    """Return a node whose QEMU is older than asked and takes any memory; the other one does not."""
+    (qemu,) = facts("n")["backends"]
+    other = {**qemu, "name": "CloudHypervisor", "version": "99.0"}
+    kernel = {**facts("n")["artifacts"][0], "format": "ELF", "memoryBytes": kernel_bytes}
+    room = {"vcpus": 8, "basis": "Declared", **room}
+    return node("n", facts("n", artifacts=[kernel], backends=[qemu, other], capacity=room))
+
+
+OLD_QEMU = {
+    "preference": ["CloudHypervisor", "QEMU"],
+    "versions": [{"name": "QEMU", "minimum": "8.0"}],
+}
+
+
+@given(*[st.integers(64, 9 * 1024)] * 3, st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_all_that_is_told_of_memory_suffices_where_another_backend_would_need_less(
+    kernel: int, free: int, asked: int, paged: bool
+) -> None:
+    """Counted in MiB, and huge pages in those of 2Mi: the ordinary memory is then the VMM's."""
+    room = (
+        {"memory": "1Gi", "hugepages": [f"2Mi={free // 2}"]} if paged else {"memory": f"{free}Mi"}
+    )
+    resources = {"vcpus": 1, "memory": f"{asked // 2 * 2 + 2}Mi"} | (
+        {"hugepages": "2Mi"} if paged else {}
+    )
+    world: World = (
+        of_two_backends(kernel * 2**20, **room),
+        {"resources": resources, "backend": OLD_QEMU},
+    )
+    assert all_told_suffices(world)
+
+
+@pytest.mark.parametrize(
+    ("asked", "free", "more"),
+    [
+        ("4Gi", "6Gi", ", and 8257Mi of memory is freed (6Gi is left)"),
+        ("6Gi", "6Gi", ", and 8257Mi of memory is freed (6Gi is left)"),
+        ("4Gi", "9Gi", ""),
+    ],
+    ids=["free for QEMU", "free for nobody", "free"],
+)
+def test_what_a_backend_needs_is_not_told_to_be_enough_where_it_is_free_for_another_only(
+    asked: str, free: str, more: str
+) -> None:
+    record = of_two_backends(8 * 2**30, memory=free)
+    spec = {"resources": {"vcpus": 1, "memory": asked}, "backend": OLD_QEMU}
+    decision = decide(Fleet.of([record]), intent(**spec), now=NOW, policy=POLICY)
+    cause = Explanation(decision).causes(0)[-1]
+    assert cause.atom == "backend/CloudHypervisor/bootMemory"
+    assert cause.change == f"memory >= 8Gi (asked {asked}){more}"
+    assert cause.who is (Actor.ADMINISTRATOR if more else Actor.USER)
+
+
+def all_told_suffices(world: World) -> bool:
+    """Do everything that is told of a node, and say whether it is eligible then."""
+    record, spec = world
+    decision = decide(Fleet.of([record]), intent(**spec), now=NOW, policy=POLICY)
+    if not decision.eligible[0]:
+        for cause in Explanation(decision).causes(0):
+            world = apply(world, cause.atom, cause.change)
+    return is_eligible(world)
 
 
 def assert_all_of_it_and_nothing_less(fleet: list[NodeRecord], spec: Any) -> None:
