@@ -5,7 +5,9 @@ made a folder since then is to be refused like one that was so from the beginnin
 it was, the inventory remembers: one that is still the same is known by that.
 """
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,9 +15,9 @@ from typing import Final
 from schedune.api.nodetruth import Artifact, ArtifactKind, NodeTruthStatus
 from schedune.api.vmplacement import Launch
 from schedune_agent.probes.artifacts import SeenArtifact, read_answer, unrecognised
-from schedune_agent.probes.image_roots import IMAGE_ROOTS, ImageFile, Sight, list_roots
+from schedune_agent.probes.image_roots import ImageFile, Listing, Sight, image_root, list_root
 from schedune_agent.probes.image_work import Answer, work_on
-from schedune_agent.system.patience import Patience
+from schedune_agent.system.patience import LaterError, Patience
 
 _LOOK_S: Final = 10
 """Wall time of the child that looks at a file."""
@@ -37,15 +39,17 @@ class BootFiles:
         Of a file that nobody can look at now, the facts go on saying what they said.
 
         Raises:
-            LaterError: an image root does not answer.
+            LaterError: an image root does not answer that a file is in, or one before that.
         """
-        listing = await patience.look(IMAGE_ROOTS, partial(list_roots, roots))
-        files = {one.path.name: one for one in listing.files}
+        sight = await _look_into(roots, patience)
         known = {one.name: one for one in facts.artifacts}
         for one in (launch.kernel, launch.initrd, launch.firmware):
-            if one is None or (one.artifact not in files and listing.unreadable):
+            if one is None:
                 continue
-            file, told = files.get(one.artifact), known.pop(one.artifact, None)
+            file = sight.find(one.artifact)
+            if file is None and sight.is_partial:
+                continue
+            told = known.pop(one.artifact, None)
             if file is not None and (found := await self._see(file, told)) is not None:
                 known[one.artifact] = found
         return facts.model_copy(update={"artifacts": [known[name] for name in sorted(known)]})
@@ -90,6 +94,43 @@ class BootFiles:
         if len(self._looks) >= _MOST:
             del self._looks[next(iter(self._looks))]
         self._looks[sight] = found
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What is seen of the image roots, in their order."""
+
+    listings: Sequence[Listing | LaterError]
+    """Of each root what is in it, or that it does not answer."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Say whether there may be files that nobody saw."""
+        return any(isinstance(one, Listing) and one.unreadable for one in self.listings)
+
+    def find(self, name: str) -> ImageFile | None:
+        """Return the file of a name: that of the first root which has one.
+
+        Raises:
+            LaterError: a root does not answer in which it may be.
+        """
+        for one in self.listings:
+            if isinstance(one, LaterError):
+                raise one
+            for file in one.files:
+                if file.path.name == name:
+                    return file
+        return None
+
+
+async def _look_into(roots: Sequence[Path], patience: Patience) -> _Sight:
+    """List all roots, each for itself: one that hangs hides only what it may hold."""
+    looks = (patience.look(image_root(root), partial(list_root, root)) for root in roots)
+    found = await asyncio.gather(*looks, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, LaterError):
+            raise one
+    return _Sight([one for one in found if isinstance(one, Listing | LaterError)])
 
 
 def _without_digest(artifact: Artifact, file: ImageFile) -> Artifact:

@@ -36,7 +36,8 @@ from schedune_agent.system.cgroup_limits import Limits
 from schedune_agent.trace_log import TraceLog
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.console_log import ConsoleLog
-from schedune_agent.vmm.persistent import PersistentDisks, remove_disks
+from schedune_agent.vmm.disk_making import DiskMaker
+from schedune_agent.vmm.persistent import remove_disks
 from schedune_agent.vmm.port import GuestEnd, PlanError, Request, Vm, Vmm, VmmError
 from schedune_agent.vmm.process import Confinement, clean, paths_of
 from schedune_agent.vmm.taps import tap_names
@@ -65,7 +66,7 @@ class PlacementOnNode:
             self.trouble = Reason(codes.RECORD_OF_NEWER_AGENT, *formats)
         self._node = node
         self._vm: Vm | None = None
-        self._persistent = PersistentDisks()
+        self._maker = DiskMaker(node.patience)
         self._disks_are_settled = False
         self._paths = paths_of(node.settings, uid)
         self._group = uid if node.contained else None
@@ -103,13 +104,13 @@ class PlacementOnNode:
         """
         wanted = self.placement.metadata.deletion_timestamp is not None
         told = self.placement.status.ended is not None and self.record.ended is not None
-        told = told and self._disks_are_settled
+        told = told and self._disks_are_settled and self._maker.is_idle
         return wanted and told and FINALIZER in self.placement.metadata.finalizers
 
     def _settle_disks(self) -> None:
         """Nothing of the VM runs: what goes with its workload goes now, if that is known."""
         fate = fate_of_disks(self.placement)
-        if fate is DiskFate.REMOVE and self._persistent.is_idle:
+        if fate is DiskFate.REMOVE and self._maker.is_idle:
             names = [one.name for one in disks_to_remove(self.placement)]
             folder = self._node.settings.state_directory
             self._disks_are_settled = remove_disks(folder, self.placement, names)
@@ -129,7 +130,7 @@ class PlacementOnNode:
 
     def let_go(self) -> None:
         """Leave the VM alone; it runs on."""
-        self._persistent.give_up()
+        self._maker.give_up()
         if self._vm is not None:
             self._vm.close()
             self._vm = None
@@ -189,6 +190,12 @@ class PlacementOnNode:
     def _stop_wanted(self) -> bool:
         metadata, spec = self.placement.metadata, self.placement.spec
         return metadata.deletion_timestamp is not None or spec.stop is not None
+
+    @property
+    def _is_unwanted(self) -> bool:
+        """Say whether nothing is to be started: it is to end, or the host goes down."""
+        shutdown = self._node.shutdown
+        return self._stop_wanted() or (shutdown is not None and shutdown.is_ordered)
 
     def _standing(self) -> Standing:
         """Return what the rules read of the record; a new incarnation begins as Pending."""
@@ -273,6 +280,8 @@ class PlacementOnNode:
     def _clean(self) -> None:
         if not self._is_clean:
             self.let_go()
+            if not self._maker.is_idle:
+                return  # what is half made is removed by whom it is made
             taps = tap_names(self._node.settings, self.record.placement_uid)
             back = self._take_disks_back()
             self._is_clean = back and clean(self._paths, self._group, taps, self._node.place)
@@ -281,7 +290,7 @@ class PlacementOnNode:
         """Make what outlives the VM ours again, if it was given to a user; say whether it is."""
         try:
             if self.record.user is not None:
-                vm_users.take_back(self._preparation().disks(), self._paths.disks)
+                vm_users.take_back(self._preparation().kept_disks(), self._paths.disks)
         except PlanError:
             return True  # it never had any
         except OSError as error:

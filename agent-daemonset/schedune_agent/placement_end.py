@@ -100,6 +100,7 @@ class PlacementEnd(PlacementProcess):
 
     async def _shut_down(self) -> float:
         """The host goes down: end the guest in order, and start nothing until it is back."""
+        self._maker.give_up()
         self._find()
         vm = self._vm
         # What is proved gone holds no host up, though it cannot be written down.
@@ -151,6 +152,7 @@ class PlacementEnd(PlacementProcess):
 
     async def _stop(self) -> float:
         """End the VM in order; the claim is given back when it is proved gone."""
+        self._maker.give_up()
         self._find()
         if self._vm is None and self.record.state in TERMINAL:
             self._end(codes.STOP_REQUESTED)

@@ -3,7 +3,7 @@
 The record is written before each effect, so that whatever exists can be found again.
 """
 
-import asyncio
+import os
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -27,17 +27,16 @@ from schedune_agent.live_networks import objection_to_networks
 from schedune_agent.own_node import NodeReplacedError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
-from schedune_agent.probes.image_roots import IMAGE_ROOTS
 from schedune_agent.record import RecordedProcess
-from schedune_agent.system.patience import to_its_end
-from schedune_agent.vmm.disk_files import DiskError, check_sources, make_disks
+from schedune_agent.system.patience import unbroken
+from schedune_agent.vmm.disk_files import DiskError, DiskGoneError, check_sources
+from schedune_agent.vmm.disk_making import Wanted
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, PlanError, Vm, VmmError, VmmRefusalError
 from schedune_agent.vmm.process import last_words, start
 from schedune_agent.vmm.seed import make_seed
 from schedune_kube.errors import ApiError
 
 _PREPARING: Final = Reason(codes.PREPARING)
-_MAKING_SECONDS: Final = 0.1
 _CONTROL_SECONDS: Final = 120.0
 """How long a VMM that was started may be silent before it is ended: among many it is slow."""
 
@@ -171,8 +170,11 @@ class PlacementLaunch(PlacementRecovery):
     # --- launch --------------------------------------------------------------------
 
     async def _launch(self) -> float:
+        if not self._maker.is_idle:
+            return WATCH_SECONDS
         if self.record.state is S.LAUNCHING:
             return await self._start_or_find()
+        self._beware_of_lost_disks()
         objection = self._reserve() or await self._objection()
         if objection is not None:
             self._refuse((S.FAILED, objection))
@@ -262,23 +264,39 @@ class PlacementLaunch(PlacementRecovery):
     async def _make_disks(self) -> float | None:
         """Make what is missing of the disks, a large one while others are served.
 
-        None: all are there; else after how many seconds to look again.
+        None: all are there, and it is to start; else after how many seconds to look again.
         """
-        disks, namespace = self._preparation().disks(), self.placement.metadata.namespace
-        look = partial(check_sources, disks, self._node.settings.image_roots)
-        make = partial(make_disks, disks, self._preparation().firmware(), self.record.backend)
+        node, preparation = self._node, self._preparation()
+        wanted = Wanted(
+            preparation.disks(),
+            preparation.firmware(),
+            self.record.backend,
+            self.placement.metadata.namespace,
+            self._paths.disks,
+        )
+        self._beware_of_lost_disks()
         try:
-            await self._node.patience.look(IMAGE_ROOTS, look)
-            if not self._persistent.are_ready(disks, namespace, self._paths.disks):
-                return _MAKING_SECONDS
-            await to_its_end(make)
+            await check_sources(wanted.disks, node.settings.image_roots, node.patience)
+            if not await self._maker.are_ready(wanted):
+                return WATCH_SECONDS
             await self._make_seed()
             self._hand_over()
         except DiskError as error:
             return await self._fail(Reason(error.row, str(error)))
         except GuestDataError as error:
             return await self._fail(error.reason)
-        return None
+        return 0.0 if self._is_unwanted else None
+
+    def _beware_of_lost_disks(self) -> None:
+        """See that a VM which ran here before finds what its guest wrote: no disk is made anew.
+
+        Raises:
+            DiskGoneError: a Persistent disk is not there.
+        """
+        if self.record.has_run:
+            for path in self._preparation().kept_disks():
+                if not os.path.lexists(path):
+                    raise DiskGoneError(str(path))
 
     def _hand_over(self) -> None:
         """Give the VM's user what was made for it; what is shared stays ours.
@@ -321,7 +339,7 @@ class PlacementLaunch(PlacementRecovery):
         if self.placement.spec.launch.guest is None:
             return
         files = (await self._guest_data()).files(self.record.placement_uid, self.record.incarnation)
-        await asyncio.to_thread(make_seed, self._paths, files)
+        await unbroken(partial(make_seed, self._paths, files))
 
     def _take_started(self, process: RecordedProcess) -> Vm:
         self._take(process.identity())

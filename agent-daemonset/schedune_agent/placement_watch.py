@@ -55,11 +55,14 @@ class PlacementWatch(PlacementRecovery):
         return pause if guest_end is None else await self._end_vmm(vm, guest_end)
 
     async def stirs(self) -> None:
-        """Return when a VM that was well at the last look is to be looked at before its time.
+        """Return when it is to be looked at before its time: its disks are made, a VM stirs.
 
-        Whatever else was found then has its own pause, which nothing shortens.
+        Only one that was well at the last look; whatever else was found then has its own
+        pause, which nothing shortens.
         """
-        if self._vm is None or not self._is_at_rest:
+        if not self._maker.is_idle:
+            await self._maker.wait()
+        elif self._vm is None or not self._is_at_rest:
             await asyncio.Event().wait()
         else:
             await self._vm.stirs()

@@ -9,15 +9,17 @@ import logging
 from typing import Final
 
 from schedune.api.vmworkload import LaunchMode
+from schedune.codes import disks
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.lifecycle.observation import Sighting
-from schedune_agent.placement_base import HEARTBEAT_SECONDS, S
+from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, S
 from schedune_agent.placement_launch import PlacementLaunch
 from schedune_agent.placement_process import UnprovedError
 from schedune_agent.placement_watch import PlacementWatch
 from schedune_agent.record import RecordError
 from schedune_agent.system.patience import LaterError
+from schedune_agent.vmm.disk_files import DiskGoneError
 
 _LOG: Final = logging.getLogger(__name__)
 AFTER_ERROR_SECONDS: Final = 2.0
@@ -48,15 +50,16 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
 
     def _ask_later(self, error: LaterError) -> float:
         """Tell once what is waited for; it goes on where it stands."""
-        if not self.record.trace or self.record.trace[-1].code != codes.PREPARATION_WAITS.code:
-            self._note(Reason(codes.PREPARATION_WAITS, str(error)))
+        row = disks.DISK_GONE if isinstance(error, DiskGoneError) else codes.PREPARATION_WAITS
+        if not self.record.trace or self.record.trace[-1].code != row.code:
+            self._note(Reason(row, str(error)))
         return AFTER_ERROR_SECONDS
 
     async def _next(self) -> float:
         if self.record.ended is not None:
             self._clean()
             self._settle_disks()
-            return HEARTBEAT_SECONDS
+            return HEARTBEAT_SECONDS if self._maker.is_idle else WATCH_SECONDS
         if self.placement.spec.mode is not LaunchMode.EXECUTE:
             return await self._prepare_only()
         try:

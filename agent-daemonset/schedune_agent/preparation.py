@@ -1,25 +1,27 @@
 """Put a launch together on this node: validated on live facts, written down, not run."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.nodetruth import CapabilityState, NodeTruthStatus
 from schedune.api.vmplacement import LaunchDisk, VMPlacement
 from schedune.api.vmworkload import DiskAccess
-from schedune.codes import confinement
+from schedune.codes import confinement, eligibility
 from schedune.codes import execution as codes
 from schedune.codes.row import Reason
 from schedune.launch.traits import TRAITS
 from schedune.launch.validate import machine_of, validate_launch
 from schedune_agent import vm_users
 from schedune_agent.boot_files import BootFiles
-from schedune_agent.probes.artifacts import SeenArtifact
-from schedune_agent.probes.image_roots import IMAGE_ROOTS
+from schedune_agent.probes.artifacts import LISTED, SeenArtifact
+from schedune_agent.probes.image_roots import image_root
 from schedune_agent.probes.security import LANDLOCK
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system.ownership import first_denied
-from schedune_agent.system.patience import Patience
+from schedune_agent.system.patience import LaterError, Patience
 from schedune_agent.vmm.adapters import adapter_of
 from schedune_agent.vmm.persistent import persistent_file
 from schedune_agent.vmm.port import (
@@ -37,6 +39,10 @@ from schedune_agent.vmm.seed import seed_disk
 from schedune_agent.vmm.taps import taps_of
 
 
+class UnseenFileError(PlanError):
+    """Nobody knows in which image root an artefact is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """One placement's launch, here and now."""
@@ -50,7 +56,7 @@ class Preparation:
         """Return the first thing that stands against the launch, as this user of its own.
 
         Raises:
-            LaterError: an image root does not answer.
+            LaterError: an image root does not answer, so that nobody knows.
         """
         if self.facts is None:
             return Reason(codes.PREPARATION_FAILED, "the node has no facts yet", "facts")
@@ -61,25 +67,88 @@ class Preparation:
             self.plan()
         except (PlanError, LookupError) as error:
             return Reason(codes.PREPARATION_FAILED, str(error), "a launch that can be written down")
-        return await patience.look(IMAGE_ROOTS, partial(self._denial, user))
+        opened = self._read_by_vmm()
+        roots = sorted({one.parent for one in opened})
+        told = " and ".join(map(image_root, roots)) or "what the VMM opens"
+        return await patience.look(told, partial(self._denial, user, opened))
 
     async def late_objection(self, files: BootFiles, patience: Patience) -> Reason | None:
         """Return what has come to stand against the launch since it was validated.
 
         Raises:
-            LaterError: an image root does not answer.
+            LaterError: an image root does not answer, so that nobody knows.
         """
         if self.facts is None:
             return None
         launch, roots = self.placement.spec.launch, self.settings.image_roots
-        return self._objection_of(await files.freshen(self.facts, launch, roots, patience))
+        found = self._objection_of(await files.freshen(self.facts, launch, roots, patience))
+        if found is None:
+            self._see_all_files()
+        return found
+
+    def _see_all_files(self) -> None:
+        """See that it is known of every file in which root it is, as the next facts will say.
+
+        Raises:
+            LaterError: of one it is not.
+        """
+        try:
+            self.plan()
+        except UnseenFileError as error:
+            raise LaterError(str(error)) from error
+        except (PlanError, LookupError):
+            return  # the start tells it
 
     def _objection_of(self, facts: NodeTruthStatus) -> Reason | None:
+        """Return what the facts say against the launch.
+
+        Raises:
+            LaterError: nothing but that nobody sees now whether a file is there.
+        """
         spec = self.placement.spec
-        found = validate_launch(spec.launch, spec.backend, facts, spec.versions)
+        held = self._held_disks(facts)
+        found = validate_launch(spec.launch, spec.backend, facts, spec.versions, held)
+        unseen = self._unseen_roots(facts)
+        if found and unseen and all(one.row is eligibility.ARTIFACT_UNKNOWN for one in found):
+            raise LaterError(unseen)
         return found[0] if found else None
 
-    def _denial(self, number: int | None) -> Reason | None:
+    def _unseen_roots(self, facts: NodeTruthStatus) -> str:
+        """Say which image roots could not be looked into, here and now; "": none."""
+        if self._is_recorded:
+            return ""
+        told = next((one for one in facts.capabilities if one.name == LISTED), None)
+        if told is None or told.state is not CapabilityState.UNKNOWN:
+            return ""
+        return f"the image roots: {told.message}"
+
+    def _held_disks(self, facts: NodeTruthStatus) -> frozenset[str]:
+        """Return the Persistent disks that are here already: they are made of nothing."""
+        launch, workload = self.placement.spec.launch, self.placement.spec.workload
+        kept = (one for one in launch.disks if one.access is DiskAccess.PERSISTENT)
+        if not self._is_recorded:
+            return frozenset(one.name for one in kept if self._is_kept(one))
+        listed = {
+            one.disk
+            for one in facts.persistent_disks
+            if one.workload == self.placement.metadata.name
+            and one.namespace_uid == workload.namespace_uid
+        }
+        return frozenset(one.name for one in kept if one.name in listed)
+
+    def _is_kept(self, disk: LaunchDisk) -> bool:
+        """Say whether there is a file of a Persistent disk, whatever it is."""
+        try:
+            return os.path.lexists(self._written(disk))
+        except PlanError:
+            return False
+
+    @property
+    def _is_recorded(self) -> bool:
+        """Say whether the facts are those of another machine."""
+        return self.settings.facts_file is not None
+
+    def _denial(self, number: int | None, opened: Sequence[Path]) -> Reason | None:
         """Return what the VM's own user may not open, which it has to."""
         launch, backend = self.placement.spec.launch, self.placement.spec.backend
         user = vm_users.user_of(number, launch, backend)
@@ -88,7 +157,7 @@ class Preparation:
         try:
             vm_users.open_ways(self.settings)
             devices = vm_users.devices_of(launch, backend)
-            denied = first_denied(user, self._read_by_vmm(), devices)
+            denied = first_denied(user, opened, devices)
         except OSError as error:
             return Reason(codes.PREPARATION_FAILED, str(error), "folders that VMs can pass")
         return Reason(confinement.DENIED_TO_VM_USER, str(denied), str(number)) if denied else None
@@ -164,6 +233,15 @@ class Preparation:
         )
         return (*own, seed_disk(self.paths)) if self.placement.spec.launch.guest else own
 
+    def kept_disks(self) -> tuple[Path, ...]:
+        """Return where the Persistent disks are, or will be.
+
+        Raises:
+            PlanError: the placement does not say whose they are.
+        """
+        disks = self.placement.spec.launch.disks
+        return tuple(self._written(one) for one in disks if one.access is DiskAccess.PERSISTENT)
+
     def firmware(self) -> Firmware | None:
         """Return the firmware, with variables of its own where the node has an empty store.
 
@@ -180,7 +258,12 @@ class Preparation:
         return Firmware(code, self._file(store), self.paths.disks / "firmware-vars.fd")
 
     def _source(self, disk: LaunchDisk) -> Path | None:
-        """Return the file that a disk comes from; a path was found right below an image root."""
+        """Return the file that a disk comes from; a path was found right below an image root.
+
+        A Persistent disk that is there comes from none any more: its artefact may be gone.
+        """
+        if disk.access is DiskAccess.PERSISTENT and self._is_kept(disk):
+            return None
         if disk.host_path is not None:
             return Path(disk.host_path)
         return self._file(disk.artifact) if disk.artifact else None
@@ -196,9 +279,15 @@ class Preparation:
     def _file(self, artifact: str) -> Path:
         """Return an artefact's path as it was seen last: its root may hang, and is not asked.
 
-        A recorded node has only the name of its first root.
+        A recorded node has only the name of its first root, and so has one with a single root.
+
+        Raises:
+            UnseenFileError: nobody has seen it, and it may be in several roots.
         """
         listed = self.facts.artifacts if self.facts else ()
         seen = (one for one in listed if isinstance(one, SeenArtifact))
-        found = (one.path for one in seen if one.name == artifact)
-        return next(found, self.settings.image_roots[0] / artifact)
+        found = next((one.path for one in seen if one.name == artifact), None)
+        roots = self.settings.image_roots
+        if found is None and not self._is_recorded and len(roots) > 1:
+            raise UnseenFileError(f"nobody has seen in which image root {artifact} is")
+        return found or roots[0] / artifact

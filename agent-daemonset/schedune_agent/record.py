@@ -38,6 +38,7 @@ _LOG: Final = logging.getLogger(__name__)
 _S: Final = PlacementState
 _BEFORE_ADMISSION: Final = frozenset({None, _S.PENDING})
 _READY: Final = frozenset({_S.RUNNING, _S.DEGRADED})
+_UP: Final = frozenset({*_READY, _S.STARTING})
 _LONG_RUN: Final = timedelta(minutes=10)
 _TOLD_IN: Final = timedelta(seconds=1)
 MOST_TRACE: Final = 64
@@ -128,6 +129,12 @@ class LaunchRecord(StatusModel):
         """Say whether a VM of it runs, or may: unknown is not gone."""
         told = self.process is not None or self.lost_process is not None
         return self.ended is None and (told or self.state in MAY_RUN)
+
+    @property
+    def has_run(self) -> bool:
+        """Say whether a VMM of it came up once: what its guest wrote is on its disks."""
+        came_up = any(one.to in _UP for one in self.trace)
+        return self.incarnation > 1 or self.was_ready or came_up
 
     @property
     def holds_claim(self) -> bool:

@@ -84,7 +84,7 @@ def hand_over(
         ownership.give(file, user)
 
 
-def take_back(disks: Sequence[DiskFiles], scratch: Path) -> None:
+def take_back(kept: Sequence[Path], scratch: Path) -> None:
     """Make Persistent disks ours again: another VM may have the user's number next.
 
     None of them may have a second name for that, in the folder where they were made.
@@ -94,9 +94,9 @@ def take_back(disks: Sequence[DiskFiles], scratch: Path) -> None:
     """
     remove_scratch(scratch)
     us = VmUser(os.geteuid(), os.getegid())
-    for one in disks:
-        if one.disk.access is DiskAccess.PERSISTENT and os.path.lexists(one.overlay):
-            ownership.give(one.overlay, us)
+    for one in kept:
+        if os.path.lexists(one):
+            ownership.give(one, us)
 
 
 def _made_for(disks: Sequence[DiskFiles], firmware: Firmware | None) -> list[Path]:

@@ -1,6 +1,7 @@
 """Whole copies of disks: equal, sparse, and never half there."""
 
-import os
+import itertools
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schedune_agent.system import sparse_copy_child
-from schedune_agent.system.sparse_copies import copy_whole
+from schedune_testing.full_disk import FullDisk
 
 MEBI = 2**20
+
+
+def copy_whole(source: Path, target: Path, size: int) -> None:
+    """Copy as the child does, in this process."""
+    target.unlink(missing_ok=True)
+    with source.open("rb") as file:
+        sparse_copy_child.copy(file.fileno(), f"{target}.new", str(target), size)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9000)), max_size=6))
@@ -40,12 +48,6 @@ def test_holes_take_no_room_in_the_copy(tmp_path: Path) -> None:
     assert target.read_bytes()[64 * MEBI :].startswith(b"end\0")
 
 
-def test_a_new_disk_is_one_hole(tmp_path: Path) -> None:
-    copy_whole(None, tmp_path / "target", 2**40)
-    status = (tmp_path / "target").stat()
-    assert (status.st_size, status.st_blocks, status.st_mode & 0o777) == (2**40, 0, 0o600)
-
-
 def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "source").write_bytes(b"x" * 100)
 
@@ -59,10 +61,19 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert [one.name for one in tmp_path.iterdir()] == ["source"]
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_only_a_regular_file_is_copied(tmp_path: Path, kind: str) -> None:
-    source = tmp_path / "source"
-    source.mkdir() if kind == "folder" else os.mkfifo(source)
-    with pytest.raises(OSError, match="no regular file"):
-        copy_whole(source, tmp_path / "target", 512)
-    assert not (tmp_path / "target").exists()
+def test_a_copy_is_whole_or_not_there_wherever_space_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "on-disk/target"
+    source.write_bytes(b"x" * 100)
+    target.parent.mkdir()
+    disk = FullDisk(monkeypatch, [target.parent])
+    for moment in itertools.count(1):
+        disk.fill(moment, 1)
+        with suppress(OSError):
+            copy_whole(source, target, 512)
+        if not disk.failed:
+            break
+        assert list(target.parent.iterdir()) == [], disk.failed
+    assert moment > len(("open", "ftruncate", "fsync", "link"))
+    assert target.read_bytes() == b"x" * 100 + bytes(412)

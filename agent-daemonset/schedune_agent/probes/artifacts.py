@@ -5,9 +5,9 @@ a child; a round waits for it a moment only and publishes what is known by then.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from pydantic import Field
 
@@ -16,8 +16,9 @@ from schedune.api.text import shorten
 from schedune.codes import probes as codes
 from schedune.codes.row import Row
 from schedune_agent.probes.digests import Digests
-from schedune_agent.probes.image_roots import ImageFile, Listing, Sight, list_roots
+from schedune_agent.probes.image_roots import ImageFile, Listing, Sight
 from schedune_agent.probes.image_work import Answer, work_on
+from schedune_agent.probes.root_listings import RootListings
 
 MOST: Final = 64
 LISTED: Final = "image_roots_listed"
@@ -29,7 +30,6 @@ _LOOK_S: Final = 5
 _RETRY_ROUNDS: Final = 20
 """After how many rounds a file is tried again that ended its child: each time twice as many."""
 _MOST_DOUBLINGS: Final = 8
-_T = TypeVar("_T")
 
 
 class SeenArtifact(Artifact):
@@ -45,25 +45,28 @@ class ArtifactProbe:
     def __init__(self, roots: list[Path], *, patience_s: float = _PATIENCE_S) -> None:
         self._roots = roots
         self._patience_s = patience_s
-        self._listing: asyncio.Task[Listing] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._listings = RootListings(roots, min(patience_s, _LISTING_S))
+        self._looking: dict[Path, asyncio.Task[None]] = {}
         self._looks: dict[Sight, Artifact] = {}
         self._rounds_left: dict[Sight, int] = {}
         self._failures: dict[Sight, int] = {}
-        self._digests = Digests()
+        self._digests = {root: Digests() for root in roots}
         self._listed = Listing(())
 
     async def __call__(self) -> tuple[list[Artifact], int]:
         """Return the artefacts by name, at most 64, and how many more there are or may be.
 
+        Of a root that does not answer, what is known of it goes on being told.
+
         Raises:
-            OSError: a root does not answer, or no child can be started.
+            OSError: no child can be started.
         """
-        self._listed = await self._list()
+        self._listed = await self._listings.take()
         regular = [one for one in self._listed.files if not one.obstacle]
         shown, hidden = regular[:MOST], regular[MOST:]
         await self._look_at(shown)
-        self._digests.go_on(shown)
+        for root, digests in self._digests.items():
+            digests.go_on([one for one in shown if one.path.parent == root])
         others = [one for one in self._listed.files if one.obstacle][: MOST - len(shown)]
         artifacts = [self._artifact(one) for one in (*shown, *others)]
         artifacts.sort(key=lambda one: one.name)
@@ -81,25 +84,22 @@ class ArtifactProbe:
         seen = f"{len(listed.files)} names in {len(self._roots)} folders"
         return CapabilityState.SUPPORTED, codes.CAP_IMAGES_LISTED, seen
 
-    async def _list(self) -> Listing:
-        """List in a thread, which may hang with its file system: then by no second one."""
-        self._listing = self._listing or _start(asyncio.to_thread(list_roots, self._roots))
-        if not await _is_done(self._listing, min(self._patience_s, _LISTING_S)):
-            raise OSError("an image root does not answer")
-        task, self._listing = self._listing, None
-        return task.result()
-
     async def _look_at(self, files: Sequence[ImageFile]) -> None:
-        """Start looking at what is not known, and wait a moment for it."""
+        """Start looking at what is not known, each root by itself, and wait a moment for it."""
         keys = {one.sight for one in files}
         self._looks = {key: look for key, look in self._looks.items() if key in keys}
         self._count_down(keys)
-        unknown = [one for one in files if one.sight not in self._looks]
-        if unknown and self._looking is None:
-            self._looking = _start(work_on("look", unknown, _LOOK_S, self._remember))
-        if self._looking is not None and await _is_done(self._looking, self._patience_s):
-            task, self._looking = self._looking, None
-            task.result()
+        for root in self._roots:
+            unknown = [
+                one for one in files if one.path.parent == root and one.sight not in self._looks
+            ]
+            if unknown and root not in self._looking:
+                looking = work_on("look", unknown, _LOOK_S, self._remember)
+                self._looking[root] = asyncio.create_task(looking)
+        if self._looking:
+            await asyncio.wait(self._looking.values(), timeout=self._patience_s)
+        for root in [root for root, one in self._looking.items() if one.done()]:
+            self._looking.pop(root).result()
 
     def _count_down(self, keys: set[Sight]) -> None:
         """Forget a failure after a while: its cause may be gone."""
@@ -130,7 +130,7 @@ class ArtifactProbe:
         look = self._looks.get(file.sight)
         if look is None:
             return unrecognised(file, "not looked at yet")
-        digest = self._digests.of(file)
+        digest = self._digests[file.path.parent].of(file)
         changes = {
             "name": file.path.name,
             "sha256": digest.sha256,
@@ -170,14 +170,3 @@ def unrecognised(file: ImageFile, why: str) -> Artifact:
         size_bytes=0 if file.obstacle else file.size,
         refusal=shorten(why, 200),
     )
-
-
-def _start(work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-    """Start what goes on over rounds; its error is raised by the round that sees it end."""
-    return asyncio.create_task(work)
-
-
-async def _is_done(task: "asyncio.Task[Any]", patience_s: float) -> bool:
-    """Wait a moment, without ending the task when the wait is over."""
-    done, _ = await asyncio.wait({task}, timeout=patience_s)
-    return bool(done)

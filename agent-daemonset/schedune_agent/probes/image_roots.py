@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-IMAGE_ROOTS: Final = "the image roots"
-"""As they are called where they do not answer."""
 MOST_ENTRIES: Final = 4096
 """Names that are looked at in one root."""
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
@@ -62,20 +60,39 @@ class Listing:
     """Roots that may hold files which nobody saw, and why."""
 
 
+def image_root(root: Path) -> str:
+    """Return how a root is called where it does not answer."""
+    return f"the image root {root}"
+
+
 def list_roots(roots: Sequence[Path]) -> Listing:
     """List every root; what is wrong with one hides nothing of the others."""
+    return join_listings([list_root(root) for root in roots])
+
+
+def list_root(root: Path) -> Listing:
+    """List one root, as far as it can be."""
+    found = list[ImageFile]()
+    try:
+        for one in _list_root(root):
+            found.append(one)
+    except FileNotFoundError:
+        return Listing((), missing=(str(root),))
+    except OSError as error:
+        return Listing(tuple(found), unreadable=(f"{root}: {error.strerror}",))
+    return Listing(tuple(found))
+
+
+def join_listings(listings: Sequence[Listing]) -> Listing:
+    """Put the listings of roots together, in their order."""
     found: dict[str, ImageFile] = {}
-    missing, unreadable = [], []
-    for root in roots:
-        try:
-            for one in _list_root(root):
-                found.setdefault(one.path.name, one)
-        except FileNotFoundError:
-            missing.append(str(root))
-        except OSError as error:
-            unreadable.append(f"{root}: {error.strerror}")
-    ordered = tuple(found[name] for name in sorted(found))
-    return Listing(ordered, tuple(missing), tuple(unreadable))
+    for file in (file for one in listings for file in one.files):
+        found.setdefault(file.path.name, file)
+    return Listing(
+        tuple(found[name] for name in sorted(found)),
+        tuple(name for one in listings for name in one.missing),
+        tuple(why for one in listings for why in one.unreadable),
+    )
 
 
 def _list_root(root: Path) -> Iterator[ImageFile]:

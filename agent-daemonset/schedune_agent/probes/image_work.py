@@ -1,16 +1,17 @@
 """Have open files looked at by children: a file that ends its child costs only itself."""
 
-import asyncio
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from schedune_agent.probes.image_roots import ImageFile, open_file
 from schedune_agent.system.child import ChildResult, run_child
+from schedune_agent.system.patience import in_thread, to_its_end
 
 _CHILD: Final = Path(__file__).with_name("artifacts_child.py")
 _LIMIT: Final = 2**20
@@ -31,13 +32,13 @@ async def work_on(work: Work, files: Sequence[ImageFile], wall_s: int, tell: Tel
     """
     left = list(files)
     while left:
-        opened = await asyncio.to_thread(_open_all, left[:BATCH], tell)
+        opened = await to_its_end(partial(_open_all, left[:BATCH], tell))
         left = left[BATCH:]
         try:
             unanswered = await _work_on_open(work, opened, wall_s, tell)
         finally:
-            for descriptor in opened.values():
-                os.close(descriptor)
+            # Nobody waits for it: closing a file may hang with its file system too.
+            in_thread(partial(_close_all, opened))
         left = unanswered + left
 
 
@@ -49,6 +50,11 @@ def _open_all(files: Sequence[ImageFile], tell: Tell) -> dict[ImageFile, int]:
         except OSError as error:
             tell(file, {"problem": f"cannot be opened: {error.strerror}", "cheap": True})
     return opened
+
+
+def _close_all(opened: Mapping[ImageFile, int]) -> None:
+    for descriptor in opened.values():
+        os.close(descriptor)
 
 
 async def _work_on_open(

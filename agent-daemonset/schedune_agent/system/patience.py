@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 _T = TypeVar("_T")
 _LOOK_S: Final = 5.0
 _MOST_LATE: Final = 16
-"""Threads that may hang at once; beyond them nothing new is looked at."""
+"""Threads that may hang at once over one thing; beyond them it is looked at no more."""
 
 
 class LaterError(Exception):
@@ -26,7 +26,8 @@ class Patience:
     def __init__(self, look_s: float = _LOOK_S, most_late: int = _MOST_LATE) -> None:
         self._look_s = look_s
         self._most_late = most_late
-        self._late: list[Future[None]] = []
+        self._late: dict[str, list[Future[None]]] = {}
+        """By what is looked at: of two servers the one that is gone costs the other nothing."""
 
     async def look(self, what: str, work: Callable[[], _T]) -> _T:
         """Return what a short look finds; ``what`` is looked at, in words.
@@ -35,31 +36,49 @@ class Patience:
             LaterError: it gives no answer now.
             Exception: what the look raised.
         """
-        self._late = [one for one in self._late if not one.done()]
-        if len(self._late) >= self._most_late:
-            raise LaterError(f"{what}: {len(self._late)} looks before this one got no answer")
+        late = [one for one in self._late.pop(what, ()) if not one.done()]
+        if late:
+            self._late[what] = late
+        if len(late) >= self._most_late:
+            raise LaterError(f"{what}: {len(late)} looks before this one got no answer")
         found: list[_T] = []
-        done = _in_thread(lambda: found.append(work()))
+        done = in_thread(lambda: found.append(work()))
         try:
             await asyncio.wait_for(asyncio.wrap_future(done), self._look_s)
         except TimeoutError:
             if not done.done():
-                self._late.append(done)
+                self._late.setdefault(what, []).append(done)
                 raise LaterError(f"{what}: no answer within {self._look_s:g} s") from None
             done.result()  # in the last moment, or it was the look itself that timed out
         return found[0]
 
 
-async def to_its_end(work: Callable[[], None]) -> None:
-    """Wait for work that may take minutes, a copy say, in a thread of its own.
+async def to_its_end(work: Callable[[], _T]) -> _T:
+    """Wait for work that may take minutes in a thread of its own.
 
     Raises:
         Exception: what the work raised.
     """
-    await asyncio.wrap_future(_in_thread(work))
+    found: list[_T] = []
+    await asyncio.wrap_future(in_thread(lambda: found.append(work())))
+    return found[0]
 
 
-def _in_thread(work: Callable[[], None]) -> Future[None]:
+async def unbroken(work: Callable[[], None]) -> None:
+    """Do what writes in a thread; who is told to stop meanwhile waits until it is done.
+
+    Raises:
+        Exception: what the work raised.
+    """
+    done = asyncio.wrap_future(in_thread(work))
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait({done})
+        raise
+
+
+def in_thread(work: Callable[[], None]) -> Future[None]:
     """Begin work in a thread that does not hold up the end of the process."""
     outcome: Future[None] = Future()
     outcome.set_running_or_notify_cancel()  # from here on nobody's impatience can cancel it

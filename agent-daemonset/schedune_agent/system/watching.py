@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from schedune_agent.system.patience import to_its_end
+
 _LOG: Final = logging.getLogger(__name__)
 _HEADER: Final = struct.Struct("iIII")
 _BUFFER: Final = 65536
@@ -140,7 +142,7 @@ async def changes(watched: Sequence[Watched]) -> AsyncIterator[None]:
     try:
         while True:
             # In a thread: the way to a folder may lead over a server that does not answer.
-            await asyncio.to_thread(watcher.arm)
+            await to_its_end(watcher.arm)
             yield
             await asyncio.sleep(SPACING_S)
             await happened.wait()

@@ -1,22 +1,22 @@
-"""The files that hold what guests write: made whole or not at all, kept over incarnations."""
+"""What the files of disks and firmware are made of, looked at before they are made."""
 
 import os
 import stat
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from schedune.api.quantity import parse_bytes
-from schedune.api.vmworkload import Backend, DiskAccess, DiskFormat
+from schedune.api.vmworkload import DiskAccess, DiskFormat
 from schedune.codes import disks as codes
 from schedune.codes.row import Row
 from schedune.evidence.qcow2 import inspect_qcow2
 from schedune.evidence.window import window_of
-from schedune.launch.traits import TRAITS
-from schedune_agent.system.sparse_copies import copy_whole
-from schedune_agent.system.whole_files import write_whole
-from schedune_agent.vmm.port import DiskFiles, Firmware
-from schedune_agent.vmm.qemu.overlay import empty_image, whole_sectors
+from schedune_agent.probes.image_roots import image_root
+from schedune_agent.system.patience import LaterError, Patience
+from schedune_agent.vmm.port import DiskFiles
+from schedune_agent.vmm.qemu.overlay import whole_sectors
 
 _HEADER: Final = 65536
 """Bytes in which a header says everything that it may say: one cluster."""
@@ -33,94 +33,55 @@ class DiskError(Exception):
         self.row = row
 
 
-def check_sources(disks: Sequence[DiskFiles], roots: Sequence[Path]) -> None:
+class DiskGoneError(LaterError):
+    """A disk that a VM had is not there: it may come back, and is not made anew; its path."""
+
+
+async def check_sources(
+    disks: Sequence[DiskFiles], roots: Sequence[Path], patience: Patience
+) -> None:
     """Look once more at what disks are made of: nothing leads out of the image roots.
+
+    What is there already needs nothing that it was made of.
 
     Raises:
         DiskError: one is no regular file of an image root, or not the one that the node listed.
+        LaterError: an image root does not answer that it is in, or one that goes before that.
     """
-    for disk in disks:
-        check_source(disk, roots)
+    for files in disks:
+        is_made = files.disk.access is DiskAccess.PERSISTENT and os.path.lexists(files.overlay)
+        if files.source is not None and files.source != files.overlay and not is_made:
+            await _check_source(files.disk.name, files.source, roots, patience)
 
 
-def check_source(files: DiskFiles, roots: Sequence[Path]) -> None:
-    """Look once more at what a disk is made of: nothing leads out of the image roots.
-
-    Raises:
-        DiskError: it is no regular file of an image root, or not the one that the node listed.
-    """
-    path, name = files.source, files.disk.name
-    if path is None or path == files.overlay:
-        return  # it begins empty, or is one that we make ourselves
-    first = next((one for one in roots if os.path.lexists(one / path.name)), None)
-    if first is None or first != path.parent:
-        why = f"is hidden by {first}" if first else "is not there"
-        raise DiskError(f"{name}: {path} {why}", codes.DISK_SOURCE_UNUSABLE)
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise DiskError(f"{name}: {path} is no regular file", codes.DISK_SOURCE_UNUSABLE)
-
-
-def make_disks(disks: Sequence[DiskFiles], firmware: Firmware | None, backend: Backend) -> None:
-    """Make what is missing of what a VM writes; its seed and Persistent disks are made apart.
-
-    Raises:
-        DiskError: something cannot be made, or what it is made of cannot be read.
-    """
-    make = make_overlay if TRAITS[backend].has_overlays else make_copy
-    for disk in disks:
-        make(disk)
-    make_variables(firmware)
-
-
-def make_overlay(files: DiskFiles) -> None:
-    """Make the file for a disk's writes, unless an earlier incarnation left it.
-
-    Raises:
-        DiskError: it cannot be made, or what lies below it cannot be read.
-    """
-    if files.disk.access is not DiskAccess.EPHEMERAL or files.overlay.exists():
+async def _check_source(disk: str, path: Path, roots: Sequence[Path], patience: Patience) -> None:
+    for root in roots:
+        mode = await patience.look(image_root(root), partial(_mode_of, root / path.name))
+        if mode is None:
+            continue
+        if root != path.parent:
+            raise DiskError(f"{disk}: {path} is hidden by {root}", codes.DISK_SOURCE_UNUSABLE)
+        if not stat.S_ISREG(mode):
+            raise DiskError(f"{disk}: {path} is no regular file", codes.DISK_SOURCE_UNUSABLE)
         return
+    raise DiskError(f"{disk}: {path} is not there", codes.DISK_SOURCE_UNUSABLE)
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return what stands under a name, no link followed; None: nothing."""
     try:
-        content = empty_image(size_seen(files))
-        files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(files.overlay, content)
-    except (OSError, ValueError) as error:
-        raise DiskError(f"{files.disk.name}: {error}") from error
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
-def make_copy(files: DiskFiles) -> None:
-    """Make the copy in which a guest writes whose VMM has no overlays, unless it is there.
+def read_store(path: Path) -> bytes:
+    """Return an empty store of a firmware's variables.
 
     Raises:
-        DiskError: it cannot be made, or what is copied cannot be read.
+        OSError: it cannot be read.
+        ValueError: it is larger than any flash.
     """
-    if files.disk.access is not DiskAccess.EPHEMERAL or files.overlay.exists():
-        return
-    try:
-        size = _copied_size(files)
-        files.overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        copy_whole(files.source, files.overlay, size)
-    except (OSError, ValueError) as error:
-        raise DiskError(f"{files.disk.name}: {error}") from error
-
-
-def make_variables(firmware: Firmware | None) -> None:
-    """Give a VM a store of its firmware's variables, unless an earlier incarnation left it.
-
-    Raises:
-        DiskError: it cannot be made.
-    """
-    if firmware is None or firmware.variables is None or firmware.template is None:
-        return
-    try:
-        if not firmware.variables.exists():
-            firmware.variables.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(firmware.variables, _read_store(firmware.template))
-    except (OSError, ValueError) as error:
-        raise DiskError(f"variables of {firmware.code.name}: {error}") from error
-
-
-def _read_store(path: Path) -> bytes:
     with path.open("rb") as file:
         content = file.read(_MOST_FLASH + 1)
     if len(content) > _MOST_FLASH:
@@ -140,13 +101,6 @@ def size_seen(files: DiskFiles) -> int:
     if files.disk.format is DiskFormat.QCOW2:
         return read_qcow2_size(files.source)
     return whole_sectors(files.source.stat().st_size)
-
-
-def _copied_size(files: DiskFiles) -> int:
-    """Return the bytes of the copy: a qcow2 image is copied as the file that it is."""
-    if files.source is not None and files.disk.format is DiskFormat.QCOW2:
-        return files.source.stat().st_size
-    return size_seen(files)
 
 
 def read_qcow2_size(path: Path) -> int:

@@ -1,15 +1,12 @@
-"""Persistent disks: made once, found again by every later placement, removed by order only.
+"""Persistent disks: whose they are and what may be used, found again by every placement.
 
 Where they are, ``probes.persistent_disks`` says. A file that is there is never made anew,
 whatever the launch says of it: what does not fit is refused.
 """
 
-import asyncio
 import json
 import os
 import re
-import sys
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,23 +16,16 @@ from schedune.api.vmworkload import Backend, DiskAccess, DiskFormat
 from schedune.codes import disks as codes
 from schedune.launch.traits import TRAITS
 from schedune_agent.probes.persistent_disks import FOLDER
-from schedune_agent.system import sparse_copy_child
-from schedune_agent.system.child import run_child
 from schedune_agent.system.locks import is_locked
 from schedune_agent.system.whole_files import sync_folder, write_whole
-from schedune_agent.vmm.disk_files import DiskError, read_qcow2_size, size_seen
+from schedune_agent.vmm.disk_files import DiskError, read_qcow2_size
 from schedune_agent.vmm.port import DiskFiles, PlanError
-from schedune_agent.vmm.qemu.overlay import empty_image
 
 OWNER: Final = "owner.json"
-_CHILD: Final = Path(sparse_copy_child.__file__)
 _SUFFIXES: Final = {DiskFormat.RAW: ".raw", DiskFormat.QCOW2: ".qcow2"}
-_SCRATCH: Final = ".new"
+SCRATCH: Final = ".new"
 _DISK: Final = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", re.ASCII)
 _WORKLOAD: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", re.ASCII)
-_LEAST_S: Final = 60.0
-_SLOWEST: Final = 4 * 2**20
-"""Bytes a second: a copy that is slower is given up."""
 
 
 def persistent_file(state_directory: Path, placement: VMPlacement, disk: str, form: str) -> Path:
@@ -53,48 +43,12 @@ def persistent_file(state_directory: Path, placement: VMPlacement, disk: str, fo
     return folder / f"{disk}{_SUFFIXES[DiskFormat(form)]}"
 
 
-class PersistentDisks:
-    """One placement's Persistent disks, made while others are served."""
-
-    def __init__(self) -> None:
-        self._making: asyncio.Task[None] | None = None
-
-    def are_ready(self, disks: Sequence[DiskFiles], namespace: str, scratch: Path) -> bool:
-        """Say whether all are there, to be used by us; begin to make those that are not.
-
-        Raises:
-            DiskError: one cannot be made, or must not be used.
-        """
-        mine = [one for one in disks if one.disk.access is DiskAccess.PERSISTENT]
-        if self._making is not None:
-            if not self._making.done():
-                return False
-            making, self._making = self._making, None
-            if not making.cancelled():
-                making.result()
-        remove_scratch(scratch)
-        missing = [one for one in mine if not _is_there(one, namespace)]
-        if missing:
-            self._making = asyncio.create_task(_make_all(missing, namespace, scratch))
-        return not missing
-
-    def give_up(self) -> None:
-        """Make nothing more; what is half made goes, soon."""
-        if self._making is not None:
-            self._making.cancel()
-
-    @property
-    def is_idle(self) -> bool:
-        """Say whether nothing is being made any more."""
-        return self._making is None or self._making.done()
-
-
 def remove_scratch(folder: Path) -> None:
     """Remove what an agent left that was killed over a disk: it may be the disk's second name.
 
     A file with two names is given to nobody.
     """
-    for left in folder.glob(f"*{_SCRATCH}"):
+    for left in folder.glob(f"*{SCRATCH}"):
         left.unlink(missing_ok=True)
 
 
@@ -122,7 +76,7 @@ def locked_for(backend: Backend, disks: Iterable[DiskFiles]) -> tuple[Path, ...]
     return tuple(one.overlay for one in disks if one.disk.access is DiskAccess.PERSISTENT)
 
 
-def _is_there(files: DiskFiles, namespace: str) -> bool:
+def is_there(files: DiskFiles, namespace: str) -> bool:
     """Say whether a disk is there, and is ours to write.
 
     Raises:
@@ -159,18 +113,7 @@ def _check_owner(path: Path, namespace: str, disk: str) -> None:
         raise DiskError(told, codes.DISK_OF_ANOTHER)
 
 
-async def _make_all(disks: Sequence[DiskFiles], namespace: str, scratch: Path) -> None:
-    for files in disks:
-        try:
-            _make_folders(files.overlay.parent, namespace, files.disk.name)
-            scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await _make(files, scratch / f"{uuid.uuid4()}{_SCRATCH}")
-            sync_folder(files.overlay.parent)
-        except (OSError, ValueError) as error:
-            raise DiskError(f"{files.disk.name}: {error}") from error
-
-
-def _make_folders(folder: Path, namespace: str, disk: str) -> None:
+def make_folders(folder: Path, namespace: str, disk: str) -> None:
     """Make the folders down to a workload's disks, and say whose they are, before any disk."""
     top = folder.parent.parent
     for one in (top, folder.parent):
@@ -183,42 +126,3 @@ def _make_folders(folder: Path, namespace: str, disk: str) -> None:
         write_whole(owner, json.dumps({"namespace": namespace}).encode())
     folder.mkdir(exist_ok=True, mode=0o700)
     sync_folder(folder.parent)
-
-
-async def _make(files: DiskFiles, scratch: Path) -> None:
-    size = size_seen(files)
-    if files.source is not None:
-        await _copy(files, scratch)
-        return
-    is_raw = files.disk.format is DiskFormat.RAW
-    write_whole(scratch, b"" if is_raw else empty_image(size))
-    try:
-        if is_raw:
-            os.truncate(scratch, size)
-        os.link(scratch, files.overlay)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-async def _copy(files: DiskFiles, scratch: Path) -> None:
-    """Copy an artefact in a child: it may be large, and its disk may hang."""
-    if files.source is None:
-        return
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    source = os.open(files.source, flags)
-    try:
-        length = os.fstat(source).st_size
-        size = size_seen(files) if files.disk.format is DiskFormat.RAW else length
-        argv = [
-            sys.executable, "-I", "-S", str(_CHILD), str(source), str(scratch),
-            str(files.overlay), str(size), str(os.getpid()),
-        ]  # fmt: skip
-        limit_s = _LEAST_S + length / _SLOWEST
-        result = await run_child(argv, deadline_s=limit_s, pass_fds=[source])
-    finally:
-        os.close(source)
-        scratch.unlink(missing_ok=True)
-    if result.exit_code != 0:
-        words = result.stderr[-200:].decode(errors="replace").strip()
-        why = f"not done within {limit_s:.0f} s" if result.timed_out else words
-        raise OSError(f"{files.source} could not be copied: {why}")

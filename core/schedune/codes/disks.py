@@ -67,3 +67,10 @@ NO_ROOM_FOR_WRITES: Final = _row(
     "A write of the guest found no space on the node's disk. Its VMM (QEMU) holds that write and stopped the guest. It is let go on at every heartbeat, and before it is asked to end; where there is no room yet, it stops again.",
     "make room on the node's state disk: the guest goes on by itself",
 )
+DISK_GONE: Final = _row(
+    "ERR_EXEC_DISK_GONE",
+    "DiskGone",
+    "a Persistent disk that this VM had is not there, and none is made in its place: {observed}",
+    "The VM has run before on this node, and the file of its disk is gone: most often the agent's state directory is on a disk that is not mounted after a reboot. The VM is not started until the file is there again; it is looked for every two seconds.",
+    "mount the disk of the agent's state directory and start the agent again, or bring the file back; to begin with a fresh disk instead, set a new spec.restartToken",
+)

@@ -1,12 +1,20 @@
 """What a launch needs of a node, whoever asks: the decision, or the agent right before it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from schedune.api.nodetruth import ArtifactKind
 from schedune.api.quantity import parse_bytes
 from schedune.api.scheduling_policy import VersionFloor
 from schedune.api.vmplacement import Launch
-from schedune.api.vmworkload import Acceleration, Backend, DiskFormat, Probe, RuntimeClass
+from schedune.api.vmworkload import (
+    Acceleration,
+    Backend,
+    DiskAccess,
+    DiskFormat,
+    Probe,
+    RuntimeClass,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,11 @@ class BackendNeeds:
     """Backends that may be used at all."""
 
 
-def needs_of_launch(launch: Launch) -> LaunchNeeds:
-    """Return the needs of a launch that was resolved already."""
+def needs_of_launch(launch: Launch, held: Collection[str] = ()) -> LaunchNeeds:
+    """Return the needs of a launch that was resolved already.
+
+    ``held`` are the Persistent disks that are there already: they are made of no artefact.
+    """
     boot = (
         (launch.kernel, ArtifactKind.KERNEL),
         (launch.initrd, ArtifactKind.INITRD),
@@ -88,7 +99,8 @@ def needs_of_launch(launch: Launch) -> LaunchNeeds:
     files = [ArtifactNeed(one.artifact, kind, one.sha256) for one, kind in boot if one is not None]
     for disk in launch.disks:
         name = disk.artifact or disk.host_path
-        if name is not None:
+        is_made = disk.access is DiskAccess.PERSISTENT and disk.name in held
+        if name is not None and not is_made:
             files.append(
                 ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, disk.artifact is None)
             )

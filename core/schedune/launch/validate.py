@@ -1,6 +1,6 @@
 """Launch validation on live facts, as the agent asks it right before a launch."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from schedune.api.nodetruth import ArtifactKind, BackendFact, NodeTruthStatus
 from schedune.api.vmplacement import AcceptedVersions, Launch
@@ -23,11 +23,15 @@ def validate_launch(
     backend: Backend,
     facts: NodeTruthStatus,
     versions: AcceptedVersions | None = None,
+    held: Collection[str] = (),
 ) -> tuple[Reason, ...]:
-    """Return everything that stands against this launch here; empty: it may go on."""
+    """Return everything that stands against this launch here; empty: it may go on.
+
+    ``held`` are the Persistent disks that are here already: they need no artefact.
+    """
     accepted = versions or AcceptedVersions()
     version = VersionNeed(accepted.minimum, accepted.exact)
-    needs = BackendNeeds(backend, needs_of_launch(launch), version, tuple(accepted.floors))
+    needs = BackendNeeds(backend, needs_of_launch(launch, held), version, tuple(accepted.floors))
     return tuple(_objections(launch, needs, reduce_facts(facts, Interner())))
 
 

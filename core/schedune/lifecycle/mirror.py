@@ -8,7 +8,7 @@ from schedune.api.evaluation import CodeCount, Evaluation
 from schedune.api.text import plain_line
 from schedune.api.vmplacement import PlacementState, Prepared, VMPlacement
 from schedune.api.vmworkload import LaunchMode
-from schedune.codes import execution, summary
+from schedune.codes import disks, execution, summary
 from schedune.codes.row import Reason, Row
 from schedune.codes.table import TABLE
 from schedune.lifecycle.restart import is_failure
@@ -18,6 +18,7 @@ S = PlacementState
 MOST_REFUSALS: Final = 4
 """Named among why; the condition names all."""
 _LAUNCHED: Final = frozenset({S.STARTING, S.RUNNING, S.DEGRADED, S.TERMINATING})
+_WAITS: Final = frozenset({execution.PREPARATION_WAITS.code, disks.DISK_GONE.code})
 _CHECKED: Final = frozenset({*_LAUNCHED, S.VALIDATED, S.LAUNCHING, S.EXITED})
 
 
@@ -110,7 +111,7 @@ def _ready(placement: VMPlacement) -> tuple[Claim, bool, bool]:
 
 def _on_its_way(placement: VMPlacement) -> str:
     told = f"{placement.status.state} on {placement.spec.node_name}"
-    waits = _last_code(placement) == execution.PREPARATION_WAITS.code
+    waits = _last_code(placement) in _WAITS
     return f"{told}, {_last_words(placement)}" if waits else told
 
 

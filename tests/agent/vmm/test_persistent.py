@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from schedune.api.vmplacement import LaunchDisk, VMPlacement
+from schedune.api.vmworkload import Backend
 from schedune_agent.probes.persistent_disks import PersistentDiskFamily
-from schedune_agent.vmm import persistent
+from schedune_agent.system.patience import Patience
+from schedune_agent.vmm import disk_making
 from schedune_agent.vmm.disk_files import DiskError
-from schedune_agent.vmm.persistent import PersistentDisks, persistent_file, remove_disks
+from schedune_agent.vmm.disk_making import DiskMaker, Wanted
+from schedune_agent.vmm.persistent import persistent_file, remove_disks
 from schedune_agent.vmm.port import DiskFiles, PlanError
 from schedune_agent.vmm.qemu.overlay import empty_image
 
@@ -46,9 +49,15 @@ class Disks:
         return DiskFiles(LaunchDisk.model_validate(told), None if size else self.image, path)
 
     async def make(self, files: DiskFiles, namespace: str = NAMESPACE) -> Path:
-        disks = PersistentDisks()
-        await until(lambda: disks.are_ready([files], namespace, self.scratch))
+        maker = DiskMaker(Patience())
+        deadline = time.monotonic() + PATIENCE_S
+        while not await maker.are_ready(self.wanted(files, namespace)):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.001)
         return files.overlay
+
+    def wanted(self, files: DiskFiles, namespace: str = NAMESPACE) -> Wanted:
+        return Wanted([files], None, Backend.CLOUD_HYPERVISOR, namespace, self.scratch)
 
     async def refusal(self, files: DiskFiles, namespace: str = NAMESPACE) -> tuple[str, str]:
         with pytest.raises(DiskError) as refused:
@@ -117,11 +126,12 @@ async def test_a_disk_that_is_there_is_never_made_anew(disks: Disks) -> None:
 
 
 async def test_a_copy_does_not_hold_up_other_placements_and_given_up_it_leaves_nothing(
-    disks: Disks,
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disks.image.write_bytes(os.urandom(64 * 2**20))
-    making = PersistentDisks()
-    assert not making.are_ready([disks.files()], NAMESPACE, disks.scratch)
+    making = DiskMaker(Patience())
+    monkeypatch.setattr(disk_making, "_MOMENT_S", 0.0)
+    assert not await making.are_ready(disks.wanted(disks.files()))
     await until(lambda: disks.scratch.exists() and bool(list(disks.scratch.iterdir())))
     making.give_up()
     await until(lambda: making.is_idle)
@@ -219,7 +229,7 @@ async def test_a_copy_that_takes_too_long_is_given_up(
     disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disks.image.write_bytes(bytes(512))
-    monkeypatch.setattr(persistent, "_LEAST_S", 0.0)
+    monkeypatch.setattr(disk_making, "_LEAST_S", 0.0)
     code, told = await disks.refusal(disks.files())
     assert code == "ERR_EXEC_DISK_NOT_MADE"
     assert "not done within 0 s" in told

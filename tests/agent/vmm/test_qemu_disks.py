@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedune.api.vmplacement import LaunchDisk
-from schedune.api.vmworkload import DiskAccess
 from schedune.launch.guest_identity import mac_address
 from schedune.launch.intent import MOST_DISK
-from schedune_agent.vmm.disk_files import DiskError, check_source, make_overlay
+from schedune_agent.system.patience import Patience
+from schedune_agent.vmm.disk_files import DiskError, check_sources
 from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.qemu.disks import render_disks
 from schedune_agent.vmm.qemu.overlay import SECTOR, empty_image, whole_sectors
@@ -94,50 +94,24 @@ def test_an_image_of_no_size_or_beyond_the_bound_is_refused(size: int) -> None:
         empty_image(size)
 
 
-def test_an_overlay_is_kept_once_it_is_made_and_none_is_made_for_a_disk_only_read(
-    tmp_path: Path,
-) -> None:
-    disk = LaunchDisk.model_validate(
-        {"name": "root", "format": "Raw", "access": "Ephemeral", "emptySize": "1Mi"}
-    )
-    overlay = tmp_path / "vm" / "root.qcow2"
-    made = DiskFiles(disk, None, overlay)
-    make_overlay(made)
-    overlay.write_bytes(b"what the guest wrote")
-    make_overlay(made)
-    assert overlay.read_bytes() == b"what the guest wrote"
-    read_only = disk.model_copy(update={"access": DiskAccess.READ_ONLY})
-    make_overlay(DiskFiles(read_only, tmp_path, tmp_path / "none.qcow2"))
-    assert not (tmp_path / "none.qcow2").exists()
-
-
-def test_an_artefact_that_is_no_qcow2_or_gone_is_named_with_its_disk(tmp_path: Path) -> None:
-    (tmp_path / "image").write_bytes(b"no header here")
-    disk = LaunchDisk.model_validate({"name": "root", "format": "Qcow2", "access": "Ephemeral"})
-    for source, why in ((tmp_path / "image", "no qcow2"), (tmp_path / "gone", "No such file")):
-        with pytest.raises(DiskError, match=f"root: .*{why}"):
-            make_overlay(DiskFiles(disk, source, tmp_path / "vm" / "root.qcow2"))
-    assert not list((tmp_path).rglob("*.qcow2"))
-
-
-def test_a_source_is_looked_at_again_right_before_the_launch(tmp_path: Path) -> None:
+async def test_a_source_is_looked_at_again_right_before_the_launch(tmp_path: Path) -> None:
     roots = [tmp_path / "one", tmp_path / "two"]
     for root in roots:
         root.mkdir()
     path = roots[1] / "image"
     disk = files("ReadOnly", path)
 
-    def refusal() -> str:
+    async def refusal() -> str:
         with pytest.raises(DiskError) as refused:
-            check_source(disk, roots)
+            await check_sources([disk], roots, Patience())
         assert refused.value.row.code == "ERR_EXEC_DISK_SOURCE_UNUSABLE"
         return str(refused.value)
 
-    assert refusal() == f"root: {path} is not there"
+    assert await refusal() == f"root: {path} is not there"
     path.symlink_to("/etc/passwd")
-    assert refusal() == f"root: {path} is no regular file"
+    assert await refusal() == f"root: {path} is no regular file"
     path.unlink()
     path.write_bytes(b"bytes")
-    check_source(disk, roots)
+    await check_sources([disk], roots, Patience())
     (roots[0] / "image").write_bytes(b"of another root")
-    assert refusal() == f"root: {path} is hidden by {roots[0]}"
+    assert await refusal() == f"root: {path} is hidden by {roots[0]}"
