@@ -1,7 +1,7 @@
 """The listings of all image roots, each made in a thread that may hang with its root.
 
-A root that gives no answer costs one thread and keeps its last known files; the others are
-listed all the same.
+A root that gives no answer costs one thread, and like one that gives nothing but an error it
+keeps its last known files; the others are listed all the same.
 """
 
 import asyncio
@@ -33,8 +33,11 @@ class RootListings:
         return join_listings([self._listing_of(root) for root in self._roots])
 
     def _listing_of(self, root: Path) -> Listing:
+        known = self._known.get(root, ())
         if not self._under_way[root].done():
-            return Listing(self._known.get(root, ()), unreadable=(f"{root}: no answer",))
+            return Listing(known, unreadable=(f"{root}: no answer",))
         listing = self._under_way.pop(root).result()
+        if listing.unreadable and not listing.files:
+            return Listing(known, unreadable=listing.unreadable)
         self._known[root] = listing.files
         return listing

@@ -10,6 +10,7 @@ from schedune.eligibility.finding import Finding, Question
 from schedune.eligibility.freshness import ages_seconds
 from schedune.fleet.column import Mask
 from schedune.fleet.fleet import Fleet
+from schedune.fleet.profile import NodeProfile
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
 
@@ -57,14 +58,15 @@ def _holders(fleet: Fleet, intent: Intent, disk: str) -> set[str]:
 
     A truth may be older than the disk. Whoever took the file away gets a fresh one there.
     """
-    listed = {
-        node.name
-        for node in fleet.nodes
-        for held in (node.facts.persistent_disks if node.facts else ())
-        if held.disk == disk and intent.owns(held)
-    }
+    listed = {node.name for node in fleet.nodes if holds_disk(node, intent, disk)}
     made = {one.node_uid for one in intent.homes if one.disk == disk}
     return listed or {node.name for node in fleet.nodes if node.uid in made}
+
+
+def holds_disk(node: NodeProfile, intent: Intent, disk: str) -> bool:
+    """Say whether a node lists a workload's disk."""
+    listed = node.facts.persistent_disks if node.facts else ()
+    return any(one.disk == disk and intent.owns(one) for one in listed)
 
 
 def _exists(fleet: Fleet, uid: str) -> bool:

@@ -174,7 +174,8 @@ def _needs(spec: VMWorkloadSpec) -> LaunchNeeds:
         name = disk.source.artifact or disk.source.host_path
         if name is not None:
             is_path = disk.source.artifact is None
-            files.append(ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, is_path))
+            made = disk.name if disk.access is DiskAccess.PERSISTENT else ""
+            files.append(ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, is_path, made))
     pages = spec.resources.hugepages
     return LaunchNeeds(
         runtime_class=spec.runtime_class,

@@ -28,6 +28,8 @@ class ArtifactNeed:
     """For a disk: what the intent says that its bytes are."""
     is_path: bool = False
     """A path of an imported intent: the inventory lists names."""
+    made: str = ""
+    """The Persistent disk that is made of it, and needs it no more where it is; "": none."""
 
     def __str__(self) -> str:
         return f"{self.kind.value.lower()} '{self.name}'"
@@ -99,11 +101,10 @@ def needs_of_launch(launch: Launch, held: Collection[str] = ()) -> LaunchNeeds:
     files = [ArtifactNeed(one.artifact, kind, one.sha256) for one, kind in boot if one is not None]
     for disk in launch.disks:
         name = disk.artifact or disk.host_path
-        is_made = disk.access is DiskAccess.PERSISTENT and disk.name in held
-        if name is not None and not is_made:
-            files.append(
-                ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, disk.artifact is None)
-            )
+        made = disk.name if disk.access is DiskAccess.PERSISTENT else ""
+        if name is not None and made not in held:
+            is_path = disk.artifact is None
+            files.append(ArtifactNeed(name, ArtifactKind.DISK, None, disk.format, is_path, made))
     return LaunchNeeds(
         runtime_class=launch.runtime_class,
         acceleration=launch.acceleration,

@@ -18,6 +18,7 @@ from schedune_agent.probes import artifacts as inventory
 from schedune_agent.probes import digests, image_roots, image_work
 from schedune_agent.probes.artifacts import ArtifactProbe
 from schedune_agent.probes.image_roots import ImageFile, key_of, list_roots, open_file
+from schedune_testing.hung import hung
 from schedune_testing.images import arm64_image, bzimage, cpio, elf, qcow2
 
 
@@ -300,25 +301,55 @@ async def test_a_file_that_could_not_be_read_for_a_moment_is_read_in_the_next_ro
     assert named["kernel"].evidence == "seen"
 
 
-async def test_a_root_that_hangs_fails_the_probe_and_takes_one_thread_only(
-    images: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_root_that_hangs_keeps_what_is_known_of_it_and_the_others_are_seen(
+    images: Path, tmp_path: Path
 ) -> None:
-    release, calls = threading.Event(), []
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    (remote / "far").write_bytes(qcow2(size=2**30))
+    probe = ArtifactProbe([remote, images], patience_s=0.1)
+    known, hidden = await rounds(probe, all_digested)
+    assert (len(known), hidden) == (5, 0)
+    before = threading.active_count()
+    with hung(remote):
+        (images / "new").write_bytes(arm64_image())
+        named, hidden = await rounds(
+            probe, lambda named: "new" in named and named["new"].sha256 is not None
+        )
+        assert hidden == 1
+        assert named["far"] == known["far"]
+        state, row, told = probe.judge_roots()
+        assert (state, row) == (CapabilityState.UNKNOWN, codes.CAP_IMAGE_ROOT_UNREADABLE)
+        assert told == f"{remote}: no answer"
+        await rounds(probe, lambda _: threading.active_count() <= before + 1)
+    (remote / "far").unlink()
+    named, hidden = await rounds(probe, lambda named: "far" not in named)
+    assert hidden == 0
 
-    def hang(roots: Sequence[Path]) -> image_roots.Listing:
-        calls.append(roots)
-        release.wait(20)
-        return list_roots(roots)
 
-    monkeypatch.setattr(inventory, "list_roots", hang)
-    probe = ArtifactProbe([images], patience_s=0.05)
-    for _ in range(3):
-        with pytest.raises(OSError, match="does not answer"):
-            await probe()
-    assert len(calls) == 1
+async def test_a_file_that_hangs_when_it_is_opened_keeps_no_other_root_from_being_looked_at(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote, release = tmp_path / "remote", threading.Event()
+    remote.mkdir()
+    (remote / "far").write_bytes(qcow2(size=2**30))
+    opens = image_work.open_file
+
+    def hang(file: ImageFile) -> int:
+        if file.path.parent == remote:
+            release.wait(30)
+        return opens(file)
+
+    monkeypatch.setattr(image_work, "open_file", hang)
+    probe = ArtifactProbe([remote, images], patience_s=0.1)
+    named, _ = await rounds(probe, lambda named: named["kernel"].sha256 is not None)
+    assert named["far"].refusal == "not looked at yet"
     release.set()
-    await asyncio.sleep(0.2)
-    assert len((await probe())[0]) == 4
+    await rounds(probe, all_digested)
+
+
+def all_digested(named: dict[str, Artifact]) -> bool:
+    return all(one.sha256 is not None for one in named.values())
 
 
 def test_a_file_that_was_exchanged_behind_the_listing_is_not_opened(images: Path) -> None:

@@ -181,3 +181,30 @@ def test_a_disk_on_a_node_that_is_gone_is_lost_not_made_anew() -> None:
     assert where(decision) == []
     causes = Explanation(decision).causes(0)
     assert [one.reason.row for one in causes] == [codes.PERSISTENT_DISK_LOST]
+
+
+def of_an_artefact(*more: dict[str, Any]) -> Intent:
+    source = {"source": {"artifact": "golden"}}
+    return Story(
+        node("a"), spec={"disks": [{**DISK, **source, "access": "Persistent"}, *more]}
+    ).intent()
+
+
+def test_a_disk_that_is_there_needs_its_artefact_no_more_and_only_there() -> None:
+    for name in ("another", "vm"):
+        fleet = Fleet.of([a_node(disk(name, 1))])
+        decision = decide(fleet, of_an_artefact(), now=NOW)
+        assert where(decision) == (["a"] if name == "vm" else [])
+    (cause,) = Explanation(decide(Fleet.of([a_node()]), of_an_artefact(), now=NOW)).causes(0)
+    assert cause.reason.row.code == "REJECT_ARTIFACT_MISSING"
+
+
+def test_an_artefact_that_another_disk_needs_is_needed_where_the_first_one_is() -> None:
+    same = {"name": "second", "source": {"artifact": "golden"}, "format": "Raw"}
+    fleet = Fleet.of([a_node(disk("vm", 1))])
+    for access in ("Persistent", "ReadOnly"):
+        decision = decide(fleet, of_an_artefact({**same, "access": access}), now=NOW)
+        assert where(decision) == []
+    both = Fleet.of([a_node(disk("vm", 1), {**disk("vm", 1), "disk": "second"})])
+    second = {**same, "access": "Persistent"}
+    assert where(decide(both, of_an_artefact(second), now=NOW)) == ["a"]

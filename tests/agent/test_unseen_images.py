@@ -1,0 +1,126 @@
+"""Images of which nobody can say whether they are there: a launch waits, and guesses nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.vmplacement import VMPlacement
+from schedune_agent.boot_files import BootFiles
+from schedune_agent.node import Node
+from schedune_agent.placement_worker import PlacementWorker
+from schedune_agent.preparation import Preparation, UnseenFileError
+from schedune_agent.probes.artifacts import LISTED, ArtifactProbe
+from schedune_agent.settings import AgentSettings
+from schedune_agent.system.patience import LaterError, Patience
+from schedune_agent.vmm.process import paths_of
+from schedune_testing.hung import hung
+from schedune_testing.images import bzimage
+from schedune_testing.nodes import facts
+
+NewPlacement = Callable[..., VMPlacement]
+DISK = {"name": "root", "artifact": "golden", "format": "Raw", "access": "Ephemeral"}
+UNSEEN = {
+    "name": LISTED, "state": "Unknown", "reasonCode": "CAP_IMAGE_ROOT_UNREADABLE",
+    "observedTime": "2026-11-24T12:00:00Z", "message": "/nfs: no answer",
+}  # fmt: skip
+
+
+def told(**changes: Any) -> NodeTruthStatus:
+    """Return what a node tells that does not see into all of its roots."""
+    sound = facts("node")
+    sound["capabilities"] = [*sound["capabilities"], UNSEEN]
+    return NodeTruthStatus.model_validate({**sound, "artifactsTruncated": 1, **changes})
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / "local", tmp_path / "nfs"]
+    for one in found:
+        one.mkdir()
+    (found[0] / "kernel").write_bytes(bzimage())
+    return found
+
+
+@pytest.fixture
+def settings(node: Node, roots: list[Path]) -> AgentSettings:
+    return node.settings.model_copy(update={"image_roots": roots})
+
+
+def prepare(settings: AgentSettings, placement: VMPlacement, seen: NodeTruthStatus) -> Preparation:
+    return Preparation(placement, settings, paths_of(settings, placement.metadata.uid), seen)
+
+
+async def test_a_launch_waits_for_a_file_that_nobody_can_see_and_fails_of_one_that_is_not_there(
+    settings: AgentSettings, new_placement: NewPlacement
+) -> None:
+    placement = new_placement(disks=[DISK])
+    with pytest.raises(LaterError, match="the image roots: /nfs: no answer"):
+        await prepare(settings, placement, told()).objection(None, Patience())
+    seen = NodeTruthStatus.model_validate(facts("node"))
+    found = await prepare(settings, placement, seen).objection(None, Patience())
+    assert found is not None
+    assert found.row.code == "REJECT_ARTIFACT_MISSING"
+
+
+async def test_what_stands_against_it_besides_is_told_at_once(
+    settings: AgentSettings, new_placement: NewPlacement
+) -> None:
+    seen = told(cpu={"architecture": "arm64", "cores": 8})
+    found = await prepare(settings, new_placement(disks=[DISK]), seen).objection(None, Patience())
+    assert found is not None
+    assert found.row.code == "REJECT_ARCHITECTURE_MISMATCH"
+
+
+async def test_a_recorded_node_that_never_sees_it_refuses_a_dry_run(
+    settings: AgentSettings, new_placement: NewPlacement
+) -> None:
+    recorded = settings.model_copy(update={"facts_file": Path("/recorded.json")})
+    found = await prepare(recorded, new_placement(disks=[DISK]), told()).objection(None, Patience())
+    assert found is not None
+    assert found.row.code == "REJECT_ARTIFACT_UNKNOWN"
+
+
+async def test_a_launch_that_was_validated_is_not_ended_by_it(
+    settings: AgentSettings, new_placement: NewPlacement
+) -> None:
+    preparation = prepare(settings, new_placement(disks=[DISK]), told())
+    with pytest.raises(LaterError, match="no answer"):
+        await preparation.late_objection(BootFiles(), Patience())
+
+
+def test_no_root_is_guessed_of_several_but_that_of_a_recorded_node(
+    settings: AgentSettings, new_placement: NewPlacement, roots: list[Path]
+) -> None:
+    placement = new_placement(disks=[DISK])
+    with pytest.raises(UnseenFileError, match="golden"):
+        prepare(settings, placement, told()).disks()
+    recorded = settings.model_copy(update={"facts_file": Path("/recorded.json")})
+    assert prepare(recorded, placement, told()).disks()[0].source == roots[0] / "golden"
+
+
+async def test_what_is_in_a_root_that_answers_boots_beside_one_that_hangs(
+    settings: AgentSettings, new_placement: NewPlacement, roots: list[Path]
+) -> None:
+    probe = ArtifactProbe(roots, patience_s=5)
+    found, _ = await probe()
+    seen = told(artifacts=found)
+    launch, patience = new_placement().spec.launch, Patience(look_s=0.2, most_late=1)
+    with hung(roots[1]):
+        for _ in range(3):
+            fresh = await BootFiles().freshen(seen, launch, roots, patience)
+            assert [one.name for one in fresh.artifacts] == ["kernel"]
+        with pytest.raises(LaterError, match=f"the image root {roots[1]}"):
+            await BootFiles().freshen(seen, launch, roots[::-1], patience)
+
+
+async def test_who_waits_says_so_once(node: Node, new_placement: NewPlacement) -> None:
+    worker = PlacementWorker(node, new_placement(disks=[DISK]), None)
+    object.__setattr__(node, "facts", told)
+    for _ in range(5):
+        await worker.step()
+    codes = [one.code for one in worker.record.trace]
+    assert codes.count("PREPARATION_WAITS") == 1
+    assert worker.record.ended is None
