@@ -23,11 +23,11 @@ from idle_vms import tell_idle
 from table import tell, tell_machine
 
 from schedune.api.vmplacement import PlacementState
-from schedune_agent import placement_launch
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.preparation import Preparation
 from schedune_agent.record import LaunchRecord, RecordStore
 from schedune_agent.system import cgroup, processes
+from schedune_agent.vmm import disk_making
 from schedune_agent.vmm.carriers import CarrierSearch
 from schedune_agent.vmm.qemu.argv import monitor_socket
 from schedune_agent.vmm.qemu.qmp import QmpClient, QmpError
@@ -47,7 +47,7 @@ _STEPS: Final = (
     (RecordStore, "save", "records written and synced"),
     (Preparation, "objection", "live validation and plan"),
     (CarrierSearch, "find", "looking for a VM of an earlier agent"),
-    (placement_launch, "make_overlay", "overlay made and synced"),
+    (disk_making, "_write_in_folder", "overlay made and synced"),
     (cgroup, "make_groups", "control groups"),
     (processes, "spawn", "fork and exec"),
 )

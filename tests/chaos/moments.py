@@ -26,6 +26,8 @@ _LADDER_S: Final = 0.4
 _AGENT: Final = "schedune_agent."
 _COURSE: Final = ("schedune_agent.placement_", "schedune_agent.orphans", "schedune_agent.residue")
 """The modules that put steps together; a step is what they call."""
+_THREADS: Final = "schedune_agent.system.patience"
+"""Who only begins threads: what is done in one is its step."""
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _EFFECTS: Final = frozenset({
     "fcntl.fcntl", "fcntl.flock", "fcntl.ioctl", "fcntl.lockf",
@@ -109,6 +111,7 @@ def _step(frame: FrameType) -> str:
 
 def _agents_frames(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith(_AGENT):
+        name = str(frame.f_globals.get("__name__"))
+        if name.startswith(_AGENT) and name != _THREADS:
             yield frame
         frame = frame.f_back

@@ -2,15 +2,12 @@
 
 import platform
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedune.api.nodetruth import ArtifactKind
 from schedune.api.vmplacement import PlacementState
-from schedune_agent.vmm.disk_files import DiskError, make_variables
-from schedune_agent.vmm.port import Firmware
 
 S = PlacementState
 pytestmark = pytest.mark.skipif(
@@ -41,21 +38,3 @@ async def test_firmware_runs_from_its_artefact_with_variables_of_its_own(
     assert worker.record.last_exit.reason == "GuestPoweredOff"
     assert worker.record.last_exit.console_tail == ["the firmware greets"]
     await world.carry_on(worker, lambda _: not world.remains())
-
-
-def test_variables_are_kept_once_they_are_made_and_a_store_too_large_is_named(
-    tmp_path: Path,
-) -> None:
-    template, store = tmp_path / "VARS.fd", tmp_path / "vm/vars.fd"
-    template.write_bytes(b"empty")
-    firmware = Firmware(tmp_path / "CODE.fd", template, store)
-    make_variables(firmware)
-    store.write_bytes(b"what the firmware wrote")
-    make_variables(firmware)
-    assert store.read_bytes() == b"what the firmware wrote"
-    store.unlink()
-    with template.open("wb") as file:
-        file.truncate(64 * 2**20 + 1)
-    with pytest.raises(DiskError, match=r"variables of CODE\.fd: .* is larger than"):
-        make_variables(firmware)
-    assert not store.exists()

@@ -64,7 +64,9 @@ async def test_a_launch_waits_for_it_says_so_once_and_goes_on_when_it_is_back(
         for _ in range(3):
             await worker.step()
         assert len(worker.record.trace) == told
-        assert worker.record.trace[-1].message.startswith("waiting for the image roots: no answer")
+        assert worker.record.trace[-1].message.startswith(
+            f"waiting for the image root {images}: no answer"
+        )
         assert not world.vms()
     await world.carry_on(worker, lambda record: record.state is S.RUNNING)
     assert len(world.vms()) == 1

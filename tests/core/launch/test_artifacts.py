@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from schedune.api.nodetruth import ArtifactKind
+from schedune.api.vmplacement import Launch
 from schedune.codes import eligibility as codes
 from schedune.fleet.profile import ArtifactProfile
 from schedune.launch.artifacts import judge_artifact
-from schedune.launch.needs import ArtifactNeed
+from schedune.launch.needs import ArtifactNeed, needs_of_launch
+from schedune_testing.manifests import placement as a_placement
 
 KERNEL = ArtifactNeed("file", ArtifactKind.KERNEL)
 FOUND = ArtifactProfile("file", "Kernel", "BzImage", 1, 1, "amd64", None)
@@ -62,3 +64,13 @@ def test_a_pinned_digest_that_is_not_known_says_why(missing: str | None, told: s
     reason = judge_artifact(need, replace(FOUND, sha256_missing=missing), "amd64")
     assert reason is not None
     assert (reason.row, reason.observed) == (codes.ARTIFACT_DIGEST_MISMATCH, told)
+
+
+def test_a_persistent_disk_that_is_there_needs_no_artefact() -> None:
+    kept = {"name": "root", "artifact": "golden", "format": "Raw", "access": "Persistent"}
+    told = a_placement()["spec"]["launch"]
+    launch = Launch.model_validate({**told, "disks": [kept, {**kept, "name": "second"}]})
+    needed = [one.made for one in needs_of_launch(launch, {"root"}).artifacts]
+    assert "second" in needed
+    assert "root" not in needed
+    assert "root" in [one.made for one in needs_of_launch(launch).artifacts]

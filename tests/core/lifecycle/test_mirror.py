@@ -9,6 +9,7 @@ from schedune.lifecycle.mirror import mirror
 from schedune_testing.manifests import placement as a_placement
 
 WAITS = "PREPARATION_WAITS", "waiting for the image roots: no answer within 5 s"
+GONE = "ERR_EXEC_DISK_GONE", "a Persistent disk that this VM had is not there"
 PREPARES = "PREPARING", "the launch is being prepared"
 
 
@@ -30,7 +31,8 @@ def ready_of(state: str, *last: str) -> str:
 def test_who_waits_for_what_gives_no_answer_is_told_for_what(state: str) -> None:
     node = a_placement()["spec"]["nodeName"]
     assert ready_of(state, *PREPARES) == f"the VM is {state} on {node}"
-    assert ready_of(state, *WAITS) == f"the VM is {state} on {node}, {WAITS[1]}"
+    for told in (WAITS, GONE):
+        assert ready_of(state, *told) == f"the VM is {state} on {node}, {told[1]}"
 
 
 def test_a_refused_spec_leaves_a_running_vm_ready_and_is_told_beside_it() -> None:
