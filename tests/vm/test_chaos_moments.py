@@ -66,7 +66,7 @@ def in_a_child(work: Callable[[], Sequence[str]]) -> list[str]:
             told = list(work())
         except BaseException as error:  # noqa: BLE001 - the top of a process
             told = [repr(error)]
-        os.write(tells, json.dumps(told[-20:]).encode())
+        os.write(tells, json.dumps(told[-60:]).encode())
         os._exit(0)
     os.close(tells)
     with os.fdopen(hears, "rb") as pipe:

@@ -70,6 +70,8 @@ async def test_a_launch_waits_for_it_says_so_once_and_goes_on_when_it_is_back(
         assert not world.vms()
     await world.carry_on(worker, lambda record: record.state is S.RUNNING)
     assert len(world.vms()) == 1
+    worker.let_go()
+    await asyncio.sleep(0)
 
 
 async def test_a_launch_that_waits_for_it_is_ended_when_its_placement_is_deleted(
