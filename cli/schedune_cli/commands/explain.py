@@ -1,6 +1,6 @@
 """``schedune explain``: which node can run each workload, and why the others cannot."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Final
 
@@ -12,7 +12,7 @@ from schedune_cli.clock import read_clock
 from schedune_cli.commands.difference import explain_difference
 from schedune_cli.commands.exits import exit_of, tell
 from schedune_cli.commands.options import input_options, page_here
-from schedune_cli.inputs import Asked, read_inputs
+from schedune_cli.inputs import Asked, Inputs, read_inputs
 from schedune_cli.judging.judge import Judge, explain_all, problem_form
 from schedune_cli.problems import BadInputError
 from schedune_cli.telling.documents import render_json, render_yaml
@@ -85,6 +85,14 @@ def explain(
     raise SystemExit(exit_of(told))
 
 
+def _roomless(inputs: Inputs) -> Iterator[str]:
+    """Say of each that needs no node that it is answered, and reserves nothing."""
+    for one in sorted(inputs.workloads, key=lambda one: one.key):
+        why = inputs.world.why_no_node(one)
+        if why and one.key not in inputs.world.placements:
+            yield f"{'/'.join(one.key)} takes no room from the others: {why}"
+
+
 def _explain(
     asked: Asked, names: tuple[str, ...], *, together: bool, output: str
 ) -> ExplanationList:
@@ -94,6 +102,7 @@ def _explain(
     except BadInputError as error:
         tell(error.problems)
         return ExplanationList(problems=[problem_form(one) for one in error.problems])
-    tell([] if output == "github" else inputs.problems, inputs.notes)
+    notes = [*inputs.notes, *(_roomless(inputs) if together else ())]
+    tell([] if output == "github" else inputs.problems, notes)
     judge = Judge(inputs.world, now=inputs.now, policy=inputs.policy)
     return explain_all(judge, inputs.workloads, inputs.problems, together=together)

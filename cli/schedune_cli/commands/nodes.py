@@ -29,7 +29,7 @@ def nodes(asked: Asked, *, output: str) -> None:
     """Show every node: architecture, KVM, class, age of its facts, room, backends, state.
 
     Below it: which single repair of nodes would help most, over the workloads of -f, or
-    over those of the cluster or the snapshot that have no placement.
+    over those of the cluster or the snapshot, as far as they want a node and have none.
 
     Exit status: 0, or 2 for bad input.
     """
@@ -41,9 +41,9 @@ def nodes(asked: Asked, *, output: str) -> None:
 
 
 def _glance(inputs: Inputs) -> FleetGlance:
-    """Count repairs over what waits for a node: what has one already is not waiting."""
+    """Count repairs over what waits for a node: what has one, or needs none, does not."""
     fleet, now, policy = inputs.world.fleet(), inputs.now, inputs.policy
-    waiting = [one for one in inputs.workloads if one.key not in inputs.world.placements]
+    waiting = [one for one in inputs.workloads if inputs.world.waits(one)]
     decisions = [decide(fleet, one.intent, now=now, policy=policy) for one in waiting]
     repairs = rank_repairs(Explanation(one) for one in decisions)
     return glance(fleet, repairs, len(waiting), now=now, policy=policy)

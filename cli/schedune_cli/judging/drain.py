@@ -23,9 +23,9 @@ class DrainedVM(ApiModel):
     """Name of its VMWorkload."""
     namespace: str
     """Namespace."""
-    outcome: Literal["Moves", "Stays", "Waits", "Leaves", "Left", "Unknown"]
-    """In one word. Planned: Moves, Stays, Unknown. Under way: Waits (for its turn), Leaves, Stays,
-    Left."""
+    outcome: Literal["Moves", "Stays", "Ends", "Waits", "Leaves", "Left", "Unknown"]
+    """In one word. Planned: Moves, Stays, Ends (it needs no node), Unknown. Under way: Waits (for
+    its turn), Leaves, Stays, Left."""
     after: str = ""
     """Node it goes to, or is on now; empty: none."""
     message: str = ""
@@ -55,21 +55,19 @@ class DrainReport(ApiModel):
 
 
 _STAYING: Final = ("Stays", "Waits", "Leaves", "Unknown")
-_PLANNED: Final[Mapping[str, Literal["Moves", "Stays", "Unknown"]]] = {
+_PLANNED: Final[Mapping[str, Literal["Moves", "Stays", "Ends"]]] = {
     "Moves": "Moves",
     "Stranded": "Stays",
+    "Refused": "Stays",
+    "Ends": "Ends",
 }
 
 
 def plan_drain(world: World, node: str, *, now: datetime, policy: SchedulingPolicy) -> DrainReport:
     """Tell what would become of every VM of a node, one after another, before anything is done."""
     told = simulate(world, Plan(drain=[node]), now=now, policy=policy)
-    vms = [_planned(one) for one in told.fates if one.before == node]
-    for (namespace, name), where in world.unread_placements.items():
-        if where in (node, ""):
-            why = "its VMPlacement cannot be read" + ("" if where else ", nor on which node it is")
-            vms.append(DrainedVM(namespace=namespace, name=name, outcome="Unknown", message=why))
-    vms.sort(key=lambda one: (one.namespace, one.name))
+    concerned = (one for one in told.fates if one.before == node or one.outcome == "Unknown")
+    vms = [_planned(one) for one in concerned]
     return DrainReport(node_name=node, time=now, state="Planned", vms=vms)
 
 

@@ -49,13 +49,15 @@ class Judge:
     def explain_together(self, workloads: Iterable[Given]) -> list[form.Explanation]:
         """Place one after another, in order of namespace and name; the earlier ones reserve.
 
-        What has a VM already keeps what that holds: nothing moves it.
+        What has a VM already keeps what that holds: nothing moves it. What needs no node,
+        and a dry run, reserves nothing.
         """
         return [self._explain_and_reserve(given) for given in workloads]
 
     def _explain_and_reserve(self, given: Given) -> form.Explanation:
         told = self.explain(given)
-        if told.chosen and not told.placed_on:
+        reserves = given.intent.reserves and not self._world.why_no_node(given)
+        if told.chosen and not told.placed_on and reserves:
             decision = self._decide(given)
             if decision.chosen is not None:
                 uid = f"{given.intent.namespace}/{given.intent.name}"

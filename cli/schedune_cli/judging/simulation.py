@@ -1,6 +1,6 @@
 """A recorded fleet changed in thought: what would move, what would strand, and why."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,6 @@ from pydantic import Field
 from schedune.api.base import ApiModel, Time
 from schedune.api.nodetruth import Scheduling
 from schedune.api.scheduling_policy import SchedulingPolicy
-from schedune.api.vmworkload import RunState
 from schedune.decision.simulate import Fate, Mover, Outcome, settle
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import NodeRecord
@@ -27,8 +26,11 @@ class SimulatedFate(ApiModel):
     """Name."""
     namespace: str
     """Namespace."""
-    outcome: Literal["Stays", "Moves", "Stranded", "Placed", "Waits", "Refused", "Unknown"]
-    """In one word; Unknown: its VMWorkload was not recorded, or cannot be read."""
+    outcome: Literal[
+        "Stays", "Moves", "Stranded", "Placed", "Waits", "Ends", "Rests", "Refused", "Unknown"
+    ]
+    """In one word. Ends, Rests: it needs no node, and its VM is ended, or there is none.
+    Refused: nothing is done about it. Unknown: it was not recorded, or cannot be read."""
     before: str = ""
     """Node on which its VM is; empty: none."""
     after: str = ""
@@ -94,24 +96,31 @@ class Plan:
         return [*told, *(f"apply {namespace}/{name}" for namespace, name in applied)]
 
 
+@dataclass(slots=True)
+class _Concerned:
+    """What a change concerns: what needs a node, and what is told without looking for one."""
+
+    movers: list[Mover] = field(default_factory=list)
+    told: list[SimulatedFate] = field(default_factory=list)
+
+
 def simulate(world: World, plan: Plan, *, now: datetime, policy: SchedulingPolicy) -> Simulation:
     """Return what would become of every workload that the change may concern."""
-    homeless, unknown = _homeless(world, plan)
-    applied = {one.key: one for one in plan.applied}
-    refused = [_refused(one) for one in plan.applied if one.refusals]
-    waiting = [one for one in _waiting(world) if one.key not in applied]
-    movers = [*homeless, *_movers(world, plan.applied, {m.placement_uid for m in homeless})]
-    fates = settle(
-        _changed(world, plan), [*movers, *_movers(world, waiting)], now=now, policy=policy
-    )
-    without = settle(world.fleet(), _movers(world, waiting), now=now, policy=policy)
+    concerned = _concerned(world, plan)
+    applied = {one.key for one in plan.applied}
+    waiting = [_mover(world, one) for one in _waiting(world) if one.key not in applied]
+    ends = {(one.namespace, one.name) for one in concerned.told if one.outcome == "Ends"}
+    changed = _changed(world, plan, ends)
+    fates = settle(changed, [*concerned.movers, *waiting], now=now, policy=policy)
+    without = settle(world.fleet(), waiting, now=now, policy=policy)
     otherwise = {(one.namespace, one.name): one.after or NOWHERE for one in without}
     told = [_told(one, otherwise.get((one.namespace, one.name), "")) for one in fates]
-    ordered = sorted([*told, *refused, *unknown], key=lambda one: (one.namespace, one.name))
+    ordered = sorted([*told, *concerned.told], key=lambda one: (one.namespace, one.name))
     return Simulation(time=now, changes=plan.describe(world), fates=ordered)
 
 
-def _changed(world: World, plan: Plan) -> Fleet:
+def _changed(world: World, plan: Plan, ends: Collection[Key]) -> Fleet:
+    """Return the fleet as it would be, without what those hold whose VM is ended."""
     records = {**world.records, **plan.added}
     for name in plan.remove:
         records.pop(name, None)
@@ -119,7 +128,8 @@ def _changed(world: World, plan: Plan) -> Fleet:
         records[name] = replace(records[name], unschedulable=True)
     for name in plan.drain:
         records[name] = _draining(records[name])
-    return Fleet.of(records.values(), world.claims, world.quotas)
+    claims = [one for one in world.claims if (one.namespace, one.workload) not in ends]
+    return Fleet.of(records.values(), claims, world.quotas)
 
 
 def _draining(record: NodeRecord) -> NodeRecord:
@@ -129,25 +139,48 @@ def _draining(record: NodeRecord) -> NodeRecord:
     return replace(record, truth=record.truth.model_copy(update={"spec": spec}))
 
 
-def _homeless(world: World, plan: Plan) -> tuple[list[Mover], list[SimulatedFate]]:
-    """Return what has to leave its node; a VM whose VMWorkload is not known cannot be judged."""
-    applied = {one.key: one for one in plan.applied}
-    movers, unknown = [], []
-    for key, placement in sorted(world.placements.items()):
-        node = placement.spec.node_name
-        if node not in (*plan.drain, *plan.remove):
-            continue
+def _concerned(world: World, plan: Plan) -> _Concerned:
+    """Return what has to leave its node, and what is applied."""
+    found, applied = _Concerned(), {one.key: one for one in plan.applied}
+    for key in sorted({*_homeless(world, {*plan.drain, *plan.remove}), *applied}):
         given = applied.get(key) or _recorded(world, key)
-        if given is None:
-            told = "its VMWorkload was not recorded, or cannot be read"
-            unknown.append(
-                SimulatedFate(
-                    namespace=key[0], name=key[1], outcome="Unknown", before=node, message=told
-                )
-            )
-        else:
-            movers.append(Mover(given.intent, node, claim_uid(placement)))
-    return movers, unknown
+        fate = _known_fate(world, key, given)
+        if fate is not None:
+            found.told.append(fate)
+        elif given is not None:
+            found.movers.append(_mover(world, given))
+    return found
+
+
+def _homeless(world: World, closed: Collection[str]) -> set[Key]:
+    """Return those whose VM is, or may be, on a node that all have to leave."""
+    known = {key for key, one in world.placements.items() if one.spec.node_name in closed}
+    where = (*closed, "") if closed else ()
+    return known | {key for key, node in world.unread_placements.items() if node in where}
+
+
+def _known_fate(world: World, key: Key, given: Given | None) -> SimulatedFate | None:
+    """Tell what becomes of what no node is looked for; None: it wants one."""
+    placement = world.placements.get(key)
+    node = placement.spec.node_name if placement else world.unread_placements.get(key, "")
+    fate = SimulatedFate(
+        namespace=key[0], name=key[1], outcome="Unknown", before=node, message=_unknown(world, key)
+    )
+    if given is None or key in world.unread_placements:
+        return fate
+    if given.refusals:
+        told = given.refusals[0].message
+        stays = f"; its VM on {node} is left alone until then" if node else ""
+        return fate.model_copy(update={"outcome": "Refused", "message": f"{told}{stays}"})
+    told, outcome = world.why_no_node(given), "Ends" if placement else "Rests"
+    return fate.model_copy(update={"outcome": outcome, "message": told}) if told else None
+
+
+def _unknown(world: World, key: Key) -> str:
+    if key not in world.unread_placements:
+        return "its VMWorkload was not recorded, or cannot be read"
+    where = "" if world.unread_placements[key] else ", nor on which node it is"
+    return f"its VMPlacement cannot be read{where}"
 
 
 def _recorded(world: World, key: Key) -> Given | None:
@@ -159,28 +192,16 @@ def _recorded(world: World, key: Key) -> Given | None:
 
 def _waiting(world: World) -> list[Given]:
     """Return the recorded workloads that want a node and have none."""
-    keys = [key for key in sorted(world.workloads) if key not in world.placements]
-    found = [_recorded(world, key) for key in keys]
-    wanted = [one for one in found if one is not None and not one.refusals]
-    return [one for one in wanted if one.workload.spec.run_state is RunState.RUNNING]
+    found = [_recorded(world, key) for key in sorted(world.workloads)]
+    return [one for one in found if one is not None and world.waits(one)]
 
 
-def _movers(world: World, workloads: Iterable[Given], but: Iterable[str] = ()) -> list[Mover]:
-    """Return those that can be judged, with where they are; some are moved anyhow."""
-    movers = []
-    for given in workloads:
-        placement = world.placements.get(given.key)
-        uid = claim_uid(placement) if placement else ""
-        if given.refusals or (uid and uid in but):
-            continue
-        movers.append(Mover(given.intent, placement.spec.node_name if placement else "", uid))
-    return movers
-
-
-def _refused(given: Given) -> SimulatedFate:
-    namespace, name = given.key
-    told = given.refusals[0].message
-    return SimulatedFate(namespace=namespace, name=name, outcome="Refused", message=told)
+def _mover(world: World, given: Given) -> Mover:
+    """Return one that wants a node, with where it is."""
+    placement = world.placements.get(given.key)
+    if placement is None:
+        return Mover(given.intent)
+    return Mover(given.intent, placement.spec.node_name, claim_uid(placement))
 
 
 def _told(fate: Fate, otherwise: str) -> SimulatedFate:

@@ -9,9 +9,10 @@ from schedune.api.vmworkload import VMWorkloadStatus
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune.fleet.quota import Quota, read_quota
+from schedune.lifecycle.wants import why_no_node
 from schedune_cli.problems import Problem
 from schedune_cli.reading.objects import Item, Key
-from schedune_cli.reading.workloads import read_status
+from schedune_cli.reading.workloads import Given, read_status
 from schedune_cli.recording.claims import claim_of, holds, read_placement, unreadable_claim
 from schedune_cli.recording.kubernetes import Lease, quota_annotations
 from schedune_cli.recording.nodes import Parts, read_record
@@ -36,6 +37,8 @@ class World:
     claims: list[ClaimRecord] = field(default_factory=list)
     placements: dict[Key, VMPlacement] = field(default_factory=dict)
     """Those that hold something."""
+    resting: dict[Key, VMPlacement] = field(default_factory=dict)
+    """Those of recorded workloads that hold nothing: dry runs, and those that ended."""
     workloads: dict[Key, Item] = field(default_factory=dict)
     quotas: dict[str, Quota] = field(default_factory=dict)
     time: datetime | None = None
@@ -58,9 +61,16 @@ class World:
         """
         item, placement = self.workloads.get(key), self.placements.get(key)
         status = read_status(item) if item else VMWorkloadStatus()
-        metadata = item.raw.get("metadata") if item else None
-        uid = str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
-        return Held("/".join(key) if placement else uid, status, placement)
+        return Held("/".join(key) if placement else _uid(item), status, placement)
+
+    def why_no_node(self, given: Given) -> str:
+        """Say why a workload needs no node; "": it wants one, whether it has one or not."""
+        return why_no_node(given.workload, given.intent, self.resting.get(given.key))
+
+    def waits(self, given: Given) -> bool:
+        """Say whether a workload wants a node and has none, nor may have one."""
+        has_one = given.key in self.placements or given.key in self.unread_placements
+        return not has_one and not given.refusals and not self.why_no_node(given)
 
 
 def read_world(recording: Recording) -> World:
@@ -96,6 +106,14 @@ def _count(key: Key, item: Item, world: World) -> None:
     elif holds(placement):
         world.placements[key] = placement
         world.claims.append(claim_of(placement, _labels(world.workloads.get(key))))
+    elif _uid(world.workloads.get(key)) in ("", placement.spec.workload.uid):
+        world.resting[key] = placement
+
+
+def _uid(item: Item | None) -> str:
+    """Return the UID of a recorded workload; "": it has none, as in a file."""
+    metadata = item.raw.get("metadata") if item else None
+    return str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
 
 
 def _labels(item: Item | None) -> dict[str, str]:

@@ -8,8 +8,8 @@ from schedune.telling.page import Page, Tone, counted
 from schedune_cli.judging.drain import DrainedVM, DrainReport
 
 _TONES: Final = {
-    "Moves": Tone.GOOD, "Left": Tone.GOOD, "Leaves": Tone.DOUBTFUL, "Waits": Tone.DOUBTFUL,
-    "Stays": Tone.BAD, "Unknown": Tone.BAD,
+    "Moves": Tone.GOOD, "Ends": Tone.GOOD, "Left": Tone.GOOD, "Leaves": Tone.DOUBTFUL,
+    "Waits": Tone.DOUBTFUL, "Stays": Tone.BAD, "Unknown": Tone.BAD,
 }  # fmt: skip
 _HEADS: Final = {
     "Planned": "If {node} were drained now:",

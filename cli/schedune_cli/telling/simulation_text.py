@@ -8,8 +8,9 @@ from schedune.telling.page import Page, Tone
 from schedune_cli.judging.simulation import NOWHERE, SimulatedFate, Simulation
 
 _TONES: Final = {
-    "Stays": Tone.GOOD, "Moves": Tone.GOOD, "Placed": Tone.GOOD, "Waits": Tone.DOUBTFUL,
-    "Stranded": Tone.BAD, "Refused": Tone.BAD, "Unknown": Tone.BAD,
+    "Stays": Tone.GOOD, "Moves": Tone.GOOD, "Placed": Tone.GOOD, "Ends": Tone.GOOD,
+    "Rests": Tone.GOOD, "Waits": Tone.DOUBTFUL, "Stranded": Tone.BAD, "Refused": Tone.BAD,
+    "Unknown": Tone.BAD,
 }  # fmt: skip
 _NOTHING: Final = "-"
 

@@ -83,11 +83,18 @@ def _settle(fleet: Fleet, mover: Mover, now: datetime, policy: SchedulingPolicy)
     row = _row(mover, explanation)
     fate = _fate(mover, explanation, row)
     if row is not None:
-        uid = mover.placement_uid or f"{fate.namespace}/{fate.name}"
-        fleet.reserve(record_for(explanation.decision, row, uid))
+        _hold(fleet, mover, explanation, row)
     elif held is not None:
         fleet.reserve(held)
     return fate
+
+
+def _hold(fleet: Fleet, mover: Mover, explanation: Explanation, row: int) -> None:
+    """Count what it holds there; dry runs reserve nothing."""
+    intent = mover.intent
+    if intent.reserves:
+        uid = mover.placement_uid or f"{intent.namespace}/{intent.name}"
+        fleet.reserve(record_for(explanation.decision, row, uid))
 
 
 def _row(mover: Mover, explanation: Explanation) -> int | None:

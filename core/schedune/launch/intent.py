@@ -16,6 +16,7 @@ from schedune.api.vmworkload import (
     Attempt,
     Backend,
     DiskAccess,
+    LaunchMode,
     PersistentDiskHome,
     Probe,
     RuntimeClass,
@@ -62,6 +63,11 @@ class Intent:
     def vcpus(self) -> int:
         """Virtual CPUs asked for."""
         return self.spec.resources.vcpus
+
+    @property
+    def reserves(self) -> bool:
+        """Whether a placement of it holds anything on its node: dry runs do not."""
+        return self.spec.launch_mode is LaunchMode.EXECUTE
 
     @property
     def acceleration(self) -> Acceleration:

@@ -9,6 +9,9 @@ from typing import Any
 import yaml
 from click.testing import CliRunner, Result
 
+from schedune.api.vmworkload import Architecture, Backend, VMWorkload
+from schedune.launch.intent import Intent, parse_intent
+from schedune.launch.resolve import resolve_launch
 from schedune_cli.main import COMMANDS, schedune
 from schedune_testing.nodes import facts
 from schedune_testing.nodes import workload as good_workload
@@ -119,10 +122,26 @@ def placement(name: str, node_name: str, **changes: Any) -> Object:
 
 
 def placed(name: str, node_name: str, **spec: Any) -> list[Object]:
-    """Return a recorded workload, and its placement on a node."""
+    """Return a recorded workload, and its placement on a node: launched as is asked for."""
     found = workload(name, **spec)
     found["metadata"]["uid"] = f"w-{name}"
-    return [found, placement(name, node_name)]
+    bound = placement(name, node_name)
+    bound["spec"]["launch"] = _launch(found)
+    return [found, bound]
+
+
+def ended(name: str, node_name: str, reason: str = "StoppedByGuest", **spec: Any) -> list[Object]:
+    """Return a workload whose VM ended and is not started again, and its placement."""
+    found, bound = placed(name, node_name, **{"restartPolicy": "Never", **spec})
+    bound["status"] = {"state": "Exited", "ended": {"time": TIME, "reason": reason}}
+    return [found, bound]
+
+
+def _launch(found: Object) -> Object:
+    meant = parse_intent(VMWorkload.model_validate(found))
+    if not isinstance(meant, Intent):
+        raise TypeError(f"{found['metadata']['name']} cannot be meant: {meant}")
+    return resolve_launch(meant, Architecture.AMD64, Backend.QEMU).render()
 
 
 def whole(*names: str) -> list[Object]:
