@@ -191,7 +191,7 @@ def _take(items: Iterable[Item], namespace: str, world: World) -> Taken:
     taken = Taken()
     for item in items:
         held = world.held((item.key[0] or namespace, item.key[1]))
-        found = read_given(item, namespace, held.status, held.uid)
+        found = read_given(item, namespace, held.status, held.uid, held.namespace_uid)
         if isinstance(found, Given):
             taken.workloads.append(found)
         else:

@@ -12,6 +12,7 @@ from schedune_cli.commands.exits import Exit
 from schedune_cli.recording.cluster import cluster_uid, read_cluster
 from schedune_cli.recording.pseudonyms import Pseudonyms
 from schedune_cli.recording.recording import Recording
+from schedune_cli.recording.redaction import concerned
 from schedune_cli.recording.redaction import redact as redacted
 from schedune_cli.recording.snapshot import objects_of, render_snapshot, snapshot_of
 
@@ -36,7 +37,7 @@ def snapshot(*, output: Path, redact: bool, kubeconfig: Path | None, context: st
     """Write a cluster's fleet into one file, to ask about later, elsewhere, or in a pipeline.
 
     It holds the Nodes, NodeTruths, VMWorkloads and VMPlacements, the agents' Leases, and
-    when it was taken; of Namespaces only the limits of their VMs.
+    when it was taken; of Namespaces only their UIDs and the limits of their VMs.
 
     With --redact user data, SSH keys, kernel command lines, addresses and annotations are
     left out, and names of nodes and labels that are not of schedune.io become pseudonyms:
@@ -49,7 +50,7 @@ def snapshot(*, output: Path, redact: bool, kubeconfig: Path | None, context: st
     if redact:
         known = sorted({*recording.nodes, *recording.truths})
         names = Pseudonyms(cluster_uid(kubeconfig, context), known)
-        objects = [redacted(raw, names) for raw in objects]
+        objects = [redacted(raw, names) for raw in concerned(objects)]
         objects.sort(key=lambda raw: (_ORDER.index(raw["kind"]), _key(raw)))
     taken = snapshot_of(objects, recording.recorded or read_clock())
     _write(output, render_snapshot(taken, as_json=output.suffix == ".json"))

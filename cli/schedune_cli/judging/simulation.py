@@ -185,8 +185,10 @@ def _unknown(world: World, key: Key) -> str:
 
 def _recorded(world: World, key: Key) -> Given | None:
     item = world.workloads.get(key)
+    if item is None:
+        return None
     held = world.held(key)
-    found = read_given(item, key[0], held.status, held.uid) if item else None
+    found = read_given(item, key[0], held.status, held.uid, held.namespace_uid)
     return found if isinstance(found, Given) else None
 
 

@@ -1,7 +1,7 @@
 """VMWorkloads as they were given, read into intents; what cannot be meant is a problem."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -45,11 +45,12 @@ def _position(place: Place) -> Position:
 
 
 def read_given(
-    item: Item, namespace: str, held: VMWorkloadStatus, uid: str = ""
+    item: Item, namespace: str, held: VMWorkloadStatus, uid: str = "", namespace_uid: str = ""
 ) -> Given | list[Problem]:
     """Return a workload of a file or a cluster, in a namespace where it names none.
 
-    ``held`` and ``uid`` are those of the object of this name that the fleet was recorded with.
+    ``held`` and ``uid`` are those of the object of this name that the fleet was recorded with,
+    ``namespace_uid`` is that of its namespace; "": not recorded, so that its name has to do.
     """
     found = validate(VMWorkload, item, {k: v for k, v in item.raw.items() if k != "status"})
     if not isinstance(found, VMWorkload):
@@ -69,6 +70,7 @@ def read_given(
     intent = parse_intent(workload, held)
     if not isinstance(intent, Intent):
         return [problem_of(reason, item.place_of(reason.subject)) for reason in intent]
+    intent = replace(intent, namespace_uid=namespace_uid)
     return Given(workload, intent, item, unsupported_fields(workload.spec))
 
 

@@ -16,8 +16,8 @@ REDACTED: Final = "redacted"
 _OUR_LABEL: Final = re.compile(r"(?:[\w.-]+\.)?schedune\.io/")
 _COMMON_LABEL: Final = re.compile(r"(?:[\w.-]+\.)?(?:kubernetes|k8s)\.io/")
 _HARMLESS_LABELS: Final = frozenset({"kubernetes.io/arch", "kubernetes.io/os"})
-_HARMLESS_VALUE: Final = re.compile(r"(?:|true|false|\d{1,9})$")
-"""Values that name nobody; numbers must stay numbers for Gt and Lt."""
+_HARMLESS_VALUE: Final = re.compile(r"(?:|true|false|[+-]?[0-9]{1,19})\Z")
+"""Values that name nobody; numbers must stay numbers for Gt and Lt, as far as those compare."""
 _ADDRESS: Final = re.compile(
     r"\b\d{1,3}(?:\.\d{1,3}){3}\b"  # IPv4
     r"|\b[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){4,7}\b"  # IPv6, and of network cards

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from schedune_cli.problems import Place, Problem
 from schedune_cli.reading.objects import Item, Key, Objects, unique
-from schedune_cli.recording.kubernetes import LEASE_NAMESPACE, quota_annotations
+from schedune_cli.recording.kubernetes import LEASE_NAMESPACE
 
 K = TypeVar("K")
 
@@ -21,7 +21,7 @@ class Recording:
     leases: dict[str, Item] = field(default_factory=dict)
     """Of the agents only: kubelets have Leases of the same names elsewhere."""
     namespaces: dict[str, Item] = field(default_factory=dict)
-    """Those that limit their VMs."""
+    """Whose UIDs tell whose Persistent disks are whose; some limit their VMs."""
     placements: dict[Key, Item] = field(default_factory=dict)
     workloads: dict[Key, Item] = field(default_factory=dict)
     recorded: datetime | None = None
@@ -48,7 +48,7 @@ def recording_of(
                 held.truths[name] = item
             case "Lease" if key[0] == LEASE_NAMESPACE:
                 held.leases[name] = item
-            case "Namespace" if quota_annotations(item.raw):
+            case "Namespace":
                 held.namespaces[name] = item
             case "VMPlacement":
                 held.placements[key] = item

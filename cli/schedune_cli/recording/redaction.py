@@ -4,16 +4,31 @@ Parts are listed that stay, not parts that go: what a later version adds is left
 somebody has thought about it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from schedune_cli.reading.objects import Raw
-from schedune_cli.recording.kubernetes import DIGEST_ANNOTATION
+from schedune_cli.recording.kubernetes import DIGEST_ANNOTATION, quota_annotations
 from schedune_cli.recording.pseudonyms import REDACTED, Pseudonyms
-from schedune_cli.recording.snapshot import namespace_of_quota
+from schedune_cli.recording.snapshot import lean_namespace
 from schedune_kube.lean import stamps_of
 
 _HEAD: Final = ("apiVersion", "kind")
+
+
+def concerned(objects: Sequence[Raw]) -> list[Raw]:
+    """Leave out Namespaces without a VM, a disk or a limit: their names are nobody's business."""
+    used = {name for raw in objects for name in _namespaces_in(raw)}
+    return [raw for raw in objects if raw["kind"] != "Namespace" or raw["metadata"]["name"] in used]
+
+
+def _namespaces_in(raw: Raw) -> list[str]:
+    """Return the namespaces that an object is about."""
+    metadata = raw["metadata"]
+    if raw["kind"] == "Namespace":
+        return [metadata["name"]] if quota_annotations(raw) else []
+    disks = (raw.get("status") or {}).get("persistentDisks") or ()
+    return [metadata.get("namespace", ""), *(one.get("namespace", "") for one in disks)]
 
 
 def redact(raw: Raw, names: Pseudonyms) -> Raw:
@@ -98,14 +113,16 @@ def _workload(names: Pseudonyms, raw: Raw) -> Raw:
                 {**_picked(one, *fields), "nodeName": names.of(one["nodeName"])}
                 for one in held[part]
             ]
-    metadata = _metadata(names, raw, "namespace", "uid", "generation")
+    metadata = _metadata(names, raw, *_OF_OURS)
     return _object(raw, metadata, spec=spec, status=status)
 
 
+_OF_OURS: Final = ("namespace", "uid", "generation", "deletionTimestamp")
 _REMEMBERED: Final = {
-    "history": ("attempt", "backend", "code", "endTime", "placementUID", "startTime"),
+    "history": ("attempt", "backend", "code", "endTime", "generation", "placementUID", "startTime",
+                "truthDigest"),
     "persistentDisks": ("disk", "nodeUID"),
-}
+}  # fmt: skip
 
 
 def _guest(names: Pseudonyms, guest: Raw) -> Raw:
@@ -141,12 +158,16 @@ def _placement(names: Pseudonyms, raw: Raw) -> Raw:
     if isinstance(launch.get("guest"), dict):
         launch = {**launch, "guest": _guest(names, launch["guest"])}
     status = _picked(raw.get("status"), "ended", "incarnation", "state", "observedGeneration")
-    metadata = _metadata(names, raw, "namespace", "uid", "generation")
+    refusal = (raw.get("status") or {}).get("refusal")
+    if refusal:
+        hidden = {"observed": REDACTED, "required": REDACTED}
+        status["refusal"] = {**_picked(refusal, "code"), **hidden}
+    metadata = _metadata(names, raw, *_OF_OURS)
     return _object(raw, metadata, spec={**spec, "launch": launch}, status=status)
 
 
 _KINDS: Final[Mapping[str, Callable[[Pseudonyms, Raw], Raw]]] = {
-    "Namespace": lambda _, raw: namespace_of_quota(raw),
+    "Namespace": lambda _, raw: lean_namespace(raw),
     "Node": _node,
     "Lease": _lease,
     "NodeTruth": _truth,

@@ -44,10 +44,13 @@ def render_snapshot(snapshot: Raw, *, as_json: bool) -> str:
 
 
 def _trimmed(raw: Raw) -> Raw:
-    return namespace_of_quota(raw) if raw["kind"] == "Namespace" else lean(raw)
+    return lean_namespace(raw) if raw["kind"] == "Namespace" else lean(raw)
 
 
-def namespace_of_quota(raw: Raw) -> Raw:
-    """Return of a Namespace what limits its VMs."""
-    metadata = {"name": raw["metadata"]["name"], "annotations": quota_annotations(raw)}
+def lean_namespace(raw: Raw) -> Raw:
+    """Return of a Namespace which one it is, and what limits its VMs."""
+    given, limits = raw["metadata"], quota_annotations(raw)
+    metadata = {name: given[name] for name in ("name", "uid") if name in given}
+    if limits:
+        metadata["annotations"] = limits
     return {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": metadata}

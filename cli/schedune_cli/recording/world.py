@@ -27,6 +27,8 @@ class Held:
     status: VMWorkloadStatus = field(default_factory=VMWorkloadStatus)
     placement: VMPlacement | None = None
     """Where a VM of it is, or may be."""
+    namespace_uid: str = ""
+    """UID of its namespace, by which Persistent disks are kept; "": it was not recorded."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class World:
     """Those of recorded workloads that hold nothing: dry runs, and those that ended."""
     workloads: dict[Key, Item] = field(default_factory=dict)
     quotas: dict[str, Quota] = field(default_factory=dict)
+    namespace_uids: dict[str, str] = field(default_factory=dict)
     time: datetime | None = None
     """When all this was so, as far as it says."""
     problems: list[Problem] = field(default_factory=list)
@@ -61,7 +64,9 @@ class World:
         """
         item, placement = self.workloads.get(key), self.placements.get(key)
         status = read_status(item) if item else VMWorkloadStatus()
-        return Held("/".join(key) if placement else _uid(item), status, placement)
+        bound = placement.spec.workload.namespace_uid if placement else None
+        namespace_uid = bound or self.namespace_uids.get(key[0], "")
+        return Held("/".join(key) if placement else _uid(item), status, placement, namespace_uid)
 
     def why_no_node(self, given: Given) -> str:
         """Say why a workload needs no node; "": it wants one, whether it has one or not."""
@@ -89,6 +94,7 @@ def read_world(recording: Recording) -> World:
     for key, item in sorted(recording.placements.items()):
         _count(key, item, world)
     for name, item in recording.namespaces.items():
+        world.namespace_uids[name] = _uid(item)
         quota = read_quota(quota_annotations(item.raw))
         if quota is not None:
             world.quotas[name] = quota
@@ -111,7 +117,7 @@ def _count(key: Key, item: Item, world: World) -> None:
 
 
 def _uid(item: Item | None) -> str:
-    """Return the UID of a recorded workload; "": it has none, as in a file."""
+    """Return the UID of a recorded object; "": it has none, as in a file."""
     metadata = item.raw.get("metadata") if item else None
     return str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
 
