@@ -167,6 +167,42 @@ def test_what_changed_on_other_nodes_is_told_where_it_did_it(files: Files) -> No
     assert told["b"] == ["placements on the node"]
 
 
+def limited(**limits: str) -> dict[str, Any]:
+    held = {f"schedune.io/max-{name}": text for name, text in limits.items()}
+    metadata = {"name": "default", "annotations": held}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        ([], [limited(vcpus="1")], ("none", "1 vCPU")),
+        ([limited(vcpus="64", memory="1Ti")], [limited(memory="1Gi")], ("64 vCPUs, 1Ti", "1Gi")),
+        ([limited(vcpus="x")], [], ("unreadable schedune.io/max-vcpus: 'x'", "none")),
+    ],
+)
+def test_a_changed_quota_is_told_as_such(
+    files: Files, then: list[Any], now: list[Any], told: tuple[str, str]
+) -> None:
+    files.write("then.yaml", snapshot(*whole("a"), *then, workload()))
+    files.write("now.yaml", snapshot(*later("a"), *now, workload(), recorded=LATER))
+    (one,) = document(*CALL)["items"]
+    ((fact,),) = [node["facts"] for node in one["nodes"]]
+    assert fact["name"] == "quota of namespace default"
+    assert (fact["then"], fact["now"]) == told
+
+
+def test_what_uses_up_an_unchanged_quota_is_told_and_not_the_quota(files: Files) -> None:
+    limit, other = limited(vcpus="3"), placed("other", "b")
+    files.write("then.yaml", snapshot(*whole("a", "b"), limit, workload()))
+    files.write(
+        "now.yaml", snapshot(*later("a"), *later("b"), limit, workload(), *other, recorded=LATER)
+    )
+    (told,) = [one for one in document(*CALL)["items"] if one["metadata"]["name"] == "vm"]
+    facts = {one["nodeName"]: [fact["name"] for fact in one["facts"]] for one in told["nodes"]}
+    assert facts == {"a": ["other nodes and placements"], "b": ["placements on the node"]}
+
+
 def test_a_changed_spec_is_told(files: Files) -> None:
     files.write("then.yaml", snapshot(*whole("a"), workload()))
     files.write("now.yaml", snapshot(*later("a"), workload(architecture="arm64"), recorded=LATER))

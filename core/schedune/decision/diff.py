@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from schedune.api.quantity import render_bytes
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.decision.causes import Cause, causes_of
 from schedune.decision.decide import Decision, launchable_of, run_checks
@@ -22,6 +23,7 @@ from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune.fleet.quota import Quota
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
+from schedune.telling.page import counted
 
 Verdict = frozenset[tuple[str, str]]
 """Code and atom of every cause; empty: the node is eligible."""
@@ -77,6 +79,8 @@ class _World:
     elsewhere: Side
     """Where all other nodes and claims come from."""
     intent: Intent
+    quota: Quota | None
+    """What limits the VMs of its namespace; None: nothing does."""
 
 
 _PutBack = Callable[[_World], _World]
@@ -119,12 +123,10 @@ class _Replay:
         record = side.records.get(name)
         if record is None:
             return None
-        world = _World(record, _on(side.claims, name), side, side.intent)
-        return self._causes(world, side.time)
+        return self._causes(_world_of(side, record), side.time)
 
     def _facts(self, name: str, then: Verdict, now: Verdict) -> tuple[Fact, ...]:
-        record = self._now.records[name]
-        world = _World(record, _on(self._now.claims, name), self._now, self._now.intent)
+        world = _world_of(self._now, self._now.records[name])
         steps = self._steps(name)
         alone = [one for one in steps if self._verdict_of(one.put_back(world)) != now]
         others = [one for one in steps if one not in alone]
@@ -157,6 +159,10 @@ class _Replay:
         if before != after:
             fact = Fact("placements on the node", _say_claims(before), _say_claims(after))
             steps.append(_Step(fact, _back(claims=before)))
+        if _quota_of(then) != _quota_of(now):
+            told = _say_quota(_quota_of(then)), _say_quota(_quota_of(now))
+            fact = Fact(f"quota of namespace {now.intent.namespace}", *told)
+            steps.append(_Step(fact, _back(quota=_quota_of(then))))
         shift = now.time - then.time
         intent = _shifted(then.intent, shift)
         if (intent.demands, intent.history, intent.homes) != (
@@ -178,6 +184,7 @@ class _Replay:
             fleet = self._fleets[id(side)] = Fleet.of(
                 side.records.values(), side.claims, side.quotas
             )
+        fleet.quotas = _limits(world)
         own, held = side.records.get(name), _on(side.claims, name)
         _put(fleet, world.record, held, world.claims)
         try:
@@ -187,6 +194,21 @@ class _Replay:
                 fleet.remove(name)
             else:
                 _put(fleet, own, world.claims, held)
+
+
+def _world_of(side: Side, record: NodeRecord) -> _World:
+    return _World(record, _on(side.claims, record.name), side, side.intent, _quota_of(side))
+
+
+def _quota_of(side: Side) -> Quota | None:
+    return side.quotas.get(side.intent.namespace)
+
+
+def _limits(world: _World) -> dict[str, Quota]:
+    """Return the quotas of all namespaces: of this one that which may be put back."""
+    others = dict(world.elsewhere.quotas)
+    others.pop(world.intent.namespace, None)
+    return others if world.quota is None else {**others, world.intent.namespace: world.quota}
 
 
 def _put(
@@ -227,6 +249,16 @@ def _on(claims: Sequence[ClaimRecord], name: str) -> tuple[ClaimRecord, ...]:
 def _say_claims(claims: tuple[ClaimRecord, ...]) -> str:
     vcpus, memory = sum(one.vcpus for one in claims), sum(one.memory_bytes for one in claims)
     return f"{len(claims)} VMs with {vcpus} vCPUs and {memory // 2**20}Mi" if claims else "none"
+
+
+def _say_quota(quota: Quota | None) -> str:
+    """Say what limits a namespace, and what of that cannot be read."""
+    if quota is None:
+        return "none"
+    told = [] if quota.vcpus is None else [counted(quota.vcpus, "vCPU")]
+    told += [] if quota.memory_bytes is None else [render_bytes(quota.memory_bytes)]
+    told += [f"unreadable {quota.unreadable}"] if quota.unreadable else []
+    return ", ".join(told)
 
 
 def _shifted(intent: Intent, shift: timedelta) -> Intent:
