@@ -66,7 +66,8 @@ class AgentSettings(Settings):
     heartbeat_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
     """How often the Lease is renewed."""
     lease_duration_seconds: Annotated[int, Field(ge=1, le=86400)] = 180
-    """How long a heartbeat vouches for the facts."""
+    """How long a heartbeat vouches for the facts. It is believed for 900 s at most, however much
+    more is set here."""
     probe_period_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     """How often the facts are looked at."""
     write_gap_seconds: Annotated[float, Field(ge=0, le=3600)] = 10

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from schedune.fleet.node import MOST_LEASE_SECONDS
 from schedune_kube.client import KubeClient
 from schedune_kube.errors import ApiError
 from schedune_kube.resources import LEASES
@@ -26,8 +27,6 @@ from schedune_operator.leases import (
     read_leases,
 )
 
-MOST_LEASE_SECONDS: Final = 900
-"""However long a node says that its heartbeat counts: it may not vouch for itself for ever."""
 _NEVER: Final = float("-inf")
 _STAMP_S: Final = 0.5
 """Half of what a stamp in managedFields leaves open."""

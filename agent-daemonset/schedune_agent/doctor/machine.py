@@ -11,7 +11,7 @@ from schedune.api.base import Metadata
 from schedune.api.nodetruth import NodeTruth
 from schedune.examination.examine import Sighting
 from schedune.examination.form import Seen
-from schedune.fleet.node import NodeRecord
+from schedune.fleet.node import MOST_LEASE_SECONDS, NodeRecord
 from schedune_agent.facts import Probes
 from schedune_agent.identity import identify_machine
 from schedune_agent.settings import AgentSettings
@@ -55,7 +55,7 @@ async def sight_machine(settings: AgentSettings, clock: Callable[[], datetime]) 
         uid=_UNREGISTERED,
         truth=NodeTruth(metadata=Metadata(name=name), status=facts),
         last_proof=now,
-        lease_seconds=settings.lease_duration_seconds,
+        lease_seconds=min(settings.lease_duration_seconds, MOST_LEASE_SECONDS),
     )
     return Sighting(record, Seen.THIS_MACHINE, now)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from schedune.api.base import field_name
+from schedune.fleet.node import MOST_LEASE_SECONDS
 from schedune.fleet.quota import ANNOTATIONS
 from schedune_kube.lean import AGENT
 
@@ -117,6 +118,11 @@ class Lease(_Part):
     def digest(self) -> str:
         """The digest of the facts it vouches for."""
         return self.metadata.annotations.get(DIGEST_ANNOTATION, "")
+
+    @property
+    def believed_seconds(self) -> int:
+        """For how long it counts, whatever it says itself."""
+        return min(self.spec.lease_duration_seconds, MOST_LEASE_SECONDS)
 
     @property
     def stamped(self) -> datetime | None:

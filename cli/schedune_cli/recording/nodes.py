@@ -50,7 +50,7 @@ def read_record(parts: Parts, *, is_whole: bool) -> tuple[NodeRecord | None, lis
         uid=_uid(parts.name, node, truth),
         truth=truth,
         last_proof=_last_proof(truth, parts.truth, lease, is_whole=is_whole),
-        lease_seconds=lease.spec.lease_duration_seconds if lease else DEFAULT_LEASE_SECONDS,
+        lease_seconds=lease.believed_seconds if lease else DEFAULT_LEASE_SECONDS,
         last_heard=lease.seen if lease else None,
         node_ready=node.is_ready if node else True,
         unschedulable=node.spec.unschedulable if node else False,

@@ -10,6 +10,9 @@ from schedune.api.nodetruth import NodeTruth
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 """Key of the taint with which an administrator says that a machine is off."""
 
+MOST_LEASE_SECONDS: Final = 900
+"""However long a node says that its heartbeat counts: it may not vouch for itself for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taint:
@@ -35,7 +38,8 @@ class NodeRecord:
     """When a heartbeat that repeats exactly these facts' digest was last seen, on the
     caller's clock; None: never."""
     lease_seconds: int
-    """A proof older than this is stale, whatever the intent says."""
+    """A proof older than this is stale, whatever the intent says; ``MOST_LEASE_SECONDS`` at
+    most."""
     node_ready: bool | None = True
     """The Node's condition Ready; None: it says nothing."""
     unschedulable: bool = False
