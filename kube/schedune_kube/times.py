@@ -15,8 +15,16 @@ def render_micro_time(moment: datetime) -> str:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Read either form; None stays None."""
-    return datetime.fromisoformat(text) if text else None
+    """Read either form; None: there is none, or none that a clock can show.
+
+    The API server takes years that a ``datetime`` does not know: whoever may write a Lease may
+    write one of them into it, and that must end nothing.
+    """
+    try:
+        read = datetime.fromisoformat(text) if text else None
+        return read.astimezone(UTC) if read is not None and read.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def latest(texts: Iterable[str | None]) -> datetime | None:

@@ -192,3 +192,12 @@ def test_who_renewed_a_lease_is_remembered_over_a_change_of_machines() -> None:
     assert (beat.heard_from("new"), beat.heard_from("old")) == (90.0, 0.0)
     assert beat.heard_from("another") == float("-inf")
     assert beat.heard_from("") == 90.0, "a machine that nobody knows may be any"
+
+
+@pytest.mark.parametrize("year", ["0000", "10000"])
+def test_a_renewal_in_a_year_that_no_clock_shows_ends_no_look_at_all_the_others(year: str) -> None:
+    """Whoever may write one Lease must not stop every operator with it."""
+    odd = lease(1, renewTime=f"{year}-01-01T00:00:00.000000Z")
+    (beat,) = observe({}, [odd], 5.0, at(5)).values()
+    assert beat.ahead_s == 0
+    assert beat.seen == 0.0, "the server's own stamp is whole"

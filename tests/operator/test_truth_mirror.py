@@ -52,3 +52,10 @@ def test_a_copy_that_is_told_more_leaves_the_others_as_they_are() -> None:
     drained = one.spec.model_copy(update={"scheduling": Scheduling.DRAINING})
     assert "scheduling" in drained.model_fields_set
     assert one.spec.model_fields_set == other.spec.model_fields_set == given
+
+
+def test_a_stamp_in_a_year_that_no_clock_shows_is_none() -> None:
+    raw = written()
+    stamp = {"manager": "schedune-agent", "time": "0000-01-01T00:00:00Z", "operation": "Apply"}
+    raw["metadata"]["managedFields"] = [stamp]
+    assert remember_truth(raw)["written"] is None
