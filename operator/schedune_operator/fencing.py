@@ -39,6 +39,8 @@ class Fencing:
         spec = placement.spec
         release = read_release(placement)
         if release is not None:
+            if self._world.heartbeats.is_deaf():
+                return None  # who seems silent may speak: we do not listen
             heard = not self._world.is_silent(spec.node_name)
             others = self._listed_by(placement, own=spec.node_name)
             return judge_release(release, placement, is_heard=heard, listed_by=others)

@@ -11,6 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -37,6 +38,8 @@ _ON_ITS_WAY_S: Final = 10.0
 _POLLS_MISSED: Final = 3
 _SLOW_POLL_S: Final = 5.0
 """We are deaf when so many looks at heartbeats failed, and not just because one is slow."""
+_RETRY_S: Final = 1.0
+"""After this a look that failed is repeated for whoever waits for one."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -230,6 +233,12 @@ class Heartbeats:
         """The last that was seen of Leases that are not there any more."""
         self._version = 0
         self._looked_at = _NEVER
+        self._began = _NEVER
+        """When the last look that succeeded began."""
+        self._looked = asyncio.Condition()
+        self._wanted = asyncio.Event()
+        self._wanted_since = _NEVER
+        """Somebody waits for a look that begins after this."""
         self._watched_since = math.inf
         self._deaf_after_s = math.inf
 
@@ -237,23 +246,50 @@ class Heartbeats:
         """Return the seconds since we could last look at the Leases; inf: never."""
         return self._monotonic() - self._looked_at
 
+    def is_deaf(self) -> bool:
+        """Say whether the last look is too long ago for anybody's silence to prove anything.
+
+        So it is in an outage, and where we stood still ourselves and have only just woken.
+        """
+        return self.looked_ago_s() > self._deaf_after_s
+
     def watched_for_s(self) -> float:
         """Return the seconds for which every look at the Leases has succeeded."""
-        return max(0.0, self._monotonic() - self._watched_since)
+        return 0.0 if self.is_deaf() else max(0.0, self._monotonic() - self._watched_since)
+
+    async def looked_since(self, moment: float) -> None:
+        """Return once there was a look that began after a moment (monotonic)."""
+        self._wanted_since = max(self._wanted_since, moment)
+        self._wanted.set()
+        async with self._looked:
+            await self._looked.wait_for(lambda: self._began >= moment)
 
     async def run(self, period_s: float, on_change: Callable[[set[str]], None]) -> None:
         """Look at all Leases again and again, for ever; tell which nodes' changed."""
         self._deaf_after_s = deaf_after_s(period_s)
         while True:
+            self._wanted.clear()
             try:
                 on_change(await self.poll())
             except ApiError as error:
                 self._watched_since = math.inf
                 _LOG.warning("heartbeats.not-seen", extra={"error": str(error)})
-            await asyncio.sleep(period_s)
+            else:
+                async with self._looked:
+                    self._looked.notify_all()
+            await self._pause(period_s)
+
+    async def _pause(self, period_s: float) -> None:
+        """Wait until the next look is due, or is wanted."""
+        if self._began < self._wanted_since:
+            period_s = min(period_s, _RETRY_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(period_s):
+                await self._wanted.wait()
 
     async def poll(self) -> set[str]:
         """Look at all Leases once; return the nodes whose Lease changed, came or went."""
+        began = self._monotonic()
         seen = await self._list("0")
         if seen.version < self._version:
             # The cache of a server that lags behind: what it shows would look like changes.
@@ -267,7 +303,7 @@ class Heartbeats:
         # We may have stood still ourselves since the last look, or in the middle of this one.
         if math.isinf(self._watched_since) or now - self._looked_at > self._deaf_after_s:
             self._watched_since = now
-        self._looked_at = now
+        self._looked_at, self._began = now, began
         self._known = observe(before, seen.items or (), now, self._client.server_time())
         self._gone |= {name: beat for name, beat in before.items() if name not in self._known}
         self._gone = {name: one for name, one in self._gone.items() if name not in self._known}

@@ -55,6 +55,8 @@ class SchedulingLoop:
     _slots: Slots = field(default_factory=Slots)
     _work: set[asyncio.Task[None]] = field(default_factory=set)
     _leaving: bool = False
+    _opened: int = 0
+    """The last term of office in which we wrote; 0: there was none."""
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _swept_at: float = field(default=float("-inf"))
     _ticked_at: float = field(default=float("-inf"))
@@ -70,6 +72,7 @@ class SchedulingLoop:
                 if self.elector.epoch != epoch or not self.elector.leading():
                     continue
                 self.fence.open(epoch)
+                self._opened = epoch
                 self.bells.begin_term()
                 _LOG.info("loop.leads", extra={"epoch": epoch, "waiting": len(self.agenda.lanes)})
                 await self._lead()
@@ -94,15 +97,22 @@ class SchedulingLoop:
     async def _cross_barrier(self) -> None:
         """Let a former leader's last writes land, see them all, look at everything anew.
 
+        Whoever stopped for want of margin and goes on in the same term was that leader himself.
+
         Raises:
             ApiError: not everything could be seen.
         """
-        if self.elector.succeeds:
+        follows = self.elector.succeeds or self.elector.epoch == self._opened
+        if follows:
             await asyncio.sleep(self.settings.leader.margin_seconds)
-        since = time.monotonic() if self.elector.succeeds else self.elector.acquired_at
+        since = time.monotonic() if follows else self.elector.acquired_at
         world = self.world
         mirrors = (world.placements, world.nodes, world.truths)
-        await asyncio.gather(*(one.listed_since(since) for one in mirrors), self._sweep())
+        await asyncio.gather(
+            *(one.listed_since(since) for one in mirrors),
+            world.heartbeats.looked_since(since),
+            self._sweep(),
+        )
         await world.wait_until_synced()
         world.give_up_all()
         self.reconciler.drains.begin_term()
