@@ -45,6 +45,8 @@ from schedune_kube.settings import SettingsError
 
 _LOG: Final = logging.getLogger(__name__)
 _IDENTITY_SECONDS: Final = 1.0
+_IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
+"""Variable that every pod is given."""
 
 
 def clock() -> datetime:
@@ -173,16 +175,18 @@ def _place(settings: AgentSettings, *, contained: bool) -> Place:
     """Return where VMs run: not in the container that we may be in.
 
     Raises:
-        SettingsError: it is not known whether we are in one.
+        SettingsError: we are in one, and may not leave it.
     """
     try:
         namespaces = namespaces_of_node() if settings.vm_namespaces == "Auto" else ()
     except PermissionError as error:
+        if _IN_A_POD not in os.environ:
+            return Place(is_contained=contained)
         raise SettingsError(
             "vmNamespaces: 'Auto' needs a look at the node's first process, which was refused"
             f" ({error}). A VM would end with the container of this agent: give the container"
             " SYS_PTRACE, appArmorProfile Unconfined and the SELinux type spc_t, as"
-            " manifests/overlays/launch does; or set vmNamespaces: Own where this is no container"
+            " manifests/overlays/launch does"
         ) from error
     _LOG.info("agent.place", extra={"contained": contained, "namespaces": len(namespaces)})
     return Place(namespaces, is_contained=contained)

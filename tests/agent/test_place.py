@@ -142,7 +142,12 @@ def test_root_that_may_not_look_at_it_does_not_take_itself_for_the_node() -> Non
         namespaces_of_node()
 
 
-def test_an_agent_that_may_not_look_at_it_says_what_it_needs(node: Node) -> None:
+def test_an_agent_in_a_pod_that_may_not_look_at_it_says_what_it_needs(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with without_ptrace():
+        assert _place(node.settings, contained=False) == HERE, "on a host it is where it is"
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
     with without_ptrace(), pytest.raises(SettingsError, match="vmNamespaces: 'Auto' needs a look"):
         _place(node.settings, contained=True)
     own = node.settings.model_copy(update={"vm_namespaces": "Own"})

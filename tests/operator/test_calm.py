@@ -247,9 +247,8 @@ async def deaf_standby(
         told.append(one.node.name)
 
     monkeypatch.setattr(judge, "_write", notes)
-    mirrors = (world.nodes, world.truths, world.placements, world.namespaces.mirror)
-    for one in (*mirrors, world.heartbeats):
-        one.synced.set()
+    for synced in world._synced():
+        synced.set()
     running = asyncio.create_task(judge.run(0.001))
     story.moment += 200
     try:

@@ -8,8 +8,7 @@ import pytest
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import VMWorkload
 from schedune.launch.intent import Intent, parse_intent
-from schedune.launch.resolve import resolve_launch
-from schedune.lifecycle.mirror import changed_fields
+from schedune.lifecycle.changes import changed_fields
 from schedune.lifecycle.wants import makes_room
 from schedune_operator.reconciler import Reconciler
 from schedune_testing.recordings import TIME, Object, ended
@@ -52,10 +51,6 @@ def test_both_say_the_same_of_what_holds_nothing(
 
 
 def by_operator(workload: VMWorkload, intent: Intent, placement: VMPlacement) -> bool:
-    launch = placement.spec.launch
-    wanted = resolve_launch(intent, launch.architecture, placement.spec.backend).render()
-    changed = changed_fields(placement, wanted)
-    if placement.spec.mode is not workload.spec.launch_mode:
-        changed.append("launchMode")
+    changed = changed_fields(placement, workload, intent)
     is_finished: Any = Reconciler._is_finished  # it reads nothing of the reconciler itself
     return bool(is_finished(None, workload, placement, changed))

@@ -8,8 +8,8 @@ from schedune.codes import summary
 from schedune.codes.execution import BEFORE_GUEST
 from schedune.codes.table import TABLE
 from schedune.launch.intent import Intent
-from schedune.launch.resolve import resolve_launch
-from schedune.lifecycle.mirror import changed_fields, mirror
+from schedune.lifecycle.changes import changed_fields
+from schedune.lifecycle.mirror import mirror
 
 BEING_DELETED: Final = "its VMWorkload is being deleted"
 _BEFORE_GUEST: Final = frozenset(TABLE[code].reason for code in BEFORE_GUEST)
@@ -36,12 +36,9 @@ def makes_room(workload: VMWorkload, intent: Intent, resting: VMPlacement) -> bo
     workload changes.
     """
     bound, token = resting.spec, workload.spec.restart_token
-    if bound.mode is not workload.spec.launch_mode:
-        return True
     if token is not None and token != bound.workload.restart_token:
         return True
-    wanted = resolve_launch(intent, bound.launch.architecture, bound.backend).render()
-    if changed_fields(resting, wanted):
+    if changed_fields(resting, workload, intent):
         return True
     if bound.mode is not LaunchMode.EXECUTE:
         return resting.status.ended is not None
