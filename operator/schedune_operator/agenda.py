@@ -144,10 +144,10 @@ class Agenda:
             self._retold_at = moment
             self.force(changed)
 
-    def tick(self) -> None:
+    def tick(self, now: datetime) -> None:
         """Bring in whose node fell silent or came back, and a few without any cause."""
         self.force(self.world.tenants.turned(self.world.is_told_silent))
-        self._retell_some()
+        self._retell_some(now)
         for _ in range(_IDLY):
             key = next(self._round, None)
             if key is None:
@@ -156,7 +156,7 @@ class Agenda:
             if key not in self._waiting:
                 self.force([key])
 
-    def _retell_some(self) -> None:
+    def _retell_some(self, now: datetime) -> None:
         """Bring in a few who wait: the same may object to them, by other numbers."""
         fleet, some = (
             self.world.seen_fleet(),
@@ -164,7 +164,7 @@ class Agenda:
         )
         if not some:
             self._waiting_round = iter(self._waiting.keys())
-        self.force([key for key in some if self._waiting.is_out_of_date(key, fleet)])
+        self.force([key for key in some if self._waiting.is_out_of_date(key, fleet, now)])
 
     def pop(self) -> Key | None:
         """Return who is to be looked at now; None: nobody."""

@@ -166,7 +166,7 @@ class SchedulingLoop:
             self.agenda.turn(self.clock())
             if now - self._ticked_at >= self.settings.tick_seconds:
                 self._ticked_at = now
-                self.agenda.tick()
+                self.agenda.tick(self.clock())
                 await self.auditor.audit()
             if now - self._swept_at >= self.settings.sweep_seconds:
                 await self._sweep()

@@ -187,14 +187,17 @@ def test_who_waits_is_told_once_more_in_a_while_where_the_fleet_is_another(desk:
     began = desk.agenda.begin(desk.agenda.pop() or KEY)
     desk.agenda.wait_for_fleet(KEY, fleet, intent(resources=huge), NOW, None)
     desk.agenda.end(KEY, began)
+    later = NOW + timedelta(seconds=60)
     for _ in range(3):
-        desk.agenda.tick()
-    assert desk.picked() == []
+        desk.agenda.tick(later)
+    assert desk.picked() == [], "the fleet is the same"
     fleet.reserve(ClaimRecord("n", "p", 7, 2**30))
     desk.agenda.turn(NOW)
-    assert desk.picked() == []
     for _ in range(3):
-        desk.agenda.tick()
+        desk.agenda.tick(NOW)
+    assert desk.picked() == [], "it was told a moment ago"
+    for _ in range(3):
+        desk.agenda.tick(later)
     assert desk.picked() == ["vm"]
 
 

@@ -12,7 +12,7 @@ import heapq
 import itertools
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -34,6 +34,9 @@ _K = TypeVar("_K", bound=Hashable)
 MOST_GROUPS: Final = 64
 """Demands that are looked at in one go: half of them the most important, half by turns."""
 
+_WHILE: Final = timedelta(seconds=60)
+"""So long what a workload was told stands by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Told:
@@ -42,6 +45,8 @@ class _Told:
     uid: str
     version: int
     """Of the fleet, when it was told that it has no node."""
+    time: datetime
+    """When that was."""
 
 
 @dataclass(slots=True)
@@ -97,13 +102,14 @@ class Waiting(Generic[_K]):
         """Say whether a workload waits."""
         return key in self._group_of
 
-    def is_out_of_date(self, key: _K, fleet: Fleet) -> bool:
-        """Say whether the fleet is another than the one of which a workload was told.
+    def is_out_of_date(self, key: _K, fleet: Fleet, now: datetime) -> bool:
+        """Say whether a workload was told a while ago of a fleet that is another by now.
 
         What objects may be the same, and by other numbers.
         """
         name = self._group_of.get(key)
-        return name is not None and self._groups[name].waiting[key].version != fleet.version
+        told = self._groups[name].waiting[key] if name is not None else None
+        return told is not None and told.version != fleet.version and now - told.time >= _WHILE
 
     def lags(self, fleet: Fleet) -> bool:
         """Say whether somebody waits whose demands were not looked at since the fleet changed."""
@@ -125,7 +131,7 @@ class Waiting(Generic[_K]):
         else:
             self._refresh(group, fleet, now)
             group.rank = max(group.rank, rank)
-        group.waiting[key] = _Told(intent.uid, fleet.version)
+        group.waiting[key] = _Told(intent.uid, fleet.version, now)
         self._group_of[key] = name
 
     def drop(self, key: _K) -> None:

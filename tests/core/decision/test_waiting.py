@@ -162,11 +162,13 @@ def test_of_very_many_all_have_their_turn_and_until_then_it_is_known_that_some_l
 def test_what_one_was_told_is_of_the_fleet_as_it_was_then() -> None:
     world = World(capabilities=NO_KVM)
     world.waits("vm")
-    assert not world.waiting.is_out_of_date("vm", world.fleet)
+    later = NOW + timedelta(seconds=60)
+    assert not world.waiting.is_out_of_date("vm", world.fleet, later)
     world.fleet.reserve(ClaimRecord("n", "p", 1, 2**30))
     assert world.woken() == set(), "the same objects"
-    assert world.waiting.is_out_of_date("vm", world.fleet)
-    assert not world.waiting.is_out_of_date("nobody", world.fleet)
+    assert not world.waiting.is_out_of_date("vm", world.fleet, NOW)
+    assert world.waiting.is_out_of_date("vm", world.fleet, later)
+    assert not world.waiting.is_out_of_date("nobody", world.fleet, later)
 
 
 def objections(fleet: Fleet, wanted: Any, now: datetime) -> dict[str, set[tuple[str, str, str]]]:
