@@ -209,7 +209,7 @@ def test_a_refused_manifest_of_a_vm_that_has_to_leave_is_told_once(files: Files)
     files.write("big.yaml", workload("vm", resources=big))
     told = document("simulate", *FLEET, "--drain", "a", "-f", "big.yaml")["fates"]
     assert [(one["outcome"], one["before"], one["after"]) for one in told] == [("Refused", "a", "")]
-    assert told[0]["message"].endswith("; its VM on a is left alone until then")
+    assert told[0]["message"].endswith("; its VM stays on a as it was placed")
 
 
 def test_a_refused_workload_stays_on_a_drained_node(files: Files) -> None:
@@ -218,3 +218,11 @@ def test_a_refused_workload_stays_on_a_drained_node(files: Files) -> None:
     files.write("fleet.yaml", snapshot(*whole("a", "b"), found, bound))
     (vm,) = document("drain", "a", "--dry-run", *FLEET)["vms"]
     assert vm["outcome"] == "Stays"
+
+
+def test_a_refused_workload_that_is_stopped_is_ended_all_the_same(files: Files) -> None:
+    found, bound = placed("vm", "a", runState="Stopped")
+    found["spec"]["resources"]["hugepages"] = "2Mi"
+    files.write("fleet.yaml", snapshot(*whole("a", "b"), found, bound))
+    (vm,) = document("drain", "a", "--dry-run", *FLEET)["vms"]
+    assert vm["outcome"] == "Ends"

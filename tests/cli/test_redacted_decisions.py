@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from schedune.api.policy import PlacementPolicy
 from schedune.codes import execution
+from schedune.lifecycle.changes import required_digest
 from schedune_cli.problems import Place
 from schedune_cli.reading.objects import Item
 from schedune_cli.recording.pseudonyms import Pseudonyms
@@ -62,7 +64,7 @@ def named(rename: dict[str, str], node: str) -> str:
 def decided(one: Any, rename: dict[str, str]) -> Any:
     nodes = sorted(
         (rename.get(node["nodeName"], node["nodeName"]), node["backend"], node.get("score", 0),
-         sorted((each["code"], each["demand"]) for each in node["objections"]))
+         sorted(each["code"] for each in node["objections"]))
         for node in one["nodes"]
     )  # fmt: skip
     return one["verdict"], rename.get(one["chosen"], one["chosen"]), nodes
@@ -143,6 +145,19 @@ def that_were_refused_by_the_agent() -> list[Object]:
     return [*whole(*NODES), found, bound]
 
 
+def demanding(label: str) -> Callable[[], list[Object]]:
+    """Return what ended and was edited since, where it may have demanded another label."""
+
+    def build() -> list[Object]:
+        found, bound = ended("done", NODES[0], placement={"nodeSelector": {"acme/row": label}})
+        policy = PlacementPolicy.model_validate({"nodeSelector": {"acme/row": "berlin"}})
+        bound["spec"]["evidence"]["placementDigest"] = required_digest(policy)
+        found["metadata"]["generation"] = 2
+        return [*whole(*NODES), found, bound]
+
+    return build
+
+
 @pytest.mark.parametrize(
     "fleet",
     [
@@ -155,6 +170,8 @@ def that_were_refused_by_the_agent() -> list[Object]:
         with_a_quota,
         that_need_no_node,
         that_were_refused_by_the_agent,
+        demanding("berlin"),
+        demanding("hamburg"),
     ],
 )
 def test_a_redacted_fleet_is_answered_as_the_fleet_itself(
@@ -174,3 +191,21 @@ def test_namespaces_that_no_vm_is_in_are_not_named() -> None:
     assert [one["metadata"]["name"] for one in kept if one["kind"] == "Namespace"] == [
         "limited", "used",
     ]  # fmt: skip
+
+
+def test_what_keys_the_pseudonyms_is_nowhere_among_them() -> None:
+    key, limit = "uid-of-kube-system", namespace("uid-of-kube-system", **{"max-vcpus": "9"})
+    (node, truth, lease), (found, bound) = whole(NODES[0]), placed("vm", NODES[0])
+    bound["spec"]["workload"]["namespaceUID"] = key
+    truth["status"]["persistentDisks"] = [
+        {"namespace": "default", "namespaceUID": key, "workload": "vm", "disk": "root",
+         "sizeBytes": 2**30}
+    ]  # fmt: skip
+    assert key not in str(redacted([node, truth, lease, limit, found, bound]))
+
+
+def test_a_digest_of_demands_does_not_tell_labels_to_who_tries_them() -> None:
+    for label in ("berlin", "hamburg"):
+        *_, bound = demanding(label)()
+        digest = bound["spec"]["evidence"]["placementDigest"]
+        assert digest not in str(redacted(demanding(label)()))

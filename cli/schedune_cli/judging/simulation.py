@@ -168,12 +168,14 @@ def _known_fate(world: World, key: Key, given: Given | None) -> SimulatedFate | 
     )
     if given is None or key in world.unread_placements:
         return fate
+    needless = world.why_no_node(given)
+    if needless and placement:  # also of a refused one: its orders to the VM are carried out
+        return fate.model_copy(update={"outcome": "Ends", "message": needless})
     if given.refusals:
         told = given.refusals[0].message
-        stays = f"; its VM on {node} is left alone until then" if node else ""
+        stays = f"; its VM stays on {node} as it was placed" if node else ""
         return fate.model_copy(update={"outcome": "Refused", "message": f"{told}{stays}"})
-    told, outcome = world.why_no_node(given), "Ends" if placement else "Rests"
-    return fate.model_copy(update={"outcome": outcome, "message": told}) if told else None
+    return fate.model_copy(update={"outcome": "Rests", "message": needless}) if needless else None
 
 
 def _unknown(world: World, key: Key) -> str:

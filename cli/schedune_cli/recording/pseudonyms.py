@@ -33,6 +33,7 @@ class Pseudonyms:
 
     def __init__(self, key: str, node_names: list[str]) -> None:
         self._key = key.encode()
+        self._digests: dict[str, str] = {}
         longest_first = sorted(node_names, key=lambda name: (-len(name), name))
         words = "|".join(re.escape(name) for name in longest_first)
         self._names = re.compile(rf"(?<![\w.-])(?:{words})(?![\w-])") if words else None
@@ -42,6 +43,19 @@ class Pseudonyms:
         if not text:
             return text
         return "h" + hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:12]
+
+    # --- digests ---------------------------------------------------------------------
+
+    def learn(self, real: str, shown: str) -> None:
+        """Remember the digest that demands have once their labels are pseudonyms."""
+        self._digests[real] = shown
+
+    def digest(self, real: str) -> str:
+        """Return what stands for a digest of demands: that of a workload's own, or another one.
+
+        The real one would tell labels to whoever tries them.
+        """
+        return self._digests.get(real) or self.of(real)
 
     # --- labels ----------------------------------------------------------------------
 

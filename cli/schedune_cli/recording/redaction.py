@@ -7,6 +7,10 @@ somebody has thought about it.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from pydantic import ValidationError
+
+from schedune.api.policy import PlacementPolicy
+from schedune.lifecycle.changes import required_digest
 from schedune_cli.reading.objects import Raw
 from schedune_cli.recording.kubernetes import DIGEST_ANNOTATION, quota_annotations
 from schedune_cli.recording.pseudonyms import REDACTED, Pseudonyms
@@ -56,6 +60,16 @@ def _object(raw: Raw, metadata: Raw, **parts: Raw) -> Raw:
     return {**head, "metadata": metadata, **{name: part for name, part in parts.items() if part}}
 
 
+def _namespace(names: Pseudonyms, raw: Raw) -> Raw:
+    """Hide its UID: that of kube-system is the key of all pseudonyms."""
+    found = lean_namespace(raw)
+    return {**found, "metadata": _hidden(names, found["metadata"], "uid")}
+
+
+def _hidden(names: Pseudonyms, part: Raw, field: str) -> Raw:
+    return {**part, field: names.of(part[field])} if part.get(field) else part
+
+
 def _node(names: Pseudonyms, raw: Raw) -> Raw:
     spec = _picked(raw.get("spec"), "unschedulable", "taints")
     if "taints" in spec:
@@ -89,6 +103,9 @@ def _truth(names: Pseudonyms, raw: Raw) -> Raw:
         status["os"]["hostname"] = names.of(status["os"]["hostname"])
     if isinstance(status.get("identity"), dict) and status["identity"].get("machineID"):
         status["identity"]["machineID"] = names.of(status["identity"]["machineID"])
+    if isinstance(status.get("persistentDisks"), list):
+        disks = [_hidden(names, one, "namespaceUID") for one in status["persistentDisks"]]
+        status["persistentDisks"] = disks
     metadata = _metadata(names, raw, "uid", "generation", is_node=True)
     return _object(raw, metadata, spec=spec, status=status)
 
@@ -97,6 +114,7 @@ def _workload(names: Pseudonyms, raw: Raw) -> Raw:
     spec = dict(raw.get("spec") or {})
     if "placement" in spec:
         spec["placement"] = names.selectors(spec["placement"])
+    names.learn(_digest(raw.get("spec")), _digest(spec))
     if isinstance(spec.get("guest"), dict):
         spec["guest"] = _guest(names, spec["guest"])
     if isinstance(spec.get("boot"), dict):
@@ -115,6 +133,14 @@ def _workload(names: Pseudonyms, raw: Raw) -> Raw:
             ]
     metadata = _metadata(names, raw, *_OF_OURS)
     return _object(raw, metadata, spec=spec, status=status)
+
+
+def _digest(spec: Raw | None) -> str:
+    """Return the digest of what a workload demands of its node; "": that cannot be read."""
+    try:
+        return required_digest(PlacementPolicy.model_validate((spec or {}).get("placement") or {}))
+    except ValidationError:
+        return ""
 
 
 _OF_OURS: Final = ("namespace", "uid", "generation", "deletionTimestamp")
@@ -152,6 +178,11 @@ def _without_cards(networks: list[Raw]) -> list[Raw]:
 def _placement(names: Pseudonyms, raw: Raw) -> Raw:
     spec = dict(raw.get("spec") or {})
     spec["nodeName"] = names.of(spec.get("nodeName", ""))
+    if isinstance(spec.get("workload"), dict):
+        spec["workload"] = _hidden(names, spec["workload"], "namespaceUID")
+    if isinstance(spec.get("evidence"), dict) and spec["evidence"].get("placementDigest"):
+        shown = names.digest(spec["evidence"]["placementDigest"])
+        spec["evidence"] = {**spec["evidence"], "placementDigest": shown}
     launch = _without_words(spec.get("launch") or {})
     if isinstance(launch.get("networks"), list):
         launch = {**launch, "networks": _without_cards(launch["networks"])}
@@ -167,7 +198,7 @@ def _placement(names: Pseudonyms, raw: Raw) -> Raw:
 
 
 _KINDS: Final[Mapping[str, Callable[[Pseudonyms, Raw], Raw]]] = {
-    "Namespace": lambda _, raw: lean_namespace(raw),
+    "Namespace": _namespace,
     "Node": _node,
     "Lease": _lease,
     "NodeTruth": _truth,
