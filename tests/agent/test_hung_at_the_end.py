@@ -30,7 +30,7 @@ OPENING = """
 """
 WATCH = """
     from schedune_agent.system.watching import Watched, watch
-    task = asyncio.create_task(watch([Watched(root)], print))
+    task = asyncio.create_task(watch([Watched(root / "below")], print))
     await asyncio.sleep(0.5)
 """
 
