@@ -5,6 +5,9 @@ share connections; a client certificate belongs to the connection and cannot.
 """
 
 import asyncio
+import logging
+import time
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +17,46 @@ from schedune_kube.credentials import Credentials
 
 AT_ONCE: Final = 32
 _GOODBYE_SECONDS: Final = 0.25
+_AUTHORITY_LIFETIME_S: Final = 60.0
+"""An authority's file is looked at again when it was looked at this long ago."""
+_LOG: Final = logging.getLogger(__name__)
+
+
+class _Authority:
+    """Keeps a context trusting what the authority's file holds: the cluster's may be renewed."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._file = credentials.ca_file
+        self._looked_at = time.monotonic()
+        self._version = _version(self._file)
+        self.tls = credentials.tls()
+
+    def renew(self) -> None:
+        """Trust also who is new in the file; one that cannot be read now is read later.
+
+        Connections that are open stay so, and what was trusted before still is: while an authority
+        is being renewed the file holds both.
+        """
+        now = time.monotonic()
+        if self._file is None or now - self._looked_at <= _AUTHORITY_LIFETIME_S:
+            return
+        self._looked_at = now
+        try:
+            version = _version(self._file)
+            if version is not None and version != self._version:
+                self.tls.load_verify_locations(cafile=str(self._file))
+                self._version = version
+        except OSError as error:
+            _LOG.warning("authority.not-read", extra={"file": str(self._file), "error": str(error)})
+
+
+def _version(file: Path | None) -> tuple[int, ...] | None:
+    """Return what is another once a file is; None: it cannot be told."""
+    try:
+        found = file.stat() if file else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found else None
 
 
 class Connections:
@@ -22,6 +65,7 @@ class Connections:
     def __init__(self, credentials: Credentials, *, at_once: int = AT_ONCE) -> None:
         self._credentials = credentials
         self._session: aiohttp.ClientSession | None = None
+        self._authority: _Authority | None = None
         self.turns = asyncio.Semaphore(at_once)
         """Held by a request, not by a watch: waiting for one's turn is no silence of the server."""
 
@@ -32,8 +76,9 @@ class Connections:
         Raises:
             RuntimeError: used outside ``async with``.
         """
-        if self._session is None:
+        if self._session is None or self._authority is None:
             raise RuntimeError("KubeClient is used outside its `async with`")
+        self._authority.renew()
         return self._session
 
     def serves(self, credentials: Credentials) -> bool:
@@ -43,7 +88,8 @@ class Connections:
         return same_server and not (ours.client_certificate or credentials.client_certificate)
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=self._credentials.tls())
+        self._authority = _Authority(self._credentials)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=self._authority.tls)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
