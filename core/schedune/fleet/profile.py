@@ -29,6 +29,9 @@ UNDECLARED: Final = -1
 """In a capacity column: nobody has said."""
 LAUNCHES: Final = "Launches"
 """The ``execution`` of an agent that runs VMs."""
+_MOST_YOUNG: Final = 1024
+"""So many values are shared before those that nobody asked for meanwhile are let go of."""
+_NOT_HELD: Final = object()
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T", bound=Hashable)
 
@@ -168,14 +171,29 @@ class NodeProfile:
 
 
 class Interner:
-    """Keeps one of equal values, so that nodes that are alike share them."""
+    """Keeps one of equal values, so that nodes that are alike share them.
+
+    It keeps those that were asked for of late: what a node published once and never again is let
+    go of. All that is lost where one comes back after that is that it is held twice.
+    """
 
     def __init__(self) -> None:
-        self._held: dict[Hashable, Hashable] = {}
+        self._young: dict[Hashable, Hashable] = {}
+        self._old: dict[Hashable, Hashable] = {}
+        """What was asked for before, and may be again."""
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
 
     def __call__(self, value: _T) -> _T:
         """Return the first value that was equal to this one."""
-        return self._held.setdefault(value, value)  # type: ignore[return-value]
+        held = self._young.get(value, _NOT_HELD)
+        if held is _NOT_HELD:
+            held = self._old.pop(value, value)
+            if len(self._young) >= _MOST_YOUNG:
+                self._old, self._young = self._young, {}
+            self._young[held] = held
+        return held  # type: ignore[return-value]
 
 
 def profile_of(record: NodeRecord, same: Interner, known: Facts | None = None) -> NodeProfile:
