@@ -143,8 +143,14 @@ class World:
         self._on_change()
 
     def note_placement(self, key: Key) -> None:
-        """Look at a placement's claim again: it, or the labels of its workload, changed."""
-        self._touched_placements.add(key)
+        """Look at a placement's claim again: it, or the labels of its workload, changed.
+
+        What neither is nor was counted has none: who never asks for the fleet remembers no name.
+        """
+        if key in self.placements.store or key in self._assumed or key in self._counted:
+            self._touched_placements.add(key)
+        else:
+            self._touched_placements.discard(key)
 
     def absorb(self, raw: Raw) -> None:
         """Hold a placement that we just wrote or read, before the watch brings it."""

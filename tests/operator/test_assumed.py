@@ -111,3 +111,33 @@ def test_a_dry_run_is_not_withdrawn_from_a_full_node_for_it_holds_nothing(room: 
     found = auditor._newest_not_launched("node-1")
     assert found is not None
     assert found.metadata.name == "vm"
+
+
+def test_who_never_asks_for_the_fleet_remembers_no_name_of_what_came_and_went(room: Room) -> None:
+    """A standby: without a webhook, and with nobody at its fleet page, for months."""
+    room.cache.on_note = room.world.note_placement
+    for number in range(100):
+        name = f"job-{number}"
+        metadata = {"namespace": "ci", "name": name, "uid": name, "resourceVersion": "7"}
+        raw = {"metadata": {**metadata, "generation": 1}, "spec": {}}
+        room.cache.note("ADDED", raw)
+        gone = {**raw, "metadata": {**metadata, "resourceVersion": "8"}}
+        room.cache.note("DELETED", gone)
+    assert not room.world._touched_placements
+
+
+def test_nor_of_placements_that_came_and_went_before_anybody_asked(room: Room) -> None:
+    room.watch_brings(made())
+    room.watch_brings(None)
+    assert not room.world._touched_placements
+    assert room.claimed_vcpus() == 0
+
+
+def test_a_placement_that_was_counted_and_is_gone_frees_its_claim(room: Room) -> None:
+    freed = []
+    room.world.on_freed = lambda key, _fleet: freed.append(key)
+    room.watch_brings(made())
+    assert room.claimed_vcpus() == 1
+    room.watch_brings(None)
+    assert room.claimed_vcpus() == 0
+    assert freed == [KEY]
