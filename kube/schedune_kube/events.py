@@ -17,7 +17,12 @@ from datetime import datetime
 from typing import Final, Literal
 
 from schedune_kube.client import KubeClient, Raw
-from schedune_kube.errors import AlreadyExistsError, ApiError, NotFoundError
+from schedune_kube.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ApiUnavailableError,
+    NotFoundError,
+)
 from schedune_kube.resources import EVENTS, Resource
 from schedune_kube.times import render_time
 
@@ -33,6 +38,10 @@ _PAUSE_S: Final = 0.02
 """Between two Events: never more than 50 a second, whatever else is written."""
 _PAUSE_WHILE_BUSY_S: Final = 0.2
 """After good news while somebody is busy, besides; a warning ends it."""
+_SHORTEST_S: Final = 1.0
+"""After this the server is asked again that could not take an Event."""
+_MOST_TRIES: Final = 60
+"""One that could not be told after so many is not: others wait behind it."""
 Kind = Literal["Normal", "Warning"]
 
 
@@ -75,14 +84,22 @@ class EventRecorder:
             await self._write(_News(subject, kind, reason, message, self._clock()))
 
     async def _write(self, news: _News) -> None:
+        try:
+            await self._send(news)
+        except ApiError as error:
+            _drop(news, error)
+
+    async def _send(self, news: _News) -> None:
+        """Write it, or count it where it was told before.
+
+        Raises:
+            ApiError: neither could be done.
+        """
         body = self._body(news)
         try:
-            try:
-                await self._client.create(EVENTS, body, news.subject.namespace or "default")
-            except AlreadyExistsError:
-                await self._count_up(body, news.subject)
-        except ApiError as error:
-            _LOG.warning("event.dropped", extra={"reason": news.reason, "error": str(error)})
+            await self._client.create(EVENTS, body, news.subject.namespace or "default")
+        except AlreadyExistsError:
+            await self._count_up(body, news.subject)
 
     async def _count_up(self, body: Raw, subject: Subject) -> None:
         namespace, name = subject.namespace or "default", body["metadata"]["name"]
@@ -132,10 +149,15 @@ class EventRecorder:
         return tokens >= 1
 
 
+def _drop(news: _News, error: ApiError) -> None:
+    _LOG.warning("event.dropped", extra={"reason": news.reason, "error": str(error)})
+
+
 class QueuedEvents(EventRecorder):
     """Tells of what happened behind the back of whoever decides: no write waits for an Event.
 
-    While somebody is busy good news waits, bad news does not. Each says when it happened.
+    While somebody is busy good news waits, bad news does not. Each says when it happened. While
+    the server takes none all wait: what has to be told of is often what overloads it.
     """
 
     def __init__(
@@ -152,6 +174,11 @@ class QueuedEvents(EventRecorder):
         self._filled = asyncio.Event()
         self._warned = asyncio.Event()
         """Set by bad news: it ends a pause."""
+        self._told = asyncio.Event()
+        """Set while nothing is left to be told."""
+        self._told.set()
+        self._tries = 0
+        """How often the news that is next could not be told."""
 
     async def record(self, subject: Subject, kind: Kind, reason: str, message: str) -> None:
         """Take it down; where too much is to be told, the oldest news goes untold."""
@@ -161,6 +188,7 @@ class QueuedEvents(EventRecorder):
         if len(queue) >= _MOST_QUEUED:
             queue.popleft()
         queue.append(_News(subject, kind, reason, message, self._clock()))
+        self._told.clear()
         self._filled.set()
         if kind == "Warning":
             self._warned.set()
@@ -171,11 +199,32 @@ class QueuedEvents(EventRecorder):
             await self._filled.wait()
             while (queue := next((one for one in self._queues.values() if one), None)) is not None:
                 news = queue.popleft()
-                await self._write(news)
-                waits = news.kind == "Normal" and self._is_busy()
-                await asyncio.sleep(_PAUSE_S)
-                if waits and not self._queues["Warning"]:
+                await asyncio.sleep(await self._try_to_tell(news))
+                if news.kind == "Normal" and self._is_busy() and not self._queues["Warning"]:
                     self._warned.clear()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._warned.wait(), _PAUSE_WHILE_BUSY_S)
             self._filled.clear()
+            self._told.set()
+
+    async def say_the_rest(self) -> None:
+        """Return once nothing is left to be told: who leaves in order waits for that a moment."""
+        self._is_busy = lambda: False
+        self._warned.set()
+        await self._told.wait()
+
+    async def _try_to_tell(self, news: _News) -> float:
+        """Tell it, or take it back to tell it first; return after how long to go on."""
+        try:
+            await self._send(news)
+        except ApiUnavailableError as error:
+            queue = self._queues[news.kind]
+            self._tries += 1
+            if self._tries < _MOST_TRIES and len(queue) < _MOST_QUEUED:
+                queue.appendleft(news)
+                return max(error.retry_after_s, _SHORTEST_S)
+            _drop(news, error)
+        except ApiError as error:
+            _drop(news, error)
+        self._tries = 0
+        return _PAUSE_S

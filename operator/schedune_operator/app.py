@@ -169,6 +169,7 @@ def assemble(
         bells=bells,
         clock=clock,
         meter=meter,
+        last_words=events.say_the_rest,
     )
     webhook = None
     if settings.admission is not None:
@@ -195,6 +196,7 @@ def _wire(cache: WorkloadCache, world: World, agenda: Agenda, bells: Bells, mete
     world.on_absorb = bells.note
     world.on_node = agenda.note_node
     world.priorities.on_change = agenda.note_priorities
+    agenda.lanes.on_add = meter.added
 
 
 async def run_operator(settings: OperatorSettings) -> None:

@@ -7,6 +7,7 @@ In the first one every eighth turn is that of whoever waits longest, whatever it
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from schedune_kube.reflector import Key
@@ -29,6 +30,8 @@ class Lanes:
         self._by_age: deque[tuple[Rank, Key]] = deque()
         self._others: dict[Key, None] = {}
         self._turns = itertools.count(1)
+        self.on_add: Callable[[], None] = lambda: None
+        """Told of every key that begins to wait."""
 
     def __len__(self) -> int:
         return len(self._ranks) + len(self._others)
@@ -38,6 +41,8 @@ class Lanes:
 
     def want_node(self, key: Key, rank: Rank) -> None:
         """Let a workload wait for a decision."""
+        if key not in self:
+            self.on_add()
         self._others.pop(key, None)
         if self._ranks.get(key) != rank:
             self._ranks[key] = rank
@@ -49,6 +54,7 @@ class Lanes:
         """Let a workload wait to be looked at for any other cause."""
         if key not in self:
             self._others[key] = None
+            self.on_add()
 
     def drop(self, key: Key) -> None:
         """Forget a workload."""

@@ -7,7 +7,7 @@ was decided before; their writes are under way side by side, a bounded number of
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,6 +36,10 @@ _TURN_S: Final = 0.05
 """While there is work, the fleet and the time are asked so often whom else they concern."""
 
 
+async def _nothing_to_say() -> None:
+    """Say nothing."""
+
+
 @dataclass
 class SchedulingLoop:
     """Looks at whom a change concerns, and at all workloads now and then."""
@@ -52,6 +56,8 @@ class SchedulingLoop:
     bells: Bells
     clock: Callable[[], datetime]
     meter: Meter = field(default_factory=Meter)
+    last_words: Callable[[], Awaitable[None]] = _nothing_to_say
+    """Awaited at an orderly end, for as long as that may take: what still has to be told."""
     _slots: Slots = field(default_factory=Slots)
     _work: set[asyncio.Task[None]] = field(default_factory=set)
     _leaving: bool = False
@@ -133,8 +139,10 @@ class SchedulingLoop:
             task.add_done_callback(self._work.discard)
             # It decides before the next one does: the order of the agenda is that of the fleet.
             await asyncio.sleep(0)
-        if self._leaving and self._work:
-            await asyncio.wait(self._work, timeout=self.settings.leader.margin_seconds)
+        if self._leaving:
+            if self._work:
+                await asyncio.wait(self._work, timeout=self.settings.leader.margin_seconds)
+            await self.last_words()
 
     async def _end_work(self) -> None:
         """End what was begun: nothing of a term of office outlives it."""

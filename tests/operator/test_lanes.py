@@ -79,3 +79,18 @@ def test_whoever_waits_is_given_out_exactly_once(steps: list[tuple[str, tuple[st
                 waiting.discard(found)  # type: ignore[arg-type]
         assert len(lanes) == len(waiting)
     assert len(drained(lanes)) == len(waiting)
+
+
+def test_a_key_counts_as_one_more_only_where_it_did_not_wait_already() -> None:
+    lanes, added = Lanes(), []
+    lanes.on_add = lambda: added.append(1)
+    for rank in (0, 0, -10):
+        lanes.want_node(("d", "a"), (rank, "0"))
+    lanes.have_news(("d", "a"))
+    lanes.have_news(("d", "b"))
+    lanes.have_news(("d", "b"))
+    lanes.want_node(("d", "b"), (0, "0"))
+    assert len(added) == 2
+    drained(lanes)
+    lanes.have_news(("d", "a"))
+    assert len(added) == 3

@@ -75,6 +75,7 @@ class Meter:
         for outcome in ("changed", "noop", "conflict", "error"):
             self._patches.labels(outcome)
         self._depth.labels(_QUEUE)
+        self._adds.labels(_QUEUE)
 
     def _counter(self, name: str, told: str, *labels: str) -> Counter:
         return Counter(name, told, labels, registry=self.registry)
@@ -126,9 +127,12 @@ class Meter:
 
     # --- the queue -------------------------------------------------------------------
 
+    def added(self) -> None:
+        """Count one more workload that is to be looked at, and was not before."""
+        self._adds.labels(_QUEUE).inc()
+
     def queued(self, keys: int) -> None:
         """Note that so many workloads are to be looked at."""
-        self._adds.labels(_QUEUE).inc(keys)
         self._depth.labels(_QUEUE).set(keys)
 
     @contextmanager

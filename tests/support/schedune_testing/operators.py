@@ -49,7 +49,7 @@ async def operating(
         tasks = [asyncio.create_task(one) for one in members]
         try:
             yield operator
-            failed = [task for task in tasks if task.done()]
+            failed = [task for task in tasks if task.done() and task.exception() is not None]
             assert not failed, [task.exception() for task in failed]
         finally:
             for task in tasks:
