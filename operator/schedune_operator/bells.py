@@ -6,7 +6,9 @@ placement, a person or the garbage collector, the leader sees it and rings.
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,6 +42,7 @@ class Bells:
     _rings: dict[str, tuple[Rings, str]] = field(default_factory=dict)
     """What each bell says, and at which version; one that is another is read when a ring fails."""
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
+    _rung_again_at: float = field(default_factory=time.monotonic)
 
     def note(self, key: Key) -> None:
         """Ring if something about a placement is another that its agent has to know."""
@@ -67,21 +70,35 @@ class Bells:
     async def run(self) -> None:
         """Ring for ever, while we lead; now and then again where nobody came to the door."""
         while True:
-            try:
-                async with asyncio.timeout(_UNHEARD_S):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s()):
                     await self._awake.wait()
-            except TimeoutError:
-                if self.fence():
-                    self.ring_again()
-                continue
+            if time.monotonic() - self._rung_again_at >= _UNHEARD_S:
+                # However much else there is to be rung for: who did not hear waits no longer.
+                self._rung_again_at = time.monotonic()
+                self.ring_again() if self.fence() else self._forget_who_is_gone()
             self._awake.clear()
             await asyncio.sleep(_GATHER_S)
             await self._ring_all()
 
+    def _pause_s(self) -> float:
+        """Return how long to wait if nothing happens; less while something is owed."""
+        left_s = max(0.0, self._rung_again_at + _UNHEARD_S - time.monotonic())
+        return min(left_s, _RETRY_S) if self._pending else left_s
+
+    def _forget_who_is_gone(self) -> None:
+        """Owe nothing for placements that went while another led: they would grow for ever."""
+        held = self.world.placements.store
+        left = {
+            name: {key: None for key in keys if key in held} for name, keys in self._pending.items()
+        }
+        self._pending = defaultdict(dict, {name: keys for name, keys in left.items() if keys})
+
     async def _ring_all(self) -> None:
-        pending, self._pending = self._pending, defaultdict(dict)
+        """Ring where something is pending; what may not be written now stays so."""
         if not self.fence():
             return
+        pending, self._pending = self._pending, defaultdict(dict)
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def ring(node_name: str, keys: dict[Key, None]) -> None:

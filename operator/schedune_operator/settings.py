@@ -62,8 +62,8 @@ class OperatorSettings(Settings):
 
     kubernetes: KubernetesSettings | None = None
     """Where the API server is; unset: the pod's own service account."""
-    lease_poll_seconds: Annotated[float, Field(gt=0, le=300)] = 15
-    """How often the nodes' heartbeats are looked at."""
+    lease_poll_seconds: Annotated[float, Field(gt=0, le=60)] = 15
+    """How often the nodes' heartbeats are looked at; a node is silent after 180 s."""
     expire_seconds: Annotated[float, Field(gt=0, le=86400)] = 900
     """After this much silence nothing is known of a node any more: Fresh is Unknown."""
     outage_nodes: Annotated[int, Field(ge=2)] = 10

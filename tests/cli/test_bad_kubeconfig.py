@@ -11,6 +11,7 @@ from schedune.telling.page import Page
 from schedune_cli.commands.options import page_here
 from schedune_cli.importing import command
 from schedune_cli.reading.sources import standard_input
+from schedune_kube.kubeconfig import KubeconfigError, from_kubeconfig
 from schedune_testing.recordings import Files, run, workload
 
 NO_CERTIFICATE = base64.b64encode(b"no certificate").decode()
@@ -44,6 +45,20 @@ def kubeconfig(user: dict[str, str], **cluster: object) -> str:
         (
             kubeconfig({"client-certificate-data": NO_CERTIFICATE}),
             "its client-certificate and client-key cannot be used",
+        ),
+        (kubeconfig({"as": "viewer"}), "user u has as, which Schedune does not do: give a user"),
+        (kubeconfig({"as-uid": "7"}), "user u has as-uid, which Schedune does not do"),
+        (
+            kubeconfig({}, **{"insecure-skip-tls-verify": True}),
+            "cluster c has insecure-skip-tls-verify, which Schedune does not do: give the",
+        ),
+        (
+            kubeconfig({}, **{"proxy-url": "http://proxy:3128"}),
+            "cluster c has proxy-url, which Schedune does not do: give a server URL",
+        ),
+        (
+            kubeconfig({}, **{"tls-server-name": "kubernetes"}),
+            "cluster c has tls-server-name, which Schedune does not do: give a server URL",
         ),
     ],
 )
@@ -84,3 +99,16 @@ def test_streams_that_a_caller_closed_are_empty_and_no_terminals(
     assert command._read(Path("-")) == ""
     monkeypatch.setattr(sys, "stdout", None)
     assert page_here() == Page()
+
+
+def test_what_another_context_asks_for_and_what_is_switched_off_is_in_nobodys_way(
+    tmp_path: Path,
+) -> None:
+    whole = yaml.safe_load(kubeconfig({"token": "t"}, **{"insecure-skip-tls-verify": False}))
+    whole["users"].append({"name": "other", "user": {"as": "viewer"}})
+    whole["contexts"].append({"name": "x", "context": {"cluster": "c", "user": "other"}})
+    path = tmp_path / "kube.yaml"
+    path.write_text(yaml.safe_dump(whole))
+    assert from_kubeconfig(path).token == "t"
+    with pytest.raises(KubeconfigError, match="user other has as"):
+        from_kubeconfig(path, "x")

@@ -44,3 +44,10 @@ def test_times_with_which_two_would_lead_or_none_are_refused(
     file.write_text(f"leader: {leader}\n")
     with pytest.raises(SettingsError, match=harm):
         read_settings(file)
+
+
+def test_heartbeats_are_not_looked_at_more_rarely_than_they_may_be_missed(file: Path) -> None:
+    """An agent's Lease lasts 180 s: looked at each 300 s every node would seem silent."""
+    file.write_text("leasePollSeconds: 300\n")
+    with pytest.raises(SettingsError, match="leasePollSeconds"):
+        read_settings(file)
