@@ -52,6 +52,14 @@ def waits(record: LaunchRecord) -> bool:
     return bool(record.trace) and record.trace[-1].code == "PREPARATION_WAITS"
 
 
+async def ends(world: World, worker: PlacementWorker) -> None:
+    """Delete the placement, and see that nothing of it is left."""
+    world.delete()
+    worker.placement = world.placement
+    await world.carry_on(worker, lambda record: record.ended is not None)
+    await world.carry_on(worker, lambda _: not world.remains())
+
+
 async def test_a_launch_waits_for_it_says_so_once_and_goes_on_when_it_is_back(
     new_world: NewWorld,
 ) -> None:
@@ -82,10 +90,7 @@ async def test_a_launch_that_waits_for_it_is_ended_when_its_placement_is_deleted
     worker = impatient(world)
     async with hanging(images):
         await world.carry_on(worker, waits)
-        world.delete()
-        worker.placement = world.placement
-        await world.carry_on(worker, lambda record: record.ended is not None)
-        await world.carry_on(worker, lambda _: not world.remains())
+        await ends(world, worker)
 
 
 async def test_a_vm_that_runs_is_adopted_and_ended_without_it(new_world: NewWorld) -> None:
@@ -95,10 +100,7 @@ async def test_a_vm_that_runs_is_adopted_and_ended_without_it(new_world: NewWorl
     worker = impatient(world)
     async with hanging(images):
         await world.carry_on(worker, lambda record: record.trace[-1].code == "RECOVERY_CONFIRMED")
-        world.delete()
-        worker.placement = world.placement
-        await world.carry_on(worker, lambda record: record.ended is not None)
-        await world.carry_on(worker, lambda _: not world.remains())
+        await ends(world, worker)
 
 
 async def test_a_dry_run_waits_for_it_like_a_launch(new_world: NewWorld) -> None:
