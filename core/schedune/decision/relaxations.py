@@ -152,7 +152,8 @@ class Relaxations:
             return None
         key, fresh = np.zeros(len(rows), np.int64), 0
         for one in found:
-            words, here = one.finding.words, one.objects[rows]
+            words = one.finding.words() if one.finding.words is not None else None
+            here = one.objects[rows]
             key[here] = fresh if words is None else fresh + words[rows][here]
             fresh += 1 if words is None else int(words.max()) + 1
         return key

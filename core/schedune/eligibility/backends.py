@@ -142,7 +142,7 @@ def _spread(
                 change=partial(_shared_change, reasons, where),
                 backend=backend,
                 follows=KVM_ATOM if code == codes.ACCELERATION_UNAVAILABLE.code else None,
-                words=where,
+                words=lambda: where,
             )
 
 
@@ -206,7 +206,7 @@ def _check_kernel(question: Question, need: BackendNeeds) -> Iterator[Finding]:
                 objects,
                 partial(_kernel, need, architecture, column, view.codes(column)),
                 backend=need.backend,
-                words=view.codes(column),
+                words=partial(view.codes, column),
             )
 
 

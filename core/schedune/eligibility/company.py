@@ -89,7 +89,7 @@ def check_anti_affinity(question: Question) -> Iterable[Finding]:
             view.ask_keyed("label", key, partial(_is_taken, taken)),
             partial(_taken, view, key, taken),
             change=partial(_taken_change, view, key),
-            words=view.codes(view.fleet.keyed("label", key)),
+            words=partial(view.codes, view.fleet.keyed("label", key)),
         )
 
 

@@ -66,9 +66,10 @@ class Finding:
     """The atom of which this one is a mere consequence on the nodes where both hold."""
     actor: Actor | None = None
     """Who can do something about it, where it is not the code's usual one."""
-    words: Column | None = None
+    words: Callable[[], Column] | None = None
     """Where two rows have the same number, what would have to change is told in the same words;
-    None: it is on all of them. Told of demands that a user can relax."""
+    None: it is on all of them. Asked only where a demand is to be relaxed, so that no decision
+    pays for it."""
 
     @property
     def who(self) -> Actor:
@@ -117,7 +118,7 @@ def by_value(
                     lambda position: _testimony(answers, int(codes[position])),
                     backend=backend,
                     actor=actor,
-                    words=codes,
+                    words=lambda: codes,
                 )
             )
     return findings

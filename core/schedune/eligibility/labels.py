@@ -30,7 +30,7 @@ def check_selector(question: Question) -> Iterable[Finding]:
             view.ask_keyed("label", key, partial(_differs, wanted)),
             reason,
             change=partial(_selector_change, reason),
-            words=view.codes(view.fleet.keyed("label", key)),
+            words=partial(_alike, view, [key]),
         )
 
 
@@ -97,11 +97,11 @@ def check_affinity(question: Question) -> Iterable[Finding]:
             + (", ".join(label(view, key, at) for key in keys) or "the node")
             + f" (asked {wanted})"
         ),
-        words=_labels_alike(view, keys),
+        words=partial(_alike, view, keys),
     )
 
 
-def _labels_alike(view: View, keys: Sequence[str]) -> Column:
+def _alike(view: View, keys: Sequence[str]) -> Column:
     """Give rows with the same values of all these labels the same number."""
     alike = np.zeros(len(view), np.int64)
     for key in keys:

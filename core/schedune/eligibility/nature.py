@@ -30,7 +30,7 @@ def check_architecture(question: Question) -> Iterable[Finding]:
         view.known & view.ask("architecture", lambda one: one not in ("", wanted.value)),
         lambda at: Reason(codes.ARCHITECTURE_MISMATCH, _architecture(view.node(at)), wanted.value),
         change=lambda at: f"architecture is {_architecture(view.node(at))} or Any (asked {wanted})",
-        words=view.codes(view.fleet.coded["architecture"]),
+        words=lambda: view.codes(view.fleet.coded["architecture"]),
     )
 
 
@@ -62,7 +62,7 @@ def check_class(question: Question) -> Iterable[Finding]:
         view.known & view.ask("node_class", lambda one: one is not None and one not in accepted),
         lambda at: Reason(placement.CLASS_MISMATCH, found(at), wanted),
         change=lambda at: f"compatibilityClasses accept {found(at)} (asked {wanted})",
-        words=view.codes(view.fleet.coded["node_class"]),
+        words=lambda: view.codes(view.fleet.coded["node_class"]),
     )
 
 
