@@ -16,7 +16,8 @@ class LeaderSettings(Settings):
     duration_seconds: Annotated[int, Field(ge=2)] = 15
     """How long a silent leader still counts."""
     renew_deadline_seconds: Annotated[float, Field(gt=0)] = 10
-    """How long after its last renewal a leader still acts; below the duration."""
+    """How long after its last renewal a leader still acts; below the duration, and at least the
+    margin and two renewals."""
     retry_seconds: Annotated[float, Field(gt=0)] = 2
     """How often the Lease is renewed, or tried."""
     margin_seconds: Annotated[float, Field(gt=0)] = 3
@@ -28,6 +29,13 @@ class LeaderSettings(Settings):
             raise ValueError(
                 f"marginSeconds {self.margin_seconds:g} must be below renewDeadlineSeconds"
                 f" {self.renew_deadline_seconds:g}: else nothing is ever written"
+            )
+        least = self.margin_seconds + 2 * self.retry_seconds
+        if self.renew_deadline_seconds < least:
+            raise ValueError(
+                f"renewDeadlineSeconds {self.renew_deadline_seconds:g} must be marginSeconds"
+                f" {self.margin_seconds:g} and twice retrySeconds {self.retry_seconds:g} at least,"
+                f" {least:g}: else writing stops between two renewals"
             )
         if self.renew_deadline_seconds + self.margin_seconds > self.duration_seconds:
             raise ValueError(

@@ -162,7 +162,7 @@ async def test_what_the_server_refuses_or_can_never_take_is_in_nobodys_way(
 async def test_who_leaves_in_order_tells_what_is_left_first(
     control_plane: ControlPlane, client: KubeClient
 ) -> None:
-    leader = {"durationSeconds": 12, "renewDeadlineSeconds": 6, "marginSeconds": 5}
+    leader = {"durationSeconds": 30, "renewDeadlineSeconds": 20, "marginSeconds": 10}
     names = [f"last-{number}" for number in range(8)]
     async with operating(control_plane, client, leader=leader) as operator:
 

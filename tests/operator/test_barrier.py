@@ -19,7 +19,9 @@ from schedune_testing.nodes import NOW, node
 
 KEY = ("default", "vm")
 MARGIN_S = 0.2
-TIMES = LeaderSettings(duration_seconds=2, renew_deadline_seconds=1, margin_seconds=MARGIN_S)
+TIMES = LeaderSettings(
+    duration_seconds=2, renew_deadline_seconds=1, retry_seconds=0.2, margin_seconds=MARGIN_S
+)
 LOOKS = ("nodes", "truths", "placements", "heartbeats")
 
 

@@ -36,6 +36,8 @@ def test_what_the_file_says_of_admission_holds_beside_the_argument(file: Path) -
         ("{renewDeadlineSeconds: 60}", "two may lead at once"),
         ("{durationSeconds: 12}", "two may lead at once"),
         ("{renewDeadlineSeconds: 2, marginSeconds: 3}", "nothing is ever written"),
+        ("{renewDeadlineSeconds: 6}", "at least, 7: else writing stops between two renewals"),
+        ("{retrySeconds: 4}", "at least, 11: else writing stops between two renewals"),
     ],
 )
 def test_times_with_which_two_would_lead_or_none_are_refused(
