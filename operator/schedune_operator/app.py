@@ -120,7 +120,7 @@ def assemble(
 ) -> Operator:
     """Put the operator together; the leader's Lease has a client of its own."""
     cache, meter = WorkloadCache(), meter or Meter()
-    world = World(client, cache.changed.set, cache.labels_of, clock)
+    world = World(client, cache.changed.set, cache.peer_of, clock)
     elector = _elector(lease_client, settings)
     fence = Fence(elector)
     client.guard(fence, settings.leader.margin_seconds)

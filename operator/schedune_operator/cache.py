@@ -1,9 +1,10 @@
 """What the operator knows of the workloads, and which of them want to be looked at."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
+from schedune.fleet.peers import NOBODY, Peer, peer_of
 from schedune_kube.client import Raw
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key
@@ -54,12 +55,12 @@ class WorkloadCache:
             del self.workloads[key]
             self.ours.pop(key, None)
 
-    def labels_of(self, key: Key) -> Mapping[str, str]:
-        """Return the labels of a workload; none where it is not known."""
-        labels: Mapping[str, str] = (
-            self.workloads.get(key, {}).get("metadata", {}).get("labels") or {}
-        )
-        return labels
+    def peer_of(self, key: Key) -> Peer:
+        """Return what a workload is to others; nobody where it is not known."""
+        raw = self.workloads.get(key)
+        if raw is None:
+            return NOBODY
+        return peer_of(raw["metadata"].get("labels"), raw["spec"].get("placement"))
 
     def absorb(self, raw: Raw) -> None:
         """Hold what we just wrote, before its event comes; that is no news to look at."""

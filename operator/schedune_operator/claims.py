@@ -1,7 +1,6 @@
 """What a placement holds on its node, read from the object."""
 
 import logging
-from collections.abc import Mapping
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +11,7 @@ from schedune.api.vmplacement import Claim
 from schedune.api.vmworkload import DiskAccess, LaunchMode
 from schedune.fleet.amounts import EVERYTHING, amounts_of
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.peers import Peer
 from schedune.fleet.ports import node_ports
 from schedune_kube.client import Raw
 
@@ -19,7 +19,7 @@ _LOG: Final = logging.getLogger(__name__)
 _NETWORKS: Final = TypeAdapter(list[Network])
 
 
-def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
+def claim_of(raw: Raw, peer: Peer) -> ClaimRecord | None:
     """Return what a placement holds; dry runs and ended ones hold nothing.
 
     One that cannot be read holds everything: unknown is not available.
@@ -40,7 +40,7 @@ def claim_of(raw: Raw, labels: Mapping[str, str]) -> ClaimRecord | None:
         workload=metadata["name"],
         persistent_disks=_persistent_disks(spec),
         workload_uid=spec["workload"]["uid"],
-        labels=labels,
+        peer=peer,
         node_ports=_ports(spec),
         **amounts,
     )

@@ -10,7 +10,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -21,6 +21,7 @@ from schedune.api.nodetruth import NodeTruth
 from schedune.api.vmplacement import VMPlacement
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord, Taint
+from schedune.fleet.peers import Peer
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.lean import lean
 from schedune_kube.reflector import Key, Reflector
@@ -40,7 +41,7 @@ from schedune_operator.tenants import Tenants
 from schedune_operator.truth_mirror import remember_truth
 
 _LOG: Final = logging.getLogger(__name__)
-LabelsOf = Callable[[Key], Mapping[str, str]]
+PeerOf = Callable[[Key], Peer]
 _SLICE: Final = 100
 """So many nodes are read in one go: some 50 ms, after which others have their turn."""
 _JUMP_S: Final = 1.0
@@ -52,7 +53,7 @@ class _Counted:
     """What the fleet counts under one name, and what that was read from."""
 
     source: Raw | ClaimRecord
-    labels: Mapping[str, str]
+    peer: Peer
     claim: ClaimRecord | None
     """None: it holds nothing."""
 
@@ -64,7 +65,7 @@ class World:
         self,
         client: KubeClient,
         on_change: Callable[[], None],
-        labels_of: LabelsOf,
+        peer_of: PeerOf,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -97,7 +98,7 @@ class World:
         """What makes a time of day of a monotonic moment."""
         self._written: dict[str, tuple[datetime, float]] = {}
         self._on_change = on_change
-        self._labels_of = labels_of
+        self._peer_of = peer_of
         self._fleet = Fleet(())
         self._touched_nodes: set[str] = set()
         self._touched_placements: set[Key] = set()
@@ -327,14 +328,14 @@ class World:
 
     def _count(self, key: Key) -> None:
         """Bring the claim under one name up to date; another placement may bear it now."""
-        raw, labels = self.placements.store.get(key), self._labels_of(key)
+        raw, peer = self.placements.store.get(key), self._peer_of(key)
         source = self._assumed.get(key) if raw is None else raw
         held = self._counted.get(key)
-        if held is not None and held.source is source and held.labels == labels:
+        if held is not None and held.source is source and held.peer == peer:
             return
         if held is not None and held.claim is not None:
             self._fleet.release(held.claim.placement_uid)
-        claim = self._assumed.get(key) if raw is None else claim_of(raw, labels)
+        claim = self._assumed.get(key) if raw is None else claim_of(raw, peer)
         if claim is not None:
             self._fleet.reserve(claim)
         elif held is not None and held.claim is not None:
@@ -342,7 +343,7 @@ class World:
         if source is None:
             self._counted.pop(key, None)
         else:
-            self._counted[key] = _Counted(source, labels, claim)
+            self._counted[key] = _Counted(source, peer, claim)
 
 
 def _is_ready(raw: Raw) -> bool | None:

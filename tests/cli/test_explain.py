@@ -197,6 +197,18 @@ def test_together_workloads_that_keep_apart_go_to_different_nodes(files: Files) 
     assert {one["chosen"] for one in told} == {"a", "b", ""}
 
 
+def test_together_one_keeps_another_away_that_has_no_rule(files: Files) -> None:
+    away = {"topologyKey": "kubernetes.io/hostname"}
+    batch = workload("two")
+    batch["metadata"]["labels"] = {"app": "batch"}
+    rule = {**away, "workloadSelector": {"matchLabels": {"app": "batch"}}}
+    files.write("vms.yaml", batch, workload("one", placement={"antiAffinity": [rule]}))
+    files.write("fleet.yaml", truth("a"))
+    one, two = document("explain", "-f", "vms.yaml", *FLEET, "--together")["items"]
+    assert (one["metadata"]["name"], one["verdict"]) == ("one", "Eligible")
+    assert (two["metadata"]["name"], two["code"]) == ("two", "REJECT_EXISTING_ANTI_AFFINITY")
+
+
 def test_the_order_of_files_and_documents_does_not_change_a_byte(files: Files) -> None:
     files.write("one.yaml", workload("b"), workload("a", namespace="x", architecture="arm64"))
     files.write("two.yaml", workload("c", resources={"vcpus": 99, "memory": "1Gi"}))

@@ -79,7 +79,7 @@ class Stage:
     async def turn(self, name: str) -> None:
         """Let an operator start, look at one workload, and be gone."""
         cache = WorkloadCache()
-        world = World(self.operator, lambda: None, cache.labels_of, lambda: datetime.now(UTC))
+        world = World(self.operator, lambda: None, cache.peer_of, lambda: datetime.now(UTC))
         for mirror in (world.nodes, world.truths, world.placements):
             await mirror._relist()
         await world.heartbeats.poll()

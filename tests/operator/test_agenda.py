@@ -26,7 +26,7 @@ class Desk:
         self.time = 1000.0
         client = KubeClient(Credentials("https://nowhere.invalid"), field_manager="test")
         self.cache = WorkloadCache()
-        self.world = World(client, lambda: None, self.cache.labels_of, lambda: NOW, self.clock)
+        self.world = World(client, lambda: None, self.cache.peer_of, lambda: NOW, self.clock)
         self.agenda = Agenda(self.world, self.cache, DEFAULT_POLICY, self.clock)
         self.cache.on_note = self.agenda.note
         self.world.on_placement = self.agenda.note

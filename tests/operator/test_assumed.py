@@ -29,7 +29,7 @@ class Room:
     def __init__(self) -> None:
         self.client = KubeClient(Credentials("https://nowhere.invalid"), field_manager="test")
         self.cache = WorkloadCache()
-        self.world = World(self.client, lambda: None, self.cache.labels_of, lambda: NOW)
+        self.world = World(self.client, lambda: None, self.cache.peer_of, lambda: NOW)
         self.world.fleet().update(node("node-1"))
 
     def reconciler(self) -> Reconciler:

@@ -46,7 +46,7 @@ class Threshold:
     def __init__(self, term: Term) -> None:
         client = KubeClient(Credentials("https://nowhere.invalid"), field_manager="test")
         cache = WorkloadCache()
-        self.world = World(client, lambda: None, cache.labels_of, lambda: NOW)
+        self.world = World(client, lambda: None, cache.peer_of, lambda: NOW)
         self.world.fleet().update(node("node-1"))
         self.asked: dict[str, float] = {}
         """Since when each of the mirrors had to have looked."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from schedune.fleet.amounts import EVERYTHING
+from schedune.fleet.peers import NOBODY
 from schedune_operator.claims import claim_of
 from schedune_testing.seen import changed, recorded_nodes, settled, world_of
 
@@ -19,14 +20,14 @@ def placement(claim: Any, **status: Any) -> dict[str, Any]:
 
 
 def test_a_claim_holds_the_guest_and_its_vmm() -> None:
-    held = claim_of(placement(CLAIM), {})
+    held = claim_of(placement(CLAIM), NOBODY)
     assert held is not None
     assert (held.vcpus, held.memory_bytes, held.disk_bytes) == (2, 4 * 2**30 + 2**26, 2**30)
     assert held.hugepage_bytes == 0
 
 
 def test_huge_pages_hold_the_guest_and_ordinary_memory_the_vmm() -> None:
-    held = claim_of(placement({**CLAIM, "hugepages": "2Mi"}), {})
+    held = claim_of(placement({**CLAIM, "hugepages": "2Mi"}), NOBODY)
     assert held is not None
     assert (held.memory_bytes, held.hugepage_size) == (2**26, 2**21)
     assert held.hugepage_bytes == 4 * 2**30
@@ -44,7 +45,7 @@ def test_huge_pages_hold_the_guest_and_ordinary_memory_the_vmm() -> None:
     ],
 )
 def test_a_claim_that_cannot_be_read_holds_everything(claim: Any) -> None:
-    held = claim_of(placement(claim), {})
+    held = claim_of(placement(claim), NOBODY)
     assert held is not None
     assert held.vcpus == EVERYTHING["vcpus"]
     assert held.memory_bytes == EVERYTHING["memory_bytes"]
@@ -59,7 +60,7 @@ def test_a_port_of_the_node_that_leads_into_the_guest_is_held() -> None:
     ]
     whole = placement(CLAIM)
     whole["spec"]["launch"] = {"networks": cards}
-    held = claim_of(whole, {})
+    held = claim_of(whole, NOBODY)
     assert held is not None
     assert held.node_ports == {"TCP 8080"}
 
@@ -68,7 +69,7 @@ def test_a_port_of_the_node_that_leads_into_the_guest_is_held() -> None:
 def test_networks_that_cannot_be_read_hold_no_port_and_stop_nothing(networks: Any) -> None:
     whole = placement(CLAIM)
     whole["spec"]["launch"] = {"networks": networks}
-    held = claim_of(whole, {})
+    held = claim_of(whole, NOBODY)
     assert held is not None
     assert (held.node_ports, held.vcpus) == (frozenset(), 2)
 
@@ -76,8 +77,8 @@ def test_networks_that_cannot_be_read_hold_no_port_and_stop_nothing(networks: An
 def test_what_has_ended_and_what_is_a_dry_run_hold_nothing() -> None:
     dry = placement(CLAIM)
     dry["spec"]["mode"] = "DryRun"
-    assert claim_of(dry, {}) is None
-    assert claim_of(placement(CLAIM, ended={"reason": "GuestPoweredOff"}), {}) is None
+    assert claim_of(dry, NOBODY) is None
+    assert claim_of(placement(CLAIM, ended={"reason": "GuestPoweredOff"}), NOBODY) is None
 
 
 def test_what_only_comes_back_to_us_is_not_counted_anew() -> None:
@@ -92,4 +93,4 @@ def test_what_only_comes_back_to_us_is_not_counted_anew() -> None:
     world.note_placement(key)
     assert world.fleet().version > counted
     (claim,) = world.fleet().claims.held.values()
-    assert claim.labels == {"app": "web"}
+    assert claim.peer.labels == {"app": "web"}

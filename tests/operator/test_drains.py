@@ -32,7 +32,7 @@ class Fleet:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         client = KubeClient(Credentials("https://nowhere.invalid"), field_manager="test")
         cache = WorkloadCache()
-        self.world = World(client, lambda: None, cache.labels_of, lambda: NOW, lambda: 1000.0)
+        self.world = World(client, lambda: None, cache.peer_of, lambda: NOW, lambda: 1000.0)
         self.holds = Holds(self.world, DEFAULT_POLICY, lambda: NOW)
         self.world.on_freed = self.holds.take_over
         self.drains = Drains(self.world, self.holds, 4)
@@ -152,11 +152,11 @@ def test_a_vm_on_its_way_is_counted_where_it_is_and_where_it_goes(world: Fleet) 
     world.intent = replace(world.intent, labels={"app": "web"})
     leaves(world)
     hold = world.fleet.claims.held[name_of_hold(KEY)]
-    assert (hold.namespace, hold.labels) == ("default", {"app": "web"})
+    assert (hold.namespace, hold.peer.labels) == ("default", {"app": "web"})
     assert hold.workload_uid == world.intent.uid, "it is not in its own way"
     world.ends(2)
     hold = world.fleet.claims.held[name_of_hold(KEY)]
-    assert (hold.labels, hold.workload_uid) == ({"app": "web"}, world.intent.uid)
+    assert (hold.peer.labels, hold.workload_uid) == ({"app": "web"}, world.intent.uid)
 
 
 REFUSAL = Reason(INVALID_FIELD, "1Mi", "must be at least 16Mi", "spec.resources.memory")

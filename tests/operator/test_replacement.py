@@ -10,6 +10,7 @@ from schedune.api.vmworkload import VMWorkload
 from schedune.codes import summary as codes
 from schedune.decision.placing import Placer, Placing
 from schedune.fleet.fleet import Fleet
+from schedune.fleet.peers import NOBODY
 from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune.lifecycle.changes import changed_fields
 from schedune_kube.client import KubeClient
@@ -58,7 +59,7 @@ def placed(wanted: VMWorkload, fleet: Fleet, **status: Any) -> VMPlacement:
     assert isinstance(placing, Placing)
     body = placement_body(wanted, placing, DEFAULT_POLICY, attempt=1, epoch=1)
     body["metadata"]["uid"] = "p"
-    claim = claim_of(body, {})
+    claim = claim_of(body, NOBODY)
     assert claim is not None
     fleet.reserve(claim)
     return VMPlacement.model_validate({**body, "status": status})

@@ -1,11 +1,10 @@
 """What the placements of a fleet hold on its nodes."""
 
-from collections.abc import Mapping
-
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import DiskAccess, LaunchMode
 from schedune.fleet.amounts import EVERYTHING, amounts_of
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.peers import NOBODY, Peer
 from schedune.fleet.ports import node_ports
 from schedune_cli.problems import Problem
 from schedune_cli.reading.numbers import uncountable_amount
@@ -41,7 +40,7 @@ def claim_uid(placement: VMPlacement) -> str:
     return metadata.uid or f"{metadata.namespace}/{metadata.name}"
 
 
-def claim_of(placement: VMPlacement, labels: Mapping[str, str]) -> ClaimRecord:
+def claim_of(placement: VMPlacement, peer: Peer) -> ClaimRecord:
     """Return what a placement holds, as the fleet counts it."""
     metadata, spec = placement.metadata, placement.spec
     return ClaimRecord(
@@ -54,7 +53,7 @@ def claim_of(placement: VMPlacement, labels: Mapping[str, str]) -> ClaimRecord:
             one.name for one in spec.launch.disks if one.access is DiskAccess.PERSISTENT
         ),
         workload_uid=spec.workload.uid,
-        labels=labels,
+        peer=peer,
         node_ports=node_ports(spec.launch.networks),
         **amounts_of(spec.claim),
     )
@@ -76,7 +75,7 @@ def unreadable_claim(item: Item) -> ClaimRecord | None:
         workload=name,
         persistent_disks=frozenset(),
         workload_uid="",
-        labels={},
+        peer=NOBODY,
         node_ports=frozenset(),
         **EVERYTHING,
     )

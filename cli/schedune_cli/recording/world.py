@@ -8,6 +8,7 @@ from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import VMWorkloadStatus
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.peers import Peer, peer_of
 from schedune.fleet.quota import Quota, read_quota
 from schedune.lifecycle.wants import why_no_node
 from schedune_cli.problems import Problem
@@ -111,7 +112,7 @@ def _count(key: Key, item: Item, world: World) -> None:
         world.unread_placements[key] = claim.node_name if claim else ""
     elif holds(placement):
         world.placements[key] = placement
-        world.claims.append(claim_of(placement, _labels(world.workloads.get(key))))
+        world.claims.append(claim_of(placement, _peer(world.workloads.get(key))))
     elif _uid(world.workloads.get(key)) in ("", placement.spec.workload.uid):
         world.resting[key] = placement
 
@@ -122,11 +123,10 @@ def _uid(item: Item | None) -> str:
     return str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
 
 
-def _labels(item: Item | None) -> dict[str, str]:
-    metadata = item.raw.get("metadata") if item else None
+def _peer(item: Item | None) -> Peer:
+    metadata, spec = (item.raw.get(part) if item else None for part in ("metadata", "spec"))
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    found = labels if isinstance(labels, dict) else {}
-    return {str(name): str(value) for name, value in found.items()}
+    return peer_of(labels, spec.get("placement") if isinstance(spec, dict) else None)
 
 
 def _latest(records: Iterable[NodeRecord], leases: Iterable[Item]) -> datetime | None:

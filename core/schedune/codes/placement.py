@@ -85,6 +85,13 @@ ANTI_AFFINITY: Final = _row(
     "change spec.placement.antiAffinity, or move the other workload",
     "A workload that spec.placement.antiAffinity selects is placed in the same topology domain.",
 )  # fmt: skip
+EXISTING_ANTI_AFFINITY: Final = _row(
+    "REJECT_EXISTING_ANTI_AFFINITY", "ExistingAntiAffinity", Actor.USER, Precedence.NOT_NOW,
+    "{observed} runs in the same {subject} and keeps this workload away",
+    "change the workload's labels or spec.placement.antiAffinity of the other, or move that one",
+    "The spec.placement.antiAffinity of a workload that is placed in the same topology domain"
+    " selects this one.",
+)  # fmt: skip
 SPREAD_SKEW: Final = _row(
     "REJECT_TOPOLOGY_SPREAD", "TopologySpread", Actor.USER, Precedence.NOT_NOW,
     "placing here makes a difference of {observed} between places of {subject} (limit {required})",

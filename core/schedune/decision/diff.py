@@ -165,9 +165,7 @@ class _Replay:
             steps.append(_Step(fact, _back(quota=_quota_of(then))))
         shift = now.time - then.time
         intent = _shifted(then.intent, shift)
-        if (intent.demands, intent.history, intent.homes) != (
-            now.intent.demands, now.intent.history, now.intent.homes,
-        ):  # fmt: skip
+        if _asked(intent) != _asked(now.intent):
             fact = Fact("the workload itself", "as it was", "changed")
             steps.append(_Step(fact, _back(intent=intent)))
         fact = Fact("other nodes and placements", "as they were", "changed")
@@ -239,6 +237,10 @@ def _all_back(world: _World, steps: Iterable[_Step]) -> _World:
     for step in steps:
         world = step.put_back(world)
     return world
+
+
+def _asked(intent: Intent) -> tuple[object, ...]:
+    return intent.demands, intent.labels, intent.history, intent.homes
 
 
 def _on(claims: Sequence[ClaimRecord], name: str) -> tuple[ClaimRecord, ...]:

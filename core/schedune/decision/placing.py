@@ -98,7 +98,7 @@ class Placer:
         What is told of nowhere may be that of another who just asked the same; then its
         version may not be the fleet's.
         """
-        if not is_shareable(intent) or intent.uid in self.fleet.live:
+        if not is_shareable(intent, self.fleet):
             return self._explained(intent, now)
         verdict = self._standings.verdict(intent, now)
         eligible = any_of(verdict.launchable.values(), len(self.fleet))

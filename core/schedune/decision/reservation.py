@@ -10,6 +10,7 @@ from schedune.decision.decide import Decision
 from schedune.eligibility.demand import disk_needed
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.peers import NOBODY, Peer
 from schedune.fleet.ports import node_ports
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
@@ -56,7 +57,7 @@ def record_on(fleet: Fleet, intent: Intent, row: int, placement_uid: str) -> Cla
         persistent_disks=frozenset(intent.persistent_disks),
         workload_uid=intent.uid,
         node_ports=node_ports(intent.spec.networks),
-        labels=intent.labels,
+        peer=Peer(intent.labels, tuple(intent.spec.placement.anti_affinity)),
     )
 
 
@@ -85,7 +86,7 @@ def beside(fleet: Fleet, own: ClaimRecord, claim: ClaimRecord) -> ClaimRecord:
         hugepage_bytes=max(0, claim.hugepage_bytes - pages),
         vms=0,
         persistent_disks=frozenset(),
-        labels={},
+        peer=NOBODY,
     )
 
 

@@ -14,6 +14,7 @@ from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmworkload import Backend, DiskAccess
 from schedune.decision.decide import any_of, best_row, decide, launchable_of, run_checks
 from schedune.eligibility import CLAIMED, STEADY, TIMED
+from schedune.eligibility.company import keeping_away
 from schedune.eligibility.finding import Question
 from schedune.fleet.column import Column, Mask, Rows
 from schedune.fleet.fleet import Fleet
@@ -77,7 +78,7 @@ class Standings:
 
     def choose(self, intent: Intent, now: datetime) -> Choice | None:
         """Return where the VM goes; None: no node is eligible."""
-        if not is_shareable(intent) or intent.uid in self._fleet.live:
+        if not is_shareable(intent, self._fleet):
             decision = decide(self._fleet, intent, now=now, policy=self._policy)
             return self._choice(dict(decision.launchable), decision.scores)
         verdict = self.verdict(intent, now)
@@ -151,11 +152,13 @@ def _claimed(
     return launchable, rate(question, launchable, scores)
 
 
-def is_shareable(intent: Intent) -> bool:
+def is_shareable(intent: Intent, fleet: Fleet) -> bool:
     """Say whether the answer depends on nothing but demands, nodes and sums of claims."""
     placement = intent.spec.placement
     return not (
-        intent.history
+        intent.uid in fleet.live
+        or keeping_away(fleet, intent.namespace, intent.uid, intent.labels)
+        or intent.history
         or intent.homes
         or placement.anti_affinity
         or placement.topology_spread

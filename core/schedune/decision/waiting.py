@@ -10,7 +10,7 @@ Workloads that ask the same share it all.
 import hashlib
 import heapq
 import itertools
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -23,6 +23,7 @@ from schedune.api.vmworkload import Backend
 from schedune.decision.decide import launchable_of, run_checks
 from schedune.decision.standing import is_shareable
 from schedune.eligibility import LASTING, TIMED
+from schedune.eligibility.company import keeping_away
 from schedune.eligibility.finding import Check, Finding, Question
 from schedune.fleet.column import Mask, Rows
 from schedune.fleet.fleet import Fleet
@@ -43,10 +44,18 @@ class _Told:
     """What is remembered of one who waits."""
 
     uid: str
+    namespace: str
+    labels: Mapping[str, str]
     version: int
     """Of the fleet, when it was told that it has no node."""
     time: datetime
     """When that was."""
+
+    def is_alone(self, fleet: Fleet) -> bool:
+        """Say whether something of its own stands in its way, not of all who ask the same."""
+        return self.uid in fleet.live or bool(
+            keeping_away(fleet, self.namespace, self.uid, self.labels)
+        )
 
 
 @dataclass(slots=True)
@@ -72,13 +81,15 @@ class _Obstacles(Generic[_K]):
     """What stands in the way of intents that ask the same."""
 
     intent: Intent
-    """One for all: without a UID where they share it."""
+    """One for all: without a UID and labels where they share it."""
     shape: object
     version: int
     lasting: _Found
     timed: _Found
     rank: int
     """The highest of those who wait, or waited, in it."""
+    shared: bool
+    """Whether the answer depends on nothing but demands, nodes and sums of claims."""
     waiting: dict[_K, _Told] = field(default_factory=dict)
 
     def has_node(self) -> bool:
@@ -122,16 +133,16 @@ class Waiting(Generic[_K]):
     def keep(self, key: _K, fleet: Fleet, intent: Intent, now: datetime, *, rank: int = 0) -> None:
         """Let a workload wait that has just been told that it has no node; more rank goes first."""
         self.drop(key)
-        shared = is_shareable(intent) and intent.uid not in fleet.live
+        shared = is_shareable(intent, fleet)
         name: Hashable = intent.demands if shared else (key, "alone")
         group = self._groups.get(name)
         if group is None:
-            asked = replace(intent, uid="") if shared else intent
-            group = self._groups[name] = self._look(fleet, asked, now, rank)
+            asked = replace(intent, uid="", labels={}) if shared else intent
+            group = self._groups[name] = self._look(fleet, asked, now, rank, shared=shared)
         else:
             self._refresh(group, fleet, now)
             group.rank = max(group.rank, rank)
-        group.waiting[key] = _Told(intent.uid, fleet.version, now)
+        group.waiting[key] = _Told(intent.uid, intent.namespace, intent.labels, fleet.version, now)
         self._group_of[key] = name
 
     def drop(self, key: _K) -> None:
@@ -153,9 +164,8 @@ class Waiting(Generic[_K]):
         for name in self._next():
             group = self._groups[name]
             self._refresh(group, fleet, now)
-            if not group.intent.uid:
-                live = {key for key, told in group.waiting.items() if told.uid in fleet.live}
-                self._woken |= live
+            if group.shared:
+                self._woken |= {key for key, told in group.waiting.items() if told.is_alone(fleet)}
         return set(self._woken)
 
     def _next(self) -> set[Hashable]:
@@ -169,7 +179,9 @@ class Waiting(Generic[_K]):
             self._groups[name] = self._groups.pop(name)
         return {*first, *by_turns}
 
-    def _look(self, fleet: Fleet, intent: Intent, now: datetime, rank: int) -> _Obstacles[_K]:
+    def _look(
+        self, fleet: Fleet, intent: Intent, now: datetime, rank: int, *, shared: bool
+    ) -> _Obstacles[_K]:
         view = View(fleet)
         return _Obstacles(
             intent,
@@ -178,12 +190,13 @@ class Waiting(Generic[_K]):
             self._find(view, intent, now, LASTING),
             self._find(view, intent, now, TIMED),
             rank,
+            shared,
         )
 
     def _refresh(self, group: _Obstacles[_K], fleet: Fleet, now: datetime) -> None:
         """Bring a group up to date, and wake all of it if anything is another."""
         if group.shape is not fleet.shape:
-            fresh = self._look(fleet, group.intent, now, group.rank)
+            fresh = self._look(fleet, group.intent, now, group.rank, shared=group.shared)
             changed = True
         else:
             lasting = self._lasting(group, fleet, now)
@@ -204,7 +217,7 @@ class Waiting(Generic[_K]):
         """Return what lasts, asking only rows that changed where that is enough."""
         changed = fleet.changed_since(group.version)
         rows = changed.rows if changed is not None else None
-        if rows is None or (len(rows) and not is_shareable(group.intent)):
+        if rows is None or (len(rows) and not group.shared):
             return self._find(View(fleet), group.intent, now, LASTING)
         if not len(rows):
             return group.lasting

@@ -54,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     quota.check_quota,
     company.check_live,
     company.check_anti_affinity,
+    company.check_existing_anti_affinity,
     company.check_spread,
     failures.check_recent_failures,
     backends.check_backends,
@@ -75,6 +76,7 @@ CLAIMED: tuple[Check, ...] = (
     capacity.check_count,
     networks.check_node_ports,
     company.check_anti_affinity,
+    company.check_existing_anti_affinity,
     company.check_spread,
 )
 STEADY: tuple[Check, ...] = tuple(check for check in LASTING if check not in CLAIMED)

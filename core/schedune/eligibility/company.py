@@ -10,12 +10,13 @@ import numpy as np
 
 from schedune.api.vmworkload import TopologySpread, WorkloadSelector
 from schedune.codes import placement
-from schedune.codes.row import Reason
+from schedune.codes.row import Reason, Row
 from schedune.eligibility.finding import Bound, Finding, Question
 from schedune.eligibility.labels import accepted_labels, label
 from schedune.fleet.column import Column
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import OUT_OF_SERVICE, ClaimRecord
+from schedune.fleet.peers import selects
 from schedune.fleet.profile import microseconds
 from schedune.fleet.view import View
 from schedune.launch.intent import Intent
@@ -24,19 +25,13 @@ HARD: Final = "DoNotSchedule"
 _SECOND: Final = 1_000_000
 
 
-def selects(selector: WorkloadSelector, labels: Mapping[str, str]) -> bool:
-    """Say whether a workload is meant; a selector without labels means none."""
-    wanted = selector.match_labels
-    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
-
-
 def selected(fleet: Fleet, intent: Intent, selector: WorkloadSelector) -> Iterator[ClaimRecord]:
     """Return the claims of other workloads of the namespace that a selector means."""
     for claim in fleet.claims.held.values():
         if (
             claim.namespace == intent.namespace
             and claim.workload_uid != intent.uid
-            and selects(selector, claim.labels)
+            and selects(selector, claim.peer.labels)
         ):
             yield claim
 
@@ -76,30 +71,69 @@ def check_anti_affinity(question: Question) -> Iterable[Finding]:
     view, intent = question.view, question.intent
     for number, rule in enumerate(intent.spec.placement.anti_affinity):
         key = rule.topology_key
-        taken: dict[str, str] = {}
-        for claim in selected(view.fleet, intent, rule.workload_selector):
-            value = _place(view.fleet, claim.node_name, key)
-            if value is not None:
-                taken.setdefault(value, f"placement {claim.placement_uid}")
-        if not taken:
+        taken = _places(view.fleet, key, selected(view.fleet, intent, rule.workload_selector))
+        if taken:
+            atom = f"antiAffinity/{number}/{key}"
+            yield _away_from(view, atom, placement.ANTI_AFFINITY, key, taken)
+
+
+def check_existing_anti_affinity(question: Question) -> Iterable[Finding]:
+    """Object to every node of a place in which somebody keeps this workload away.
+
+    As in Kubernetes a rule holds for whoever comes later, too.
+    """
+    view, intent = question.view, question.intent
+    found = keeping_away(view.fleet, intent.namespace, intent.uid, intent.labels)
+    for key, claims in found.items():
+        taken = _places(view.fleet, key, claims)
+        if taken:
+            atom = f"existingAntiAffinity/{key}"
+            yield _away_from(view, atom, placement.EXISTING_ANTI_AFFINITY, key, taken)
+
+
+def keeping_away(
+    fleet: Fleet, namespace: str, uid: str, labels: Mapping[str, str]
+) -> dict[str, list[ClaimRecord]]:
+    """Return the claims of workloads that keep this one away, by the label of their place."""
+    found: dict[str, list[ClaimRecord]] = {}
+    for claim in fleet.claims.keeping_away(namespace):
+        if claim.workload_uid == uid:
             continue
-        yield Finding(
-            f"antiAffinity/{number}/{key}",
-            placement.ANTI_AFFINITY,
-            view.ask_keyed("label", key, partial(_is_taken, taken)),
-            partial(_taken, view, key, taken),
-            change=partial(_taken_change, view, key),
-            words=partial(view.codes, view.fleet.keyed("label", key)),
-        )
+        for rule in claim.peer.keeps_away:
+            if selects(rule.workload_selector, labels):
+                found.setdefault(rule.topology_key, []).append(claim)
+    return found
 
 
-def _taken(view: View, key: str, taken: Mapping[str, str], at: int) -> Reason:
+def _places(fleet: Fleet, key: str, claims: Iterable[ClaimRecord]) -> dict[str, str]:
+    """Return who holds each place: of several the first by UID, whenever they came."""
+    taken: dict[str, str] = {}
+    for claim in claims:
+        value = _place(fleet, claim.node_name, key)
+        if value is not None:
+            taken[value] = min(taken.get(value, claim.placement_uid), claim.placement_uid)
+    return taken
+
+
+def _away_from(view: View, atom: str, row: Row, key: str, taken: Mapping[str, str]) -> Finding:
+    return Finding(
+        atom,
+        row,
+        view.ask_keyed("label", key, partial(_is_taken, taken)),
+        partial(_taken, view, row, key, taken),
+        change=partial(_taken_change, view, row, key),
+        words=partial(view.codes, view.fleet.keyed("label", key)),
+    )
+
+
+def _taken(view: View, row: Row, key: str, taken: Mapping[str, str], at: int) -> Reason:
     holder = taken[view.node(at).labels[key]]
-    return Reason(placement.ANTI_AFFINITY, holder, "an empty place", key)
+    return Reason(row, f"placement {holder}", "an empty place", key)
 
 
-def _taken_change(view: View, key: str, at: int) -> str:
-    return f"{label(view, key, at)} holds no workload to keep away from"
+def _taken_change(view: View, row: Row, key: str, at: int) -> str:
+    whom = "to keep away from" if row is placement.ANTI_AFFINITY else "that keeps this one away"
+    return f"{label(view, key, at)} holds no workload {whom}"
 
 
 def _is_taken(taken: Mapping[str, str], value: str | None) -> bool:

@@ -24,6 +24,7 @@ _BY_HEAD: Final[Mapping[str, Callable[[str], str]]] = {
     "forbiddenConstraint": lambda _: "spec.placement.forbiddenConstraints",
     "antiAffinity": lambda rest: f"spec.placement.antiAffinity.{rest.partition('/')[0]}",
     "topologySpread": lambda rest: f"spec.placement.topologySpread.{rest.partition('/')[0]}",
+    "existingAntiAffinity": lambda _: "metadata.labels",
     "persistentDisk": lambda _: "spec.disks",
     "bridge": lambda _: "spec.networks",
     "nodePort": lambda _: "spec.networks",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from schedune.api.nodetruth import NodeTruth
+from schedune.fleet.peers import NOBODY, Peer
 
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 """Key of the taint with which an administrator says that a machine is off."""
@@ -80,5 +81,5 @@ class ClaimRecord:
     workload_uid: str = ""
     node_ports: frozenset[str] = frozenset()
     """Ports of the node that lead into the guest, as ``fleet.ports`` names them."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """Labels of the workload: anti-affinity and spread count by them."""
+    peer: Peer = NOBODY
+    """What rules between workloads ask of this one: anti-affinity and spread."""

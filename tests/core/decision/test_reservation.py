@@ -10,6 +10,7 @@ from schedune.decision.reservation import beside
 from schedune.fleet.claims import AMOUNTS
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.peers import Peer
 from schedune_testing.nodes import facts, node
 
 PAGE = 2 * 2**20
@@ -50,7 +51,7 @@ def claims(draw: st.DrawFn, uid: str, nodes: str = "ab") -> ClaimRecord:
         workload="vm",
         workload_uid="u",
         persistent_disks=disks,
-        labels={"app": "web"},
+        peer=Peer({"app": "web"}),
     )
 
 
@@ -92,6 +93,6 @@ def test_where_a_vm_comes_from_another_node_its_claim_is_taken_whole_and_its_quo
 def test_a_vm_counts_once_on_each_node_for_those_who_keep_away_from_it(
     at: str, labels: dict[str, str]
 ) -> None:
-    common: dict[str, Any] = {"vcpus": 1, "memory_bytes": 1, "labels": {"app": "web"}}
+    common: dict[str, Any] = {"vcpus": 1, "memory_bytes": 1, "peer": Peer({"app": "web"})}
     own, claim = ClaimRecord("a", "own", **common), ClaimRecord(at, "hold", **common)
-    assert beside(a_fleet(), own, claim).labels == labels
+    assert beside(a_fleet(), own, claim).peer.labels == labels

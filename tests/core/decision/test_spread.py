@@ -9,6 +9,7 @@ from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.peers import Peer
 from schedune.launch.intent import Intent
 from schedune_testing.nodes import NOW, intent, node
 
@@ -32,7 +33,7 @@ def a_fleet(**held: int) -> Fleet:
     )
     for name, count in held.items():
         for number in range(count):
-            claim = ClaimRecord(name, f"{name}{number}", 0, 0, namespace="default", labels=WEB)
+            claim = ClaimRecord(name, f"{name}{number}", 0, 0, namespace="default", peer=Peer(WEB))
             fleet.reserve(claim)
     return fleet
 
@@ -83,7 +84,7 @@ def test_what_runs_on_a_node_that_the_workload_does_not_accept_is_not_counted() 
     fleet = a_fleet(a=1)
     fleet.update(node("a2", labels={"zone": "b", "pool": "other"}))
     for number in range(3):
-        held = ClaimRecord("a2", f"p{number}", 0, 0, namespace="default", labels=WEB)
+        held = ClaimRecord("a2", f"p{number}", 0, 0, namespace="default", peer=Peer(WEB))
         fleet.reserve(held)
     told = skews(fleet, wanting(WEB, nodeSelector={"pool": "web"}))
     assert told.keys() == {"a", "a2"}
@@ -99,7 +100,7 @@ def test_what_would_stand_in_the_way_if_other_nodes_were_accepted_is_told_with_t
 def test_who_is_not_among_those_that_are_spread_adds_none_to_them() -> None:
     fleet = a_fleet(a=1)
     assert skews(fleet, wanting({})) == {}
-    fleet.reserve(ClaimRecord("a", "one more", 0, 0, namespace="default", labels=WEB))
+    fleet.reserve(ClaimRecord("a", "one more", 0, 0, namespace="default", peer=Peer(WEB)))
     assert skews(fleet, wanting({})) == {"a": "maxSkew >= 2 (asked 1)"}
 
 
@@ -121,7 +122,9 @@ def test_a_vm_on_its_way_counts_where_it_is_and_where_it_goes_and_in_one_place_o
     fleet.update(node("a2", labels={"zone": "a", "pool": "web"}))
 
     def counts(name: str) -> None:
-        claim = ClaimRecord(name, name, 0, 0, namespace="default", workload_uid="moves", labels=WEB)
+        claim = ClaimRecord(
+            name, name, 0, 0, namespace="default", workload_uid="moves", peer=Peer(WEB)
+        )
         fleet.reserve(claim)
 
     counts("a")

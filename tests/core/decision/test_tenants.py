@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schedune.api.policy import AntiAffinity, WorkloadSelector
 from schedune.codes.table import TABLE
 from schedune.decision.decide import decide
 from schedune.decision.evaluation import evaluation_of
@@ -13,6 +14,7 @@ from schedune.decision.sentence import headline
 from schedune.decision.why import why_lines
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord
+from schedune.fleet.peers import Peer
 from schedune.fleet.quota import Quota
 from schedune_testing.nodes import NOW, facts, intent, node
 
@@ -20,6 +22,9 @@ THEIRS = "secretive"
 """In every name of the other tenant: namespace, workload, disk, UID, label."""
 GIBI = 2**30
 SELECTOR = {"matchLabels": {"app": "web"}}
+EVERY_WEB = AntiAffinity(
+    topology_key="zone", workload_selector=WorkloadSelector(match_labels={"app": "web"})
+)
 DISK: dict[str, Any] = {
     "name": "data", "source": {"empty": {"size": "1Gi"}}, "format": "Raw", "access": "Persistent",
 }  # fmt: skip
@@ -93,7 +98,7 @@ def a_fleet() -> Fleet:
     for at in ("a", "b"):
         claim = ClaimRecord(
             at, f"{THEIRS}-{at}", 4, 8 * GIBI, guest_bytes=8 * GIBI, namespace=THEIRS,
-            workload_uid=f"{THEIRS}-w", labels={"app": "web", "owner": THEIRS},
+            workload_uid=f"{THEIRS}-w", peer=Peer({"app": "web", "owner": THEIRS}, (EVERY_WEB,)),
         )  # fmt: skip
         fleet.reserve(claim)
     fleet.quotas = {THEIRS: Quota(vcpus=8), "default": Quota(vcpus=1)}
@@ -119,7 +124,7 @@ def test_the_search_for_names_can_fail() -> None:
     fleet = a_fleet()
     fleet.quotas = {}
     labels = {"app": "web"}
-    own = ClaimRecord("b", "own-placement", 1, 1, namespace="default", labels=labels)
+    own = ClaimRecord("b", "own-placement", 1, 1, namespace="default", peer=Peer(labels))
     fleet.reserve(own)
     explanation = Explanation(decide(fleet, intent(**WANTS["to keep away"]), now=NOW))
     assert "own-placement" in "\n".join(why_lines(explanation))

@@ -1,5 +1,6 @@
 """Whom a change concerns: those whose objections on some node are others now, and nobody else."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from schedune.decision.decide import decide
 from schedune.decision.waiting import MOST_GROUPS, Waiting
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
+from schedune.fleet.peers import Peer, peer_of
 from schedune_testing.fleets import VARIED_SPECS, capability, varied_fleets, varied_nodes
 from schedune_testing.nodes import NOW, facts, intent, node
 
@@ -195,6 +197,10 @@ SPREAD = {
         ]
     }
 }
+KEEPS_Y_AWAY = peer_of(
+    {},
+    {"antiAffinity": [{"topologyKey": "zone", "workloadSelector": {"matchLabels": {"app": "y"}}}]},
+).keeps_away
 STEPS = st.lists(
     st.sampled_from(["change", "add", "remove", "claim", "release", "age"]), max_size=8
 )
@@ -210,8 +216,9 @@ def take_step(fleet: Fleet, step: str, data: Any) -> None:
         case "remove":
             fleet.remove(f"n{at:02}")
         case "claim":
-            held = {"namespace": "default", "labels": {"app": "x"}}
-            fleet.reserve(ClaimRecord(f"n{at:02}", f"p{at}", 4, 2**33, **held))
+            peer = Peer({"app": "x"}, data.draw(st.sampled_from([(), KEEPS_Y_AWAY])))
+            held = ClaimRecord(f"n{at:02}", f"p{at}", 4, 2**33, namespace="default", peer=peer)
+            fleet.reserve(held)
         case "release":
             fleet.release(f"p{at}")
 
@@ -228,7 +235,10 @@ def test_exactly_those_are_woken_for_whom_something_is_another(
 ) -> None:
     """Unless the rows themselves are others: then everybody is."""
     fleet, waiting, now = Fleet.of(records), Waiting[int](), NOW
-    wanted = dict(enumerate(intent(**spec) for spec in specs))
+    wanted = {
+        number: replace(intent(**spec), labels={"app": data.draw(st.sampled_from("xy"))})
+        for number, spec in enumerate(specs)
+    }
     before = {number: objections(fleet, one, now) for number, one in wanted.items()}
     for number, one in wanted.items():
         waiting.keep(number, fleet, one, now)

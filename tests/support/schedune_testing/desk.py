@@ -90,7 +90,7 @@ class Desk:
         self.client: Any = MemoryClient(self)
         self.cache = WorkloadCache()
         self.world = World(
-            self.client, lambda: None, self.cache.labels_of, self.now, lambda: self._moment
+            self.client, lambda: None, self.cache.peer_of, self.now, lambda: self._moment
         )
         self.world.heartbeats.is_silent = lambda _name: False  # type: ignore[method-assign]
         self.agenda = Agenda(self.world, self.cache, DEFAULT_POLICY, lambda: self._moment)

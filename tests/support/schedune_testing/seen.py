@@ -44,7 +44,7 @@ def world_of(
     """Return what is read of a world of Nodes with their NodeTruths, one after the other."""
     client = KubeClient(Credentials("https://127.0.0.1:1"), field_manager="test")
     cache = WorkloadCache()
-    world = World(client, lambda: None, cache.labels_of, lambda: now)
+    world = World(client, lambda: None, cache.peer_of, lambda: now)
     mirrors = {"Node": world.nodes, "NodeTruth": world.truths}
     for number, raw in enumerate([*nodes, *placements], start=1):
         raw["metadata"]["resourceVersion"] = str(number)

@@ -59,10 +59,10 @@ class Repairs:
             return self._held
 
     async def _count(self) -> Ranking:
-        waiting = list(_waiting(self._reading))
+        waiting, fleet = list(_waiting(self._reading)), self._reading.fleet()
         groups: dict[str, list[Intent]] = {}
         for intent in waiting:
-            key = intent.demands if is_shareable(intent) else _name(intent)
+            key = intent.demands if is_shareable(intent, fleet) else _name(intent)
             groups.setdefault(key, []).append(intent)
         largest = sorted(groups.values(), key=lambda group: (-len(group), _name(group[0])))
         found: dict[str, Repair] = {}
