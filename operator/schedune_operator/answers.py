@@ -10,7 +10,7 @@ from schedune.codes import summary as codes
 from schedune.codes.row import Reason
 from schedune.decision.placing import Nowhere
 from schedune.lifecycle.situation import Claim, Situation
-from schedune_operator.history import failed_before_guest
+from schedune.lifecycle.wants import failed_before_guest
 from schedune_operator.replacement import Order
 from schedune_operator.status import Answer
 

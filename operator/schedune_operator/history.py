@@ -6,22 +6,12 @@ from typing import Final
 from schedune.api.text import shorten
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import Attempt
-from schedune.codes import execution as codes
 from schedune.codes import fencing
 from schedune.codes.row import Reason
 from schedune.codes.table import TABLE
 
 MOST: Final = 16
-_BEFORE_GUEST: Final = frozenset(TABLE[code].reason for code in codes.BEFORE_GUEST)
 _BY_REASON: Final = {row.reason: row.code for row in TABLE.values()}
-
-
-def failed_before_guest(placement: VMPlacement) -> bool:
-    """Say whether a placement ended before its guest was ready."""
-    ended = placement.status.ended
-    return ended is not None and (
-        placement.status.refusal is not None or ended.reason in _BEFORE_GUEST
-    )
 
 
 def remember(history: list[Attempt], placement: VMPlacement) -> list[Attempt]:

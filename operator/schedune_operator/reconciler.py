@@ -23,6 +23,7 @@ from schedune.lifecycle.changes import changed_fields
 from schedune.lifecycle.disks import disks_to_remove
 from schedune.lifecycle.mirror import mirror
 from schedune.lifecycle.situation import Claim, Situation, deadline_of, is_overdue
+from schedune.lifecycle.wants import makes_room
 from schedune_kube.client import KubeClient, Raw
 from schedune_kube.errors import ConflictError, NotFoundError
 from schedune_kube.events import EventRecorder, Subject
@@ -41,21 +42,10 @@ from schedune_operator.answers import (
 from schedune_operator.disks import say_what_becomes_of_disks, with_namespace
 from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing, is_proved, release, tell_fence
-from schedune_operator.history import (
-    failed_before_guest,
-    next_attempt,
-    remember,
-    remember_fenced,
-    without_fence,
-)
+from schedune_operator.history import next_attempt, remember, remember_fenced, without_fence
 from schedune_operator.holds import is_wanted
 from schedune_operator.reading import read_intent, read_orders, read_status
-from schedune_operator.replacement import (
-    Order,
-    is_restart_asked,
-    order_for,
-    order_to_recreate,
-)
+from schedune_operator.replacement import Order, order_for, order_to_recreate
 from schedune_operator.seen.meter import Meter
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch
 from schedune_operator.world import World
@@ -151,9 +141,11 @@ class Reconciler:
         if fence is not None and is_proved(fence):
             return await self._fenced(held, placement, fence)
         history = without_fence(list(held.history), placement)
-        finished = self._is_finished(workload, placement, changed)
+        stopped = workload.spec.run_state is RunState.STOPPED
+        is_dry = placement.spec.mode is not LaunchMode.EXECUTE
+        finished = makes_room(workload, placement, changed) or (is_dry and stopped)
         order = self._order(workload, asked, placement, changed)
-        stops = workload.spec.run_state is RunState.STOPPED or placement.spec.stop is not None
+        stops = stopped or placement.spec.stop is not None
         if finished:
             history = await self._remember_then_delete(history, placement)
         elif order.stop is not None:
@@ -227,21 +219,6 @@ class Reconciler:
         if remembered == history:
             await actions.delete(self.client, placement)
         return remembered
-
-    def _is_finished(
-        self, workload: VMWorkload, placement: VMPlacement, changed: list[str]
-    ) -> bool:
-        """Say whether the placement has served its turn and makes room for another, or none."""
-        if placement.spec.mode is not LaunchMode.EXECUTE:
-            stopped = workload.spec.run_state is RunState.STOPPED
-            again = bool(changed) or is_restart_asked(workload, placement)
-            return again or stopped or placement.status.ended is not None
-        if placement.status.ended is None:
-            return False
-        by_order = placement.spec.stop is not None
-        by_order = by_order or placement.metadata.deletion_timestamp is not None
-        by_order = by_order or is_restart_asked(workload, placement)
-        return by_order or failed_before_guest(placement) or bool(changed)
 
     async def _end_orphan(self, placement: VMPlacement) -> None:
         """End a placement whose workload is gone: stop, then delete; its agent proves the end."""

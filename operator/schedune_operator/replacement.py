@@ -11,6 +11,7 @@ from schedune.codes.row import Reason, Row
 from schedune.decision.explanation import Explanation
 from schedune.decision.sentence import headline
 from schedune.launch.intent import Intent
+from schedune.lifecycle.wants import is_restart_asked
 from schedune_operator.holds import Holds, is_told
 
 
@@ -25,15 +26,6 @@ class Order:
     """Why it ends, where there is more to tell."""
     stays: Reason | None = None
     """Its node is being drained, and the VM has no other."""
-
-
-def is_restart_asked(workload: VMWorkload, placement: VMPlacement) -> bool:
-    """Say whether restartToken has a value that the placement was not made for.
-
-    One that was taken away asks for nothing.
-    """
-    token = workload.spec.restart_token
-    return token is not None and token != placement.spec.workload.restart_token
 
 
 def order_for(workload: VMWorkload, placement: VMPlacement) -> Order:

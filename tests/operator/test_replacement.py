@@ -13,6 +13,7 @@ from schedune.fleet.fleet import Fleet
 from schedune.fleet.peers import NOBODY
 from schedune.launch.intent import Intent, parse_intent, read_workload
 from schedune.lifecycle.changes import changed_fields
+from schedune.lifecycle.wants import is_restart_asked
 from schedune_kube.client import KubeClient
 from schedune_kube.credentials import Credentials
 from schedune_operator.actions import placement_body
@@ -20,7 +21,6 @@ from schedune_operator.claims import claim_of
 from schedune_operator.holds import Holds
 from schedune_operator.replacement import (
     Order,
-    is_restart_asked,
     order_for,
     order_to_recreate,
     recreates,

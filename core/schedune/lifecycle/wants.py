@@ -1,5 +1,6 @@
 """Does a workload want a node? One that is stopped, being deleted or served wants none."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from schedune.api.vmplacement import VMPlacement
@@ -24,30 +25,40 @@ def why_no_node(workload: VMWorkload, intent: Intent, resting: VMPlacement | Non
         return BEING_DELETED
     if workload.spec.run_state is RunState.STOPPED:
         return summary.STOPPED.sentence
-    if resting is None or makes_room(workload, intent, resting):
+    if resting is None or makes_room(workload, resting, changed_fields(resting, workload, intent)):
         return ""
     return mirror(resting, [], None, silent_since=None, is_silent=False).ready.message
 
 
-def makes_room(workload: VMWorkload, intent: Intent, resting: VMPlacement) -> bool:
-    """Say whether a placement that holds nothing makes room for another one of its workload.
+def makes_room(workload: VMWorkload, placement: VMPlacement, changed: Sequence[str]) -> bool:
+    """Say whether a placement has served its turn and makes room for another of its workload.
 
     One that ended under its restartPolicy does not, and no dry run that stands, until the
-    workload changes.
+    workload changes. ``changed``: what of the workload is another than it was made for.
     """
-    bound, token = resting.spec, workload.spec.restart_token
-    if token is not None and token != bound.workload.restart_token:
+    is_dry, has_ended = placement.spec.mode is not LaunchMode.EXECUTE, bool(placement.status.ended)
+    if not (is_dry or has_ended):
+        return False
+    if changed or is_restart_asked(workload, placement):
         return True
-    if changed_fields(resting, workload, intent):
-        return True
-    if bound.mode is not LaunchMode.EXECUTE:
-        return resting.status.ended is not None
-    by_order = bound.stop is not None or resting.metadata.deletion_timestamp is not None
-    return by_order or _failed_before_guest(resting)
+    if is_dry:
+        return has_ended
+    by_order = placement.spec.stop is not None or placement.metadata.deletion_timestamp is not None
+    return by_order or failed_before_guest(placement)
 
 
-def _failed_before_guest(placement: VMPlacement) -> bool:
+def is_restart_asked(workload: VMWorkload, placement: VMPlacement) -> bool:
+    """Say whether restartToken has a value that the placement was not made for.
+
+    One that was taken away asks for nothing.
+    """
+    token = workload.spec.restart_token
+    return token is not None and token != placement.spec.workload.restart_token
+
+
+def failed_before_guest(placement: VMPlacement) -> bool:
+    """Say whether a placement ended before its guest was ready."""
     ended = placement.status.ended
-    return placement.status.refusal is not None or (
-        ended is not None and ended.reason in _BEFORE_GUEST
+    return ended is not None and (
+        placement.status.refusal is not None or ended.reason in _BEFORE_GUEST
     )
