@@ -1,5 +1,6 @@
 """``explain --at A --diff B``: what is answered otherwise, and only the facts that did it."""
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -138,7 +139,7 @@ def test_placements_that_came_are_told(files: Files) -> None:
     told = {one["metadata"]["name"]: one for one in document(*CALL)["items"]}
     (change,) = told["vm"]["nodes"]
     assert [fact["name"] for fact in change["facts"]] == ["placements on the node"]
-    assert change["facts"][0]["now"] == "1 VMs with 2 vCPUs and 4162Mi"
+    assert change["facts"][0]["now"] == "1 VM with 2 vCPUs and 4162Mi"
     assert told["x"]["presence"] == "OnlyNow"
 
 
@@ -165,6 +166,26 @@ def test_what_changed_on_other_nodes_is_told_where_it_did_it(files: Files) -> No
     told = facts_of("vm")
     assert told["a"] == ["other nodes and placements"]
     assert told["b"] == ["placements on the node"]
+
+
+def test_what_else_is_another_of_a_placement_is_told_where_it_holds_as_much(files: Files) -> None:
+    keeper, asked = workload("keeper"), workload("vm")
+    keeper["metadata"]["uid"] = "w-keeper"
+    asked["metadata"]["labels"] = {"app": "web"}
+    others = [*later("a"), placement("keeper", "a"), asked]
+    for one in others:
+        if one["kind"] == "Node":
+            one["metadata"]["labels"]["zone"] = "z"
+    files.write("then.yaml", snapshot(*others, deepcopy(keeper), recorded=LATER))
+    selector = {"matchLabels": {"app": "web"}}
+    rule = {"topologyKey": "zone", "workloadSelector": selector}
+    keeper["spec"]["placement"] = {"antiAffinity": [rule]}
+    files.write("now.yaml", snapshot(*others, keeper, recorded=LATER))
+    told = {one["metadata"]["name"]: one for one in document(*CALL)["items"]}
+    (fact,) = told["vm"]["nodes"][0]["facts"]
+    assert fact["then"].endswith("antiAffinity none)")
+    assert fact["now"].endswith("antiAffinity zone app=web)")
+    assert fact["then"].startswith("default/keeper (disk ")
 
 
 def limited(**limits: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ CASES: dict[str, tuple[Object, str, str, str]] = {
     "running": (told(because("True", codes.RUNNING, settled=True)),
                 "Healthy", "current", "Current"),
     "stopped as asked": (told(because("True", codes.STOPPED, settled=True)),
-                         "Suspended", "current", "Current"),
+                         "Healthy", "current", "Current"),
     "on a silent node": (told(because("Unknown", codes.NODE_SILENT)),
                          "Progressing", "inProgress", "InProgress"),
     "going": ({**told(because("True", codes.RUNNING, settled=True)),

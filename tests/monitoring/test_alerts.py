@@ -45,7 +45,7 @@ RINGS: dict[str, dict[str, str]] = {
     "ScheduneWorkloadsStalled": {'schedune_workloads{state="stalled"}': "2+0x60"},
     "ScheduneWorkloadsUnknown": {'schedune_workloads{state="unknown"}': "1+0x60"},
     "ScheduneTruthStale": {NODES % "stale": "10+0x60"},
-    "ScheduneAgentCoverage": {NODES % "unknown": "5+0x60"},
+    "ScheduneAgentCoverage": {NODES % "unknown": "3+0x60"},
     "ScheduneNodesDegraded": {NODES % "degraded": "1+0x60"},
     "ScheduneSchedulingSlow": {SLI % "0.256": "0+0x60", SLI % "16": "0+10x60"},
     "ScheduneEvaluationsFail": {ATTEMPTS % "error": "0+1x60"},
@@ -105,6 +105,13 @@ def test_an_alert_rings_however_much_else_goes_well(
     tmp_path: Path, name: str, changed: dict[str, str]
 ) -> None:
     assert rings(tmp_path, changed) == [name]
+
+
+def test_an_alert_about_silent_nodes_goes_on_when_nothing_is_known_of_them_any_more(
+    tmp_path: Path,
+) -> None:
+    changed = {NODES % "stale": "10+0x18 0+0x41", NODES % "unknown": "0+0x18 10+0x41"}
+    assert rings(tmp_path, changed) == ["ScheduneTruthStale"]
 
 
 def test_no_alert_rings_while_all_is_well(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ class _Replay:
         ]
         before, after = _on(then.claims, name), _on(now.claims, name)
         if before != after:
-            fact = Fact("placements on the node", _say_claims(before), _say_claims(after))
+            fact = Fact("placements on the node", *_say_change(before, after))
             steps.append(_Step(fact, _back(claims=before)))
         if _quota_of(then) != _quota_of(now):
             told = _say_quota(_quota_of(then)), _say_quota(_quota_of(now))
@@ -248,9 +248,51 @@ def _on(claims: Sequence[ClaimRecord], name: str) -> tuple[ClaimRecord, ...]:
     return tuple(sorted(held, key=lambda one: one.placement_uid))
 
 
-def _say_claims(claims: tuple[ClaimRecord, ...]) -> str:
+def _say_change(before: Sequence[ClaimRecord], after: Sequence[ClaimRecord]) -> tuple[str, str]:
+    """Say how much was held and is held, or else whose claims are others, or else in what."""
+    told = _say_claims(before), _say_claims(after)
+    gone = [one for one in before if one not in after]
+    come = [one for one in after if one not in before]
+    for say in (_say_owner, _say_rest, _say_placement):
+        if told[0] == told[1]:
+            told = ", ".join(map(say, gone)) or "none", ", ".join(map(say, come)) or "none"
+    return told
+
+
+def _say_claims(claims: Sequence[ClaimRecord]) -> str:
     vcpus, memory = sum(one.vcpus for one in claims), sum(one.memory_bytes for one in claims)
-    return f"{len(claims)} VMs with {vcpus} vCPUs and {memory // 2**20}Mi" if claims else "none"
+    held = f"{counted(vcpus, 'vCPU')} and {memory // 2**20}Mi"
+    return f"{counted(len(claims), 'VM')} with {held}" if claims else "none"
+
+
+def _say_owner(claim: ClaimRecord) -> str:
+    return f"{claim.namespace}/{claim.workload}"
+
+
+def _say_rest(claim: ClaimRecord) -> str:
+    """Say what a claim is beside vCPUs and memory."""
+    rules = claim.peer.keeps_away
+    away = [
+        f"{one.topology_key} {_say_labels(one.workload_selector.match_labels)}" for one in rules
+    ]
+    rest = {
+        "disk": render_bytes(claim.disk_bytes),
+        "hugepages": render_bytes(claim.hugepage_bytes),
+        "disks": ", ".join(sorted(claim.persistent_disks)),
+        "ports": ", ".join(sorted(claim.node_ports)),
+        "labels": _say_labels(claim.peer.labels),
+        "antiAffinity": ", ".join(away),
+    }
+    told = "; ".join(f"{name} {value or 'none'}" for name, value in rest.items())
+    return f"{_say_owner(claim)} ({told})"
+
+
+def _say_labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _say_placement(claim: ClaimRecord) -> str:
+    return f"{_say_owner(claim)} (placement {claim.placement_uid})"
 
 
 def _say_quota(quota: Quota | None) -> str:
