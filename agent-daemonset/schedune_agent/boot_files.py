@@ -15,7 +15,7 @@ from typing import Final
 from schedune.api.nodetruth import Artifact, ArtifactKind, NodeTruthStatus
 from schedune.api.vmplacement import Launch
 from schedune_agent.probes.artifacts import SeenArtifact, read_answer, unrecognised
-from schedune_agent.probes.image_roots import ImageFile, Listing, Sight, image_root, list_root
+from schedune_agent.probes.image_roots import ImageFile, Listing, Sight, image_root, look_for
 from schedune_agent.probes.image_work import Answer, work_on
 from schedune_agent.system.patience import LaterError, Patience
 
@@ -41,51 +41,63 @@ class BootFiles:
         Raises:
             LaterError: an image root does not answer that a file is in, or one before that.
         """
-        sight = await _look_into(roots, patience)
+        booted = (launch.kernel, launch.initrd, launch.firmware)
+        names = [one.artifact for one in booted if one is not None]
+        sight = await _look_into(roots, names, patience)
         known = {one.name: one for one in facts.artifacts}
-        for one in (launch.kernel, launch.initrd, launch.firmware):
-            if one is None:
-                continue
-            file = sight.find(one.artifact)
+        for name in names:
+            file = sight.find(name)
             if file is None and sight.is_partial:
                 continue
-            told = known.pop(one.artifact, None)
-            if file is not None and (found := await self._see(file, told)) is not None:
-                known[one.artifact] = found
+            told = known.pop(name, None)
+            if file is not None and (found := await self._see(file, told, patience)) is not None:
+                known[name] = found
         return facts.model_copy(update={"artifacts": [known[name] for name in sorted(known)]})
 
-    async def _see(self, file: ImageFile, told: Artifact | None) -> Artifact | None:
-        """Return what a file is; a child has a look at one that is not known yet."""
+    async def _see(
+        self, file: ImageFile, told: Artifact | None, patience: Patience
+    ) -> Artifact | None:
+        """Return what a file is; a child has a look at one that is not known yet.
+
+        Raises:
+            LaterError: its root does not answer.
+        """
         if file.obstacle:
             return unrecognised(file, file.obstacle)
         known = told if isinstance(told, SeenArtifact) and told.sight[0] == file.key else None
         if known and known.sight == file.sight and known.kind is not ArtifactKind.UNKNOWN:
             return known
-        found = await self._look(file) or told
+        found = await self._look(file, patience) or told
         if known is None or found is None:
             return found and _without_digest(found, file)
         digest = {"sha256": known.sha256, "sha256_missing": known.sha256_missing}
         return found.model_copy(update=digest)
 
-    async def _look(self, file: ImageFile) -> Artifact | None:
-        """Return what a file is without its digest; None: nobody can tell now."""
+    async def _look(self, file: ImageFile, patience: Patience) -> Artifact | None:
+        """Return what a file is without its digest; None: nobody can tell now.
+
+        Raises:
+            LaterError: its root does not answer.
+        """
         try:
-            found = self._looks.get(file.sight) or await self._ask(file)
+            found = self._looks.get(file.sight) or await self._ask(file, patience)
         except OSError:
             return None
         if found.refusal is None:
             self._remember(file.sight, found)
         return found.model_copy(update={"name": file.path.name})
 
-    async def _ask(self, file: ImageFile) -> Artifact:
+    async def _ask(self, file: ImageFile, patience: Patience) -> Artifact:
         """Have a child look.
 
         Raises:
+            LaterError: the file cannot be opened in time.
             OSError: none can be started, or it could not tell: it had too little time or
                 memory, or the file was written meanwhile.
         """
         answers: list[Answer] = []
-        await work_on("look", [file], _LOOK_S, lambda _, said: answers.append(said))
+        opening = partial(patience.look, image_root(file.path.parent))
+        await work_on("look", [file], _LOOK_S, lambda _, said: answers.append(said), opening)
         if "problem" in answers[0]:
             raise OSError(str(answers[0]["problem"]))
         return read_answer(file, answers[0])
@@ -123,9 +135,9 @@ class _Sight:
         return None
 
 
-async def _look_into(roots: Sequence[Path], patience: Patience) -> _Sight:
-    """List all roots, each for itself: one that hangs hides only what it may hold."""
-    looks = (patience.look(image_root(root), partial(list_root, root)) for root in roots)
+async def _look_into(roots: Sequence[Path], names: Sequence[str], patience: Patience) -> _Sight:
+    """Look into all roots, each for itself: one that hangs hides only what it may hold."""
+    looks = (patience.look(image_root(root), partial(look_for, root, names)) for root in roots)
     found = await asyncio.gather(*looks, return_exceptions=True)
     for one in found:
         if isinstance(one, BaseException) and not isinstance(one, LaterError):

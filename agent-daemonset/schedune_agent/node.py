@@ -14,6 +14,7 @@ from schedune_agent.record import RecordStore
 from schedune_agent.settings import AgentSettings, VmUsersSettings
 from schedune_agent.system.patience import Patience
 from schedune_agent.system.place import HERE, Place
+from schedune_agent.vmm.disk_making import CopyTurns
 
 
 async def nothing_is_declared() -> None:
@@ -51,6 +52,8 @@ class Node:
     """How kernels are looked at right before they start."""
     patience: Patience = field(default_factory=Patience)
     """How long is waited for what may hang."""
+    copy_turns: CopyTurns = field(default_factory=CopyTurns)
+    """How many disks are copied at once."""
     ordered: Callable[[], Sequence[OrphanAction]] = nothing_is_ordered
     """What administrators order about orphans, as it was last seen."""
     shutdown: HostShutdown | None = None

@@ -66,7 +66,7 @@ class PlacementOnNode:
             self.trouble = Reason(codes.RECORD_OF_NEWER_AGENT, *formats)
         self._node = node
         self._vm: Vm | None = None
-        self._maker = DiskMaker(node.patience)
+        self._maker = DiskMaker(node.patience, node.copy_turns)
         self._disks_are_settled = False
         self._paths = paths_of(node.settings, uid)
         self._group = uid if node.contained else None

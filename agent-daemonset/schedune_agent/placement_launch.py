@@ -28,7 +28,7 @@ from schedune_agent.own_node import NodeReplacedError
 from schedune_agent.placement_base import HEARTBEAT_SECONDS, WATCH_SECONDS, Move, S
 from schedune_agent.placement_recovery import PlacementRecovery
 from schedune_agent.record import RecordedProcess
-from schedune_agent.system.patience import unbroken
+from schedune_agent.system.patience import LaterError, unbroken
 from schedune_agent.vmm.disk_files import DiskError, DiskGoneError, check_sources
 from schedune_agent.vmm.disk_making import Wanted
 from schedune_agent.vmm.port import GuestEnd, LaunchPlan, PlanError, Vm, VmmError, VmmRefusalError
@@ -285,6 +285,9 @@ class PlacementLaunch(PlacementRecovery):
             return await self._fail(Reason(error.row, str(error)))
         except GuestDataError as error:
             return await self._fail(error.reason)
+        except OSError as error:
+            # Nothing runs yet: no right that is missing here is one to see a process.
+            raise LaterError(f"the disks: {error}") from error
         return 0.0 if self._is_unwanted else None
 
     def _beware_of_lost_disks(self) -> None:

@@ -51,8 +51,11 @@ class PlacementWorker(PlacementLaunch, PlacementWatch):
     def _ask_later(self, error: LaterError) -> float:
         """Tell once what is waited for; it goes on where it stands."""
         row = disks.DISK_GONE if isinstance(error, DiskGoneError) else codes.PREPARATION_WAITS
-        if not self.record.trace or self.record.trace[-1].code != row.code:
-            self._note(Reason(row, str(error)))
+        reason, last = Reason(row, str(error)), self.record.trace[-1] if self.record.trace else None
+        # What gives no answer stands before the colon; how it gives none may be another each time.
+        subject = reason.message.partition(": ")[0]
+        if last is None or last.code != row.code or not last.message.startswith(subject):
+            self._note(reason)
         return AFTER_ERROR_SECONDS
 
     async def _next(self) -> float:

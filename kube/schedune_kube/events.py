@@ -203,7 +203,8 @@ class QueuedEvents(EventRecorder):
                 if news.kind == "Normal" and self._is_busy() and not self._queues["Warning"]:
                     self._warned.clear()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._warned.wait(), _PAUSE_WHILE_BUSY_S)
+                        async with asyncio.timeout(_PAUSE_WHILE_BUSY_S):
+                            await self._warned.wait()
             self._filled.clear()
             self._told.set()
 

@@ -22,6 +22,7 @@ from schedune_kube.client import Raw
 from schedune_kube.reflector import Key
 from schedune_operator.alarms import Alarms
 from schedune_operator.cache import WorkloadCache
+from schedune_operator.holds import is_on_its_way
 from schedune_operator.lanes import Lanes
 from schedune_operator.world import World
 
@@ -124,10 +125,17 @@ class Agenda:
             self.look_again(key, max(left_s, 0.0) + _AFTER_DEADLINE_S)
 
     def wake_all(self) -> None:
-        """Look at everything: whoever led before may have done anything."""
+        """Look at everything: whoever led before may have done anything.
+
+        First at those who were told to end for a place that they had: it is theirs.
+        """
         self._waiting = Waiting(self.policy)
         self._seen.clear()
         self._alarms.clear()
+        for key, raw in sorted(self.world.placements.store.items()):
+            if is_on_its_way(raw):
+                self._forced.add(key)
+                self.lanes.go_first(key)
         self.force({*self.cache.workloads, *self.world.placements.store})
 
     # --- who is next -----------------------------------------------------------------

@@ -95,11 +95,12 @@ class Drains:
 
     def tell(self, node_name: str) -> str:
         """Say how far the draining of a node has come, and who stays with what they lack."""
+        store = self.world.placements.store
+        there = [(key, store[key]) for key in self.world.tenants.on(node_name) if key in store]
         left = [
             key
-            for key, raw in self.world.placements.store.items()
-            if raw["spec"]["nodeName"] == node_name
-            and raw["spec"]["mode"] == LaunchMode.EXECUTE.value
+            for key, raw in there
+            if raw["spec"]["mode"] == LaunchMode.EXECUTE.value
             and not (raw.get("status") or {}).get("ended")
         ]
         if not left:

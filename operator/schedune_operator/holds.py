@@ -132,6 +132,12 @@ def is_wanted(raw: Raw | None, placement: VMPlacement | None) -> bool:
     return placement is None or placement.spec.workload.uid == raw["metadata"]["uid"]
 
 
+def is_on_its_way(raw: Raw) -> bool:
+    """Say whether a placement ends, or has ended, for one elsewhere that its VM was promised."""
+    stop = raw["spec"].get("stop")
+    return bool(stop) and stop.get("reason") in {row.reason for row in _MOVES}
+
+
 def is_told(placement: VMPlacement, row: Row) -> bool:
     """Say whether the VM was told to end for a reason."""
     stop = placement.spec.stop

@@ -1,5 +1,6 @@
 """In which order workloads are looked at: by priority, and nobody waits for ever.
 
+Before all go those for whom something was held that nobody else may take.
 Two lanes that take turns: those who want a node, and those of whom there is other news.
 In the first one every eighth turn is that of whoever waits longest, whatever its priority.
 """
@@ -24,6 +25,8 @@ class Lanes:
     """Keys that wait to be looked at, each once."""
 
     def __init__(self) -> None:
+        self._first: dict[Key, None] = {}
+        """Who goes before all others, in this order."""
         self._ranks: dict[Key, Rank] = {}
         """Who wants a node; what lies in the heap and is not here is out of date."""
         self._by_rank: list[tuple[Rank, Key]] = []
@@ -34,13 +37,22 @@ class Lanes:
         """Told of every key that begins to wait."""
 
     def __len__(self) -> int:
-        return len(self._ranks) + len(self._others)
+        return len(self._first) + len(self._ranks) + len(self._others)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._ranks or key in self._others
+        return key in self._first or key in self._ranks or key in self._others
+
+    def go_first(self, key: Key) -> None:
+        """Let a workload be looked at before everybody else."""
+        if key not in self:
+            self.on_add()
+        self.drop(key)
+        self._first[key] = None
 
     def want_node(self, key: Key, rank: Rank) -> None:
         """Let a workload wait for a decision."""
+        if key in self._first:
+            return
         if key not in self:
             self.on_add()
         self._others.pop(key, None)
@@ -58,6 +70,7 @@ class Lanes:
 
     def drop(self, key: Key) -> None:
         """Forget a workload."""
+        self._first.pop(key, None)
         self._ranks.pop(key, None)
         self._others.pop(key, None)
 
@@ -73,6 +86,10 @@ class Lanes:
 
     def pop(self) -> Key | None:
         """Return who is next; None: nobody waits."""
+        if self._first:
+            key = next(iter(self._first))
+            del self._first[key]
+            return key
         turn = next(self._turns)
         if self._others and (turn % 2 or not self._ranks):
             key = next(iter(self._others))

@@ -88,6 +88,7 @@ class SchedulingLoop:
             finally:
                 self.fence.close()
                 await self._end_work()
+                self._hold_nothing()
                 self._idle.set()
 
     async def drain(self) -> None:
@@ -120,11 +121,15 @@ class SchedulingLoop:
             self._sweep(),
         )
         await world.wait_until_synced()
-        world.give_up_all()
-        self.reconciler.drains.begin_term()
+        self._hold_nothing()
         await world.catch_up()
         self.agenda.wake_all()
         set_aside_what_stays()
+
+    def _hold_nothing(self) -> None:
+        """Count nothing that only we know of: another may lead, or have led meanwhile."""
+        self.world.give_up_all()
+        self.reconciler.drains.begin_term()
 
     async def _lead(self) -> None:
         while self.fence() and not self._leaving:

@@ -59,6 +59,8 @@ _RETELL_S: Final = 3.0
 """An explanation that was made for another who asked the same is made anew after this."""
 _WATCH_S: Final = 2.0
 """A VM that is to leave its node, or whose machine is said to be off, is looked at so often."""
+_DECISIONS_A_SECOND: Final = 2.0
+"""For all VMs together that wait for a place to be placed anew."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Reconciler:
         self, raw: Raw, held: VMWorkloadStatus, placement: VMPlacement | None
     ) -> Answer:
         workload = read_workload(raw)
-        asked = read_intent(workload, held)
+        asked = self._asked(workload, held)
         if placement is not None and placement.spec.workload.uid != raw["metadata"]["uid"]:
             await self._end_orphan(placement)
             return waiting_for(placement, held)
@@ -119,12 +121,17 @@ class Reconciler:
             return await self._with_placement(orders, asked, held, placement)
         if isinstance(workload, tuple):
             return refused(workload, held)
-        unknown = self.world.priorities.objection(workload.spec.priority_class_name)
-        if unknown is not None:
-            return refused((unknown,), held)
         if isinstance(asked, tuple):
             return refused(asked, held)
         return await self._without_placement(workload, asked, held)
+
+    def _asked(self, workload: VMWorkload | Refused, held: VMWorkloadStatus) -> Intent | Refused:
+        """Return what is to be decided on, or why nothing can be; a running VM goes on then."""
+        if not isinstance(workload, tuple):
+            unknown = self.world.priorities.objection(workload.spec.priority_class_name)
+            if unknown is not None:
+                return (unknown,)
+        return read_intent(workload, held)
 
     # --- with a placement ------------------------------------------------------------
 
@@ -152,6 +159,7 @@ class Reconciler:
             stops = True
             grace = workload.spec.termination_grace_seconds
             await actions.order_stop(self.client, placement, order.stop.reason, grace)
+        key = (placement.metadata.namespace, placement.metadata.name)
         node = placement.spec.node_name
         situation = mirror(
             placement,
@@ -162,7 +170,10 @@ class Reconciler:
             refusals=asked if isinstance(asked, tuple) else (),
         )
         if self.fencing.watches(placement) or self.drains.is_draining(node):
-            self._watch((placement.metadata.namespace, placement.metadata.name))
+            self._watch(key)
+        elif order.waits is not None:
+            # A place for it is looked for: that costs a decision each.
+            self._watch(key, max(_WATCH_S, len(self._watched) / _DECISIONS_A_SECOND))
         situation = tell_order(situation, order)
         if fence is not None:
             situation = tell_fence(situation, fence)
@@ -170,14 +181,14 @@ class Reconciler:
             situation = on_its_way_out(situation, placement)
         return Answer(situation, held.evaluation, placement, history)
 
-    def _watch(self, key: Key) -> None:
+    def _watch(self, key: Key, after_s: float = _WATCH_S) -> None:
         """Look again soon, once however many looks there are meanwhile."""
         now = time.monotonic()
         for other in [other for other, due in self._watched.items() if due <= now]:
             del self._watched[other]
         if key not in self._watched:
-            self._watched[key] = now + _WATCH_S
-            self.agenda.look_again(key, _WATCH_S)
+            self._watched[key] = now + after_s
+            self.agenda.look_again(key, after_s)
 
     def _order(
         self,

@@ -1,11 +1,13 @@
 """Looks at what may hang: each is waited for a moment, and none holds up another."""
 
+import asyncio
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
-from schedune_agent.system.patience import LaterError, Patience, to_its_end
+from schedune_agent.system.patience import LaterError, Patience, to_its_end, unbroken
 
 
 async def test_what_answers_is_returned() -> None:
@@ -45,6 +47,41 @@ async def _answers(patience: Patience) -> bool:
         return await patience.look("the disk", lambda: 42) == 42
     except LaterError:
         return False
+
+
+async def test_who_is_told_to_stop_in_the_moment_in_which_a_look_ends_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrap = asyncio.wrap_future
+
+    def stopping(future: Future[None]) -> asyncio.Future[None]:
+        found = wrap(future)
+        found.add_done_callback(lambda _: looking.cancel())
+        return found
+
+    monkeypatch.setattr(asyncio, "wrap_future", stopping)
+    looking = asyncio.create_task(Patience().look("the disk", lambda: 42))
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+
+
+async def test_who_writes_and_is_told_to_stop_twice_stops_when_it_is_written() -> None:
+    answers, done = threading.Event(), list[int]()
+
+    def write() -> None:
+        answers.wait()
+        done.append(1)
+
+    writing = asyncio.create_task(unbroken(write))
+    for _ in range(3):
+        await asyncio.sleep(0.05)
+        writing.cancel()
+    await asyncio.sleep(0.05)
+    assert not writing.done()
+    answers.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert done == [1]
 
 
 async def test_long_work_is_waited_for_to_its_end_and_its_error_is_raised() -> None:

@@ -1,22 +1,28 @@
 """Images of which nobody can say whether they are there: a launch waits, and guesses nothing."""
 
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedune.api.nodetruth import NodeTruthStatus
-from schedune.api.vmplacement import VMPlacement
+from schedune.api.vmplacement import LaunchDisk, VMPlacement
 from schedune_agent.boot_files import BootFiles
 from schedune_agent.node import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.preparation import Preparation, UnseenFileError
+from schedune_agent.probes import image_work
 from schedune_agent.probes.artifacts import LISTED, ArtifactProbe
+from schedune_agent.probes.image_roots import ImageFile
 from schedune_agent.settings import AgentSettings
 from schedune_agent.system.patience import LaterError, Patience
+from schedune_agent.vmm.disk_files import check_sources
+from schedune_agent.vmm.port import DiskFiles
 from schedune_agent.vmm.process import paths_of
-from schedune_testing.hung import hung
+from schedune_testing.hung import dead, hung
 from schedune_testing.images import bzimage
 from schedune_testing.nodes import facts
 
@@ -114,6 +120,63 @@ async def test_what_is_in_a_root_that_answers_boots_beside_one_that_hangs(
             assert [one.name for one in fresh.artifacts] == ["kernel"]
         with pytest.raises(LaterError, match=f"the image root {roots[1]}"):
             await BootFiles().freshen(seen, launch, roots[::-1], patience)
+
+
+async def test_a_root_that_gives_an_error_keeps_no_disk_of_another_from_being_used(
+    roots: list[Path],
+) -> None:
+    (roots[1] / "golden").write_bytes(b"x")
+    disk = LaunchDisk.model_validate(DISK)
+    files = [DiskFiles(disk, roots[1] / "golden", roots[0] / "overlay")]
+    with dead(roots[0]):
+        await check_sources(files, roots, Patience())
+    with dead(roots[1]), pytest.raises(LaterError, match=f"the image root {roots[1]}: "):
+        await check_sources(files, roots, Patience())
+
+
+async def test_of_a_large_root_only_what_is_booted_is_looked_at(
+    new_placement: NewPlacement, roots: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = await ArtifactProbe(roots, patience_s=5)()
+    monkeypatch.setattr(os, "scandir", lambda _: pytest.fail("all of it is listed"))
+    launch = new_placement().spec.launch
+    fresh = await BootFiles().freshen(told(artifacts=found), launch, roots, Patience())
+    assert [one.name for one in fresh.artifacts] == ["kernel"]
+
+
+async def test_a_file_whose_root_hangs_once_it_is_seen_is_waited_for_a_moment_only(
+    new_placement: NewPlacement, roots: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as ways:
+        opens = image_work.open_file
+
+        def hang_first(file: ImageFile) -> int:
+            ways.enter_context(hung(roots[0]))
+            return opens(file)
+
+        monkeypatch.setattr(image_work, "open_file", hang_first)
+        launch = new_placement().spec.launch
+        with pytest.raises(LaterError, match=f"the image root {roots[0]}: no answer"):
+            await BootFiles().freshen(told(), launch, roots, Patience(look_s=0.2))
+
+
+async def test_another_cause_to_wait_is_told(
+    node: Node, new_placement: NewPlacement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = PlacementWorker(node, new_placement(), None)
+    object.__setattr__(node, "facts", told)
+    causes = ["the image root /nfs: no answer", "the image root /nfs: 2 looks", "Secret web: 503"]
+
+    async def waits(*_: object) -> None:
+        raise LaterError(causes[0])
+
+    monkeypatch.setattr(Preparation, "objection", waits)
+    while causes:
+        await worker.step()
+        await worker.step()
+        del causes[0]
+    waited = [one.message for one in worker.record.trace if one.code == "PREPARATION_WAITS"]
+    assert waited == ["waiting for the image root /nfs: no answer", "waiting for Secret web: 503"]
 
 
 async def test_who_waits_says_so_once(node: Node, new_placement: NewPlacement) -> None:

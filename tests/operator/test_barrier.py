@@ -135,6 +135,19 @@ async def test_who_goes_on_after_a_late_renewal_lets_his_own_writes_land_and_loo
     leading.cancel()
 
 
+async def test_who_leads_no_more_counts_nothing_that_only_he_knew_of() -> None:
+    """His webhook goes on to answer, by what he counts."""
+    threshold = Threshold(Term())
+    threshold.world.assume(KEY, ClaimRecord("node-1", "assumed", 8, 2**30))
+    threshold.answers.clear()
+    leading = asyncio.create_task(threshold.loop.run())
+    await until(lambda: len(threshold.asked) == len(LOOKS))
+    threshold.loop._leaving = True
+    threshold.answers.set()
+    await leading
+    assert threshold.claimed_vcpus() == 0
+
+
 @pytest.mark.parametrize("looks", LOOKS)
 async def test_nobody_writes_before_every_look_that_began_in_his_term(looks: str) -> None:
     threshold = Threshold(Term())

@@ -62,6 +62,7 @@ class Fleet:
 
     def becomes(self, body: dict[str, Any]) -> VMPlacement:
         self.world.placements.store[KEY] = body
+        self.world.tenants.note(KEY, body)
         self.world.note_placement(KEY)
         self.world.fleet()
         return VMPlacement.model_validate(body)

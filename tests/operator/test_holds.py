@@ -317,3 +317,69 @@ async def test_a_drain_lets_what_is_held_for_a_changed_vm_be(desk: Desk) -> None
     await drain(desk, "a")
     assert desk.held() == {"vm"}
     assert desk.stops() == {"vm": "SpecChanged"}
+
+
+# --- other leaders -----------------------------------------------------------------------
+
+
+async def test_what_was_held_for_a_vm_is_its_own_under_the_next_leader_too(desk: Desk) -> None:
+    whole = {"vcpus": 8, "memory": "4Gi"}
+    desk.has_node("a")
+    desk.apply("vm", resources=whole)
+    await desk.runs("vm")
+    desk.has_node("b")
+    await drain(desk, "a")
+    assert desk.stops() == {"vm": "DrainMoves"}
+    desk.apply("earlier", resources=whole)
+    await desk.rests()
+    desk.world.give_up_all()
+    desk.drains.begin_term()
+    desk.agenda.wake_all()
+    await desk.rests()
+    assert desk.held() == {"vm"}
+    await desk.agents_end("vm")
+    assert desk.where() == {"vm": "b"}
+
+
+# --- changes that wait, and classes that are gone ----------------------------------------
+
+
+async def test_a_changed_vm_that_waits_for_room_is_looked_at_again(desk: Desk) -> None:
+    desk.has_node("a")
+    desk.apply("vm", resources={"vcpus": 4, "memory": "4Gi"}, updateStrategy="Recreate")
+    desk.apply("other", resources={"vcpus": 4, "memory": "4Gi"})
+    await desk.runs("vm", "other")
+    desk.apply("vm", resources={"vcpus": 6, "memory": "4Gi"}, updateStrategy="Recreate")
+    await desk.rests()
+    assert desk.condition("vm", "UpToDate")[0] == "RecreateWaits"
+    desk.has_node("b")
+    await desk.rests()
+    assert desk.agenda.next_alarm_s() <= 2.0
+    desk.passes(3.0)
+    await desk.rests()
+    assert desk.stops() == {"vm": "SpecChanged"}
+
+
+@pytest.mark.parametrize("kind", ["deleted", "misspelt"])
+async def test_a_vm_whose_priority_class_is_not_there_is_ended_for_nothing(
+    desk: Desk, kind: str
+) -> None:
+    classes = desk.world.priorities.mirror
+    classes.synced.set()
+    classes.store["", "high"] = {"metadata": {"name": "high"}, "value": 1000}
+    for name in ("a", "b"):
+        desk.has_node(name)
+    desk.apply("vm", priorityClassName="high", updateStrategy="Recreate")
+    await desk.runs("vm")
+    named = "high" if kind == "deleted" else "hihg"
+    if kind == "deleted":
+        del classes.store["", "high"]
+    desk.apply("vm", priorityClassName=named, updateStrategy="Recreate", resources=gibibytes(5))
+    await desk.rests()
+    assert desk.condition("vm", "UpToDate")[0] == "PriorityClassMissing"
+    assert desk.condition("vm", "Ready")[0] == "Running"
+    await drain(desk, desk.where()["vm"])
+    assert desk.stops() == {}
+    told = desk.condition("vm", "Scheduled")
+    assert told[0] == "DrainWaits"
+    assert named in told[1]

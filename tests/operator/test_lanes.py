@@ -23,6 +23,20 @@ def test_a_higher_priority_goes_first_and_of_equals_the_older() -> None:
     assert drained(lanes) == ["old", "young", "low"]
 
 
+def test_whoever_goes_first_does_so_whatever_else_is_said_of_it() -> None:
+    lanes = Lanes()
+    lanes.have_news(("d", "news"))
+    lanes.want_node(("d", "high"), (-1000, "2026-01-01"))
+    lanes.have_news(("d", "moves"))
+    lanes.go_first(("d", "moves"))
+    lanes.go_first(("d", "moves-too"))
+    lanes.have_news(("d", "moves-too"))
+    lanes.want_node(("d", "moves-too"), (0, "2026-01-02"))
+    assert len(lanes) == 4
+    assert drained(lanes)[:2] == ["moves", "moves-too"]
+    assert len(lanes) == 0
+
+
 def test_who_came_and_went_leaves_no_trace() -> None:
     """On an operator that does not lead nobody is popped, for months."""
     lanes = Lanes()

@@ -56,7 +56,7 @@ class ArtifactProbe:
     async def __call__(self) -> tuple[list[Artifact], int]:
         """Return the artefacts by name, at most 64, and how many more there are or may be.
 
-        Of a root that does not answer, what is known of it goes on being told.
+        Of a root that does not answer, what is known of it goes on being told for some minutes.
 
         Raises:
             OSError: no child can be started.
@@ -68,7 +68,8 @@ class ArtifactProbe:
         for root, digests in self._digests.items():
             digests.go_on([one for one in shown if one.path.parent == root])
         others = [one for one in self._listed.files if one.obstacle][: MOST - len(shown)]
-        artifacts = [self._artifact(one) for one in (*shown, *others)]
+        told = [one for one in (*shown, *others) if self._listings.is_believed(one)]
+        artifacts = [self._artifact(one) for one in told]
         artifacts.sort(key=lambda one: one.name)
         return artifacts, len(hidden) + len(self._listed.unreadable)
 

@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,17 +23,30 @@ BATCH: Final = 16
 Work = Literal["look", "digest"]
 Answer = Mapping[str, Any]
 Tell = Callable[[ImageFile, Answer], None]
+Opened = dict[ImageFile, int]
 
 
-async def work_on(work: Work, files: Sequence[ImageFile], wall_s: int, tell: Tell) -> None:
+Opening = Callable[[Callable[[], Opened]], Awaitable[Opened]]
+
+
+async def work_on(
+    work: Work, files: Sequence[ImageFile], wall_s: int, tell: Tell, opening: Opening = to_its_end
+) -> None:
     """Have each file worked on and tell what came of it, as soon as it is known.
+
+    ``opening`` waits for files to be opened: whoever must not wait for ever says how.
 
     Raises:
         OSError: no child can be started.
     """
     left = list(files)
     while left:
-        opened = await to_its_end(partial(_open_all, left[:BATCH], tell))
+        opens = _Opening(partial(_open_all, left[:BATCH], tell))
+        try:
+            opened = await opening(opens)
+        except BaseException:
+            opens.give_up()
+            raise
         left = left[BATCH:]
         try:
             unanswered = await _work_on_open(work, opened, wall_s, tell)
@@ -42,7 +56,33 @@ async def work_on(work: Work, files: Sequence[ImageFile], wall_s: int, tell: Tel
         left = unanswered + left
 
 
-def _open_all(files: Sequence[ImageFile], tell: Tell) -> dict[ImageFile, int]:
+class _Opening:
+    """Opens files in a thread; whoever stops waiting for that leaves none of them open."""
+
+    def __init__(self, work: Callable[[], Opened]) -> None:
+        self._work = work
+        self._turn = threading.Lock()
+        self._opened: Opened = {}
+        self._is_given_up = False
+
+    def __call__(self) -> Opened:
+        opened = self._work()
+        with self._turn:
+            if not self._is_given_up:
+                self._opened = opened
+                return opened
+        _close_all(opened)
+        return {}
+
+    def give_up(self) -> None:
+        """Close what was opened, now or when it is."""
+        with self._turn:
+            self._is_given_up = True
+            opened, self._opened = self._opened, {}
+        in_thread(partial(_close_all, opened))
+
+
+def _open_all(files: Sequence[ImageFile], tell: Tell) -> Opened:
     opened = {}
     for file in files:
         try:
@@ -52,24 +92,22 @@ def _open_all(files: Sequence[ImageFile], tell: Tell) -> dict[ImageFile, int]:
     return opened
 
 
-def _close_all(opened: Mapping[ImageFile, int]) -> None:
+def _close_all(opened: Opened) -> None:
     for descriptor in opened.values():
         os.close(descriptor)
 
 
-async def _work_on_open(
-    work: Work, opened: dict[ImageFile, int], wall_s: int, tell: Tell
-) -> list[ImageFile]:
+async def _work_on_open(work: Work, opened: Opened, wall_s: int, tell: Tell) -> list[ImageFile]:
     """Return the files that another child must look at: the first of them gets all the time."""
     if not opened:
         return []
     files = list(opened)
-    numbers = [str(one) for one in opened.values()]
+    numbers = list(opened.values())
     result = await run_child(
-        [sys.executable, "-I", str(_CHILD), work, str(wall_s), *numbers],
+        [sys.executable, "-I", str(_CHILD), work, str(wall_s), *map(str, numbers)],
         deadline_s=wall_s + _GRACE_S,
         limit=_LIMIT,
-        pass_fds=tuple(opened.values()),
+        pass_fds=numbers,
     )
     answers = [one for one in map(_read, result.stdout.splitlines()) if one is not None]
     for file, answer in zip(files, answers, strict=False):

@@ -7,6 +7,7 @@ heartbeats would end with it, and in asyncio's threads the sixth such look would
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
 from typing import Final, TypeVar
 
@@ -44,7 +45,8 @@ class Patience:
         found: list[_T] = []
         done = in_thread(lambda: found.append(work()))
         try:
-            await asyncio.wait_for(asyncio.wrap_future(done), self._look_s)
+            async with asyncio.timeout(self._look_s):
+                await asyncio.wrap_future(done)
         except TimeoutError:
             if not done.done():
                 self._late.setdefault(what, []).append(done)
@@ -74,7 +76,9 @@ async def unbroken(work: Callable[[], None]) -> None:
     try:
         await asyncio.shield(done)
     except asyncio.CancelledError:
-        await asyncio.wait({done})
+        while not done.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({done})
         raise
 
 

@@ -56,7 +56,12 @@ async def check_sources(
 
 async def _check_source(disk: str, path: Path, roots: Sequence[Path], patience: Patience) -> None:
     for root in roots:
-        mode = await patience.look(image_root(root), partial(_mode_of, root / path.name))
+        try:
+            mode = await patience.look(image_root(root), partial(_mode_of, root / path.name))
+        except OSError as error:
+            if root == path.parent:
+                raise LaterError(f"{image_root(root)}: {error.strerror}") from error
+            continue  # as where its boot files are looked for: what gives an error hides nothing
         if mode is None:
             continue
         if root != path.parent:

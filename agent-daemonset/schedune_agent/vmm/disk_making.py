@@ -32,6 +32,8 @@ _CHILD: Final = Path(sparse_copy_child.__file__)
 _LEAST_S: Final = 60.0
 _SLOWEST: Final = 4 * 2**20
 """Bytes a second: a copy that is slower is given up."""
+_COPIES: Final = 4
+"""Copies at once of one image root: the time of one is counted from its turn."""
 _MOMENT_S: Final = 0.1
 """How long a step waits: what is small is there by then."""
 
@@ -51,12 +53,26 @@ class Wanted:
     """The folder where it is made; for this VM only."""
 
 
+class CopyTurns:
+    """Lets a few copies be made at once of each image root: so each has time enough."""
+
+    def __init__(self, at_once: int = _COPIES) -> None:
+        self._at_once = at_once
+        self._of_root: dict[Path, asyncio.Semaphore] = {}
+
+    def of(self, root: Path) -> asyncio.Semaphore:
+        """Return what a copy holds; a root that hangs takes no turn of another one's."""
+        return self._of_root.setdefault(root, asyncio.Semaphore(self._at_once))
+
+
 class DiskMaker:
     """Makes what one VM needs, in a task that goes on over steps."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, turns: CopyTurns) -> None:
         self._patience = patience
+        self._turns = turns
         self._making: asyncio.Task[None] | None = None
+        self._is_given_up = False
 
     async def are_ready(self, wanted: Wanted) -> bool:
         """Say whether all is there, to be used by us; begin to make what is not.
@@ -70,13 +86,14 @@ class DiskMaker:
         missing = self._missing(wanted)
         if not missing:
             return True
-        self._making = asyncio.create_task(_do_all(missing))
+        self._making, self._is_given_up = asyncio.create_task(_do_all(missing)), False
         await asyncio.wait({self._making}, timeout=_MOMENT_S)
         return self._is_over() and not self._missing(wanted)
 
     def give_up(self) -> None:
         """Make nothing more; what is half made goes, soon."""
-        if self._making is not None:
+        if self._making is not None and not self._is_given_up:
+            self._is_given_up = True  # told twice it would not clean up after itself
             self._making.cancel()
 
     @property
@@ -173,7 +190,8 @@ class DiskMaker:
     async def _fill(self, files: DiskFiles, scratch: Path) -> None:
         """Make a whole disk: a copy of its artefact, or an empty one."""
         if files.source is not None:
-            await self._copy(files, files.source, scratch)
+            async with self._turns.of(files.source.parent):
+                await self._copy(files, files.source, scratch)
         elif files.disk.empty_size is not None:
             await unbroken(partial(_begin_empty, files, scratch))
         else:

@@ -18,6 +18,7 @@ from schedune.api.vmworkload import Backend
 from schedune.codes import placement as placement_codes
 from schedune.codes import summary as codes
 from schedune.codes.row import Reason
+from schedune.decision.age import is_young
 from schedune.decision.decide import Decision, any_of, decide
 from schedune.decision.digest import digest_of_inputs
 from schedune.decision.evaluation import LARGEST_PLACED, evaluation_of, fitted
@@ -106,7 +107,7 @@ class Placer:
             story = self._story(intent, now, eligible)
             return _Telling(self, intent, now, verdict, eligible, story).placing()
         held = self._nowhere.get(intent.demands)
-        if held and held[1] is self.fleet.shape and now - held[0] <= _NEWS:
+        if held and held[1] is self.fleet.shape and is_young(held[0], now, _NEWS):
             return held[2]
         told = self._explained(intent, now)
         if isinstance(told, Nowhere):
@@ -140,7 +141,7 @@ class Placer:
 
     def _holds(self, story: _Story, now: datetime, eligible: Mask) -> bool:
         """Say whether the same nodes are rejected, and none of them was touched."""
-        if story.shape is not self.fleet.shape or now - story.time > _OLDEST:
+        if story.shape is not self.fleet.shape or not is_young(story.time, now, _OLDEST):
             return False
         touched = self.fleet.changed_since(story.version)
         holds = (

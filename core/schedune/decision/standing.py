@@ -5,7 +5,7 @@ the rows that the fleet's log names: where only claims are others, only what ask
 is asked again. The choice is the one that ``decide`` makes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,6 @@ from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmworkload import Backend, DiskAccess
 from schedune.decision.decide import any_of, best_row, decide, launchable_of, run_checks
 from schedune.eligibility import CLAIMED, STEADY, TIMED
-from schedune.eligibility.company import keeping_away
 from schedune.eligibility.finding import Question
 from schedune.fleet.column import Column, Mask, Rows
 from schedune.fleet.fleet import Fleet
@@ -154,10 +153,21 @@ def _claimed(
 
 def is_shareable(intent: Intent, fleet: Fleet) -> bool:
     """Say whether the answer depends on nothing but demands, nodes and sums of claims."""
+    return asks_like_others(intent, fleet) and not is_kept_away(
+        fleet, intent.namespace, intent.labels
+    )
+
+
+def is_kept_away(fleet: Fleet, namespace: str, labels: Mapping[str, str]) -> bool:
+    """Say whether somebody keeps workloads with these labels away, somewhere."""
+    return any(True for _ in fleet.claims.keepers.of(namespace, labels))
+
+
+def asks_like_others(intent: Intent, fleet: Fleet) -> bool:
+    """Say whether the answer is that of all who demand the same and have the same labels."""
     placement = intent.spec.placement
     return not (
         intent.uid in fleet.live
-        or keeping_away(fleet, intent.namespace, intent.uid, intent.labels)
         or intent.history
         or intent.homes
         or placement.anti_affinity

@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmworkload import Backend
+from schedune.decision.age import is_young
 from schedune.decision.decide import launchable_of, run_checks
-from schedune.decision.standing import is_shareable
+from schedune.decision.standing import asks_like_others, is_kept_away, is_shareable
 from schedune.eligibility import LASTING, TIMED
-from schedune.eligibility.company import keeping_away
 from schedune.eligibility.finding import Check, Finding, Question
 from schedune.fleet.column import Mask, Rows
 from schedune.fleet.fleet import Fleet
@@ -50,12 +50,6 @@ class _Told:
     """Of the fleet, when it was told that it has no node."""
     time: datetime
     """When that was."""
-
-    def is_alone(self, fleet: Fleet) -> bool:
-        """Say whether something of its own stands in its way, not of all who ask the same."""
-        return self.uid in fleet.live or bool(
-            keeping_away(fleet, self.namespace, self.uid, self.labels)
-        )
 
 
 @dataclass(slots=True)
@@ -90,7 +84,20 @@ class _Obstacles(Generic[_K]):
     """The highest of those who wait, or waited, in it."""
     shared: bool
     """Whether the answer depends on nothing but demands, nodes and sums of claims."""
+    keepers: int
+    """The version of the rules of others when these were asked about all who wait."""
     waiting: dict[_K, _Told] = field(default_factory=dict)
+
+    def kept_away(self, fleet: Fleet) -> set[_K]:
+        """Return those whom somebody keeps away, where not all is known of rules as it is."""
+        if self.keepers == fleet.claims.keepers.version:
+            return set()
+        self.keepers = fleet.claims.keepers.version
+        return {
+            key
+            for key, told in self.waiting.items()
+            if is_kept_away(fleet, told.namespace, told.labels)
+        }
 
     def has_node(self) -> bool:
         """Say whether nothing objects to some backend on some node."""
@@ -120,7 +127,11 @@ class Waiting(Generic[_K]):
         """
         name = self._group_of.get(key)
         told = self._groups[name].waiting[key] if name is not None else None
-        return told is not None and told.version != fleet.version and now - told.time >= _WHILE
+        return (
+            told is not None
+            and told.version != fleet.version
+            and not is_young(told.time, now, _WHILE)
+        )
 
     def lags(self, fleet: Fleet) -> bool:
         """Say whether somebody waits whose demands were not looked at since the fleet changed."""
@@ -134,10 +145,9 @@ class Waiting(Generic[_K]):
         """Let a workload wait that has just been told that it has no node; more rank goes first."""
         self.drop(key)
         shared = is_shareable(intent, fleet)
-        name: Hashable = intent.demands if shared else (key, "alone")
+        name, asked = _group_of(key, intent, fleet, shared=shared)
         group = self._groups.get(name)
         if group is None:
-            asked = replace(intent, uid="", labels={}) if shared else intent
             group = self._groups[name] = self._look(fleet, asked, now, rank, shared=shared)
         else:
             self._refresh(group, fleet, now)
@@ -164,8 +174,11 @@ class Waiting(Generic[_K]):
         for name in self._next():
             group = self._groups[name]
             self._refresh(group, fleet, now)
+            if not group.intent.uid:
+                live = {key for key, told in group.waiting.items() if told.uid in fleet.live}
+                self._woken |= live
             if group.shared:
-                self._woken |= {key for key, told in group.waiting.items() if told.is_alone(fleet)}
+                self._woken |= group.kept_away(fleet)
         return set(self._woken)
 
     def _next(self) -> set[Hashable]:
@@ -191,6 +204,7 @@ class Waiting(Generic[_K]):
             self._find(view, intent, now, TIMED),
             rank,
             shared,
+            fleet.claims.keepers.version,
         )
 
     def _refresh(self, group: _Obstacles[_K], fleet: Fleet, now: datetime) -> None:
@@ -228,6 +242,18 @@ class Waiting(Generic[_K]):
         question = Question(view, intent, self._policy, now)
         findings = run_checks(question, checks)
         return _Found(_marks_of(findings, len(view)), launchable_of(question, findings))
+
+
+def _group_of(
+    key: Hashable, intent: Intent, fleet: Fleet, *, shared: bool
+) -> tuple[Hashable, Intent]:
+    """Return the name of those whose answer is the same, and what is asked for all of them."""
+    if shared:
+        return intent.demands, replace(intent, uid="", labels={})
+    if asks_like_others(intent, fleet):
+        whose = intent.namespace, frozenset(intent.labels.items())
+        return (intent.demands, whose), replace(intent, uid="")
+    return (key, "alone"), intent
 
 
 def _marks_of(findings: Iterable[Finding], size: int) -> Marks:

@@ -83,26 +83,15 @@ def check_existing_anti_affinity(question: Question) -> Iterable[Finding]:
     As in Kubernetes a rule holds for whoever comes later, too.
     """
     view, intent = question.view, question.intent
-    found = keeping_away(view.fleet, intent.namespace, intent.uid, intent.labels)
-    for key, claims in found.items():
-        taken = _places(view.fleet, key, claims)
+    found: dict[str, list[ClaimRecord]] = {}
+    for key, holders in view.fleet.claims.keepers.of(intent.namespace, intent.labels):
+        others = (one for one in holders.values() if one.workload_uid != intent.uid)
+        found.setdefault(key, []).extend(others)
+    for key in sorted(found):
+        taken = _places(view.fleet, key, found[key])
         if taken:
             atom = f"existingAntiAffinity/{key}"
             yield _away_from(view, atom, placement.EXISTING_ANTI_AFFINITY, key, taken)
-
-
-def keeping_away(
-    fleet: Fleet, namespace: str, uid: str, labels: Mapping[str, str]
-) -> dict[str, list[ClaimRecord]]:
-    """Return the claims of workloads that keep this one away, by the label of their place."""
-    found: dict[str, list[ClaimRecord]] = {}
-    for claim in fleet.claims.keeping_away(namespace):
-        if claim.workload_uid == uid:
-            continue
-        for rule in claim.peer.keeps_away:
-            if selects(rule.workload_selector, labels):
-                found.setdefault(rule.topology_key, []).append(claim)
-    return found
 
 
 def _places(fleet: Fleet, key: str, claims: Iterable[ClaimRecord]) -> dict[str, str]:

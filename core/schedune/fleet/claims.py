@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from schedune.fleet.column import Column
+from schedune.fleet.keepers import Keepers
 from schedune.fleet.node import ClaimRecord
 from schedune.fleet.profile import HeldDisk
 
@@ -26,8 +27,8 @@ class Claims:
         self._namespaces: dict[str, tuple[int, int]] = {}
         self._disks: Counter[tuple[str, str, str, str]] = Counter()
         """Persistent disks that claims count, by node, namespace, workload and name."""
-        self._keeping_away: dict[str, dict[str, ClaimRecord]] = {}
-        """Claims of workloads that keep others away, by namespace and placement."""
+        self.keepers = Keepers()
+        """Claims of workloads that keep others away."""
         self._rows = rows
         for claim in claims:
             self.add(claim)
@@ -37,8 +38,7 @@ class Claims:
         self.held[claim.placement_uid] = claim
         self._disks.update(_disks_of(claim))
         self._count_in_namespace(claim, 1)
-        if claim.peer.keeps_away:
-            self._keeping_away.setdefault(claim.namespace, {})[claim.placement_uid] = claim
+        self.keepers.add(claim)
         return self._count(claim, 1)
 
     def drop(self, placement_uid: str) -> int | None:
@@ -51,7 +51,7 @@ class Claims:
             if not self._disks[disk]:
                 del self._disks[disk]
         self._count_in_namespace(claim, -1)
-        self._keeping_away.get(claim.namespace, {}).pop(placement_uid, None)
+        self.keepers.drop(claim)
         return self._count(claim, -1)
 
     def counts(self, node_name: str, disk: HeldDisk) -> bool:
@@ -62,10 +62,6 @@ class Claims:
     def of_namespace(self, namespace: str) -> tuple[int, int]:
         """Return the vCPUs and the guest memory that a namespace's claims come to, on any node."""
         return self._namespaces.get(namespace, (0, 0))
-
-    def keeping_away(self, namespace: str) -> Iterable[ClaimRecord]:
-        """Return the claims of a namespace's workloads that keep others away."""
-        return self._keeping_away.get(namespace, {}).values()
 
     def _count_in_namespace(self, claim: ClaimRecord, sign: int) -> None:
         vcpus, memory = self.of_namespace(claim.namespace)

@@ -314,7 +314,12 @@ async def test_a_root_that_hangs_keeps_what_is_known_of_it_and_the_others_are_se
     with hung(remote):
         (images / "new").write_bytes(arm64_image())
         named, hidden = await rounds(
-            probe, lambda named: "new" in named and named["new"].sha256 is not None
+            probe,
+            lambda named: (
+                "new" in named
+                and named["new"].sha256 is not None
+                and probe.judge_roots()[0] is CapabilityState.UNKNOWN
+            ),
         )
         assert hidden == 1
         assert named["far"] == known["far"]

@@ -3,17 +3,20 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schedune.api.vmplacement import LaunchDisk
 from schedune.api.vmworkload import Backend, DiskAccess
+from schedune_agent.system.child import ChildResult
 from schedune_agent.system.patience import LaterError, Patience
 from schedune_agent.vmm import disk_making
 from schedune_agent.vmm.disk_files import DiskError
-from schedune_agent.vmm.disk_making import DiskMaker, Wanted
+from schedune_agent.vmm.disk_making import CopyTurns, DiskMaker, Wanted
 from schedune_agent.vmm.port import DiskFiles, Firmware
 from schedune_agent.vmm.qemu.overlay import empty_image
 from schedune_testing.hung import hung
@@ -42,7 +45,7 @@ class Own:
         return Wanted([files], firmware, backend, "default", self.folder)
 
     async def make(self, wanted: Wanted, look_s: float = PATIENCE_S) -> None:
-        maker, deadline = DiskMaker(Patience(look_s)), time.monotonic() + PATIENCE_S
+        maker, deadline = DiskMaker(Patience(look_s), CopyTurns()), time.monotonic() + PATIENCE_S
         while not await maker.are_ready(wanted):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
@@ -125,7 +128,8 @@ async def test_a_copy_goes_on_beside_others_and_leaves_nothing_when_it_is_given_
     own: Own, slow_copy: None
 ) -> None:
     own.image.write_bytes(b"x")
-    maker, wanted = DiskMaker(Patience()), own.wanted(own.files(), Backend.CLOUD_HYPERVISOR)
+    maker = DiskMaker(Patience(), CopyTurns())
+    wanted = own.wanted(own.files(), Backend.CLOUD_HYPERVISOR)
     began = time.monotonic()
     assert not await maker.are_ready(wanted)
     assert not await maker.are_ready(wanted)
@@ -133,9 +137,41 @@ async def test_a_copy_goes_on_beside_others_and_leaves_nothing_when_it_is_given_
     await until(lambda: own.everything() != [])
     assert not maker.is_idle
     maker.give_up()
+    await asyncio.sleep(0)
+    maker.give_up()
     await asyncio.wait_for(maker.wait(), 10)
     assert maker.is_idle
     assert own.everything() == []
+
+
+async def test_few_disks_are_copied_at_once_of_one_root_and_those_of_another_go_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, most = Counter[Path](), Counter[Path]()
+
+    async def copied(argv: Sequence[str], **_: Any) -> ChildResult:
+        root = Path(argv[6]).parent.parent
+        running[root] += 1
+        most[root] = max(most[root], running[root])
+        await asyncio.sleep(0.05)
+        running[root] -= 1
+        Path(argv[6]).write_bytes(b"x")
+        return ChildResult(0, b"", b"")
+
+    monkeypatch.setattr(disk_making, "run_child", copied)
+    turns, both = CopyTurns(2), list[tuple[DiskMaker, Wanted]]()
+    for root in (tmp_path / "a", tmp_path / "b"):
+        root.mkdir()
+        one = Own(root)
+        one.image.write_bytes(b"x")
+        for number in range(5):
+            one.folder = root / f"vm{number}"
+            wanted = one.wanted(one.files(), Backend.CLOUD_HYPERVISOR)
+            both.append((DiskMaker(Patience(), turns), wanted))
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(await asyncio.gather(*(maker.are_ready(wanted) for maker, wanted in both))):
+        assert time.monotonic() < deadline
+    assert most == {tmp_path / "a": 2, tmp_path / "b": 2}
 
 
 @BACKENDS

@@ -17,7 +17,7 @@ from schedune_agent.probes.persistent_disks import PersistentDiskFamily
 from schedune_agent.system.patience import Patience
 from schedune_agent.vmm import disk_making
 from schedune_agent.vmm.disk_files import DiskError
-from schedune_agent.vmm.disk_making import DiskMaker, Wanted
+from schedune_agent.vmm.disk_making import CopyTurns, DiskMaker, Wanted
 from schedune_agent.vmm.persistent import persistent_file, remove_disks
 from schedune_agent.vmm.port import DiskFiles, PlanError
 from schedune_agent.vmm.qemu.overlay import empty_image
@@ -49,7 +49,7 @@ class Disks:
         return DiskFiles(LaunchDisk.model_validate(told), None if size else self.image, path)
 
     async def make(self, files: DiskFiles, namespace: str = NAMESPACE) -> Path:
-        maker = DiskMaker(Patience())
+        maker = DiskMaker(Patience(), CopyTurns())
         deadline = time.monotonic() + PATIENCE_S
         while not await maker.are_ready(self.wanted(files, namespace)):
             assert time.monotonic() < deadline
@@ -129,7 +129,7 @@ async def test_a_copy_does_not_hold_up_other_placements_and_given_up_it_leaves_n
     disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disks.image.write_bytes(os.urandom(64 * 2**20))
-    making = DiskMaker(Patience())
+    making = DiskMaker(Patience(), CopyTurns())
     monkeypatch.setattr(disk_making, "_MOMENT_S", 0.0)
     assert not await making.are_ready(disks.wanted(disks.files()))
     await until(lambda: disks.scratch.exists() and bool(list(disks.scratch.iterdir())))

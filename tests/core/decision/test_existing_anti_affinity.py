@@ -1,6 +1,7 @@
 """Who keeps others away keeps also those away who come later and have no rule of their own."""
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
 from schedune.decision.placing import Placer, Placing
 from schedune.decision.waiting import Waiting
+from schedune.decision.why import why_lines
 from schedune.explaining.fields import field_of
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord
@@ -109,6 +111,38 @@ def test_who_only_asks_the_same_is_freed_though_others_are_kept_away() -> None:
     fleet.release("a2")
     assert waiting.woken(fleet, NOW) == {"batch", "other"}
     assert "other" in waiting.freed
+
+
+def test_those_who_are_kept_away_and_ask_the_same_wait_together() -> None:
+    """Each by itself they would be too many for a large fleet."""
+    fleet, waiting = a_fleet(), Waiting[int]()
+    fleet.remove("nowhere", "b1")
+    fleet.reserve(quiet_on("a1"))
+    for number in range(20):
+        waiting.keep(number, fleet, replace(batch(), uid=f"batch-{number}"), NOW)
+    assert len(waiting._groups) == 1
+    fleet.release("on-a1")
+    assert waiting.woken(fleet, NOW) == set(range(20))
+
+
+def test_a_rule_that_comes_later_is_news_for_those_whom_it_means() -> None:
+    fleet, waiting = a_fleet(), Waiting[str]()
+    large = {"resources": {"vcpus": 99, "memory": "1Gi"}}
+    waiting.keep("batch", fleet, batch(**large), NOW)
+    waiting.keep("other", fleet, intent(**large), NOW)
+    fleet.reserve(quiet_on("nowhere"))
+    assert waiting.woken(fleet, NOW) == {"batch"}
+
+
+def test_the_order_in_which_claims_came_changes_nothing_of_what_is_told() -> None:
+    hosts = peer_of({}, {"antiAffinity": [{**NO_BATCH["antiAffinity"][0], "topologyKey": "host"}]})
+    nodes = [node(name, labels={"zone": "z", "host": name}) for name in "ab"]
+    claims = [quiet_on("a"), quiet_on("b", peer=hosts), quiet_on("a", peer=hosts)]
+    told = [
+        why_lines(Explanation(decide(Fleet.of(nodes, some), batch(), now=NOW)))
+        for some in permutations(claims[:2])
+    ]
+    assert told[0] == told[1]
 
 
 def test_it_is_said_which_field_is_meant() -> None:

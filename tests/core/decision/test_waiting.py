@@ -216,7 +216,10 @@ def take_step(fleet: Fleet, step: str, data: Any) -> None:
         case "remove":
             fleet.remove(f"n{at:02}")
         case "claim":
-            peer = Peer({"app": "x"}, data.draw(st.sampled_from([(), KEEPS_Y_AWAY])))
+            there = f"n{at:02}" in fleet.row
+            peer = Peer(
+                {"app": "x"}, data.draw(st.sampled_from([(), KEEPS_Y_AWAY] if there else [()]))
+            )
             held = ClaimRecord(f"n{at:02}", f"p{at}", 4, 2**33, namespace="default", peer=peer)
             fleet.reserve(held)
         case "release":

@@ -207,6 +207,10 @@ class Desk:
                 self.agenda.end(key, began)
         raise AssertionError("there is always somebody to be looked at")
 
+    def passes(self, seconds: float) -> None:
+        """Let time pass."""
+        self._moment += seconds
+
     def looks_again(self, *names: str) -> None:
         """Have somebody looked at without any cause, as happens now and then."""
         self.agenda.force([("default", name) for name in names])
