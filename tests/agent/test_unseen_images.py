@@ -1,6 +1,5 @@
 """Images of which nobody can say whether they are there: a launch waits, and guesses nothing."""
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from schedune.api.nodetruth import NodeTruthStatus
+from schedune.api.nodetruth import Artifact, NodeTruthStatus
 from schedune.api.vmplacement import LaunchDisk, VMPlacement
 from schedune_agent.boot_files import BootFiles
 from schedune_agent.node import Node
 from schedune_agent.placement_worker import PlacementWorker
 from schedune_agent.preparation import Preparation, UnseenFileError
-from schedune_agent.probes import image_work
+from schedune_agent.probes import image_roots, image_work
 from schedune_agent.probes.artifacts import LISTED, ArtifactProbe
 from schedune_agent.probes.image_roots import ImageFile
 from schedune_agent.settings import AgentSettings
@@ -137,8 +136,10 @@ async def test_a_root_that_gives_an_error_keeps_no_disk_of_another_from_being_us
 async def test_of_a_large_root_only_what_is_booted_is_looked_at(
     new_placement: NewPlacement, roots: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, _ = await ArtifactProbe(roots, patience_s=5)()
-    monkeypatch.setattr(os, "scandir", lambda _: pytest.fail("all of it is listed"))
+    probe, found = ArtifactProbe(roots, patience_s=5), list[Artifact]()
+    while not found or not all(one.sha256 for one in found):
+        found, _ = await probe()
+    monkeypatch.setattr(image_roots, "_list_root", lambda _: pytest.fail("all of it is listed"))
     launch = new_placement().spec.launch
     fresh = await BootFiles().freshen(told(artifacts=found), launch, roots, Patience())
     assert [one.name for one in fresh.artifacts] == ["kernel"]

@@ -5,6 +5,7 @@ the other nodes is what it was, and is not explained anew: only the choice is.
 """
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -25,7 +26,7 @@ from schedune.decision.evaluation import LARGEST_PLACED, evaluation_of, fitted
 from schedune.decision.explanation import Explanation
 from schedune.decision.reservation import claim_on, record_on
 from schedune.decision.sentence import headline
-from schedune.decision.standing import Standings, Verdict, is_shareable
+from schedune.decision.standing import Standings, Verdict, shared_name
 from schedune.decision.why import why_lines
 from schedune.fleet.column import Mask
 from schedune.fleet.fleet import Fleet
@@ -90,8 +91,8 @@ class Placer:
         self.fleet = fleet
         self._policy = policy
         self._standings = Standings(fleet, policy)
-        self._stories: dict[str, _Story] = {}
-        self._nowhere: dict[str, tuple[datetime, object, Nowhere]] = {}
+        self._stories: dict[Hashable, _Story] = {}
+        self._nowhere: dict[Hashable, tuple[datetime, object, Nowhere]] = {}
 
     def place(self, intent: Intent, now: datetime) -> Placing | Nowhere:
         """Return where the VM goes, or why it goes nowhere; it is not counted yet.
@@ -99,19 +100,20 @@ class Placer:
         What is told of nowhere may be that of another who just asked the same; then its
         version may not be the fleet's.
         """
-        if not is_shareable(intent, self.fleet):
+        name = shared_name(intent, self.fleet)
+        if name is None:
             return self._explained(intent, now)
         verdict = self._standings.verdict(intent, now)
         eligible = any_of(verdict.launchable.values(), len(self.fleet))
         if eligible.any():
-            story = self._story(intent, now, eligible)
+            story = self._story(name, intent, now, eligible)
             return _Telling(self, intent, now, verdict, eligible, story).placing()
-        held = self._nowhere.get(intent.demands)
+        held = self._nowhere.get(name)
         if held and held[1] is self.fleet.shape and is_young(held[0], now, _NEWS):
             return held[2]
         told = self._explained(intent, now)
         if isinstance(told, Nowhere):
-            _keep(self._nowhere, intent.demands, (now, self.fleet.shape, told))
+            _keep(self._nowhere, name, (now, self.fleet.shape, told))
         return told
 
     def _explained(self, intent: Intent, now: datetime) -> Placing | Nowhere:
@@ -131,12 +133,12 @@ class Placer:
         """How nodes are judged."""
         return self._policy
 
-    def _story(self, intent: Intent, now: datetime, eligible: Mask) -> _Story:
-        held = self._stories.get(intent.demands)
+    def _story(self, name: Hashable, intent: Intent, now: datetime, eligible: Mask) -> _Story:
+        held = self._stories.get(name)
         if held is None or not self._holds(held, now, eligible):
             explanation = Explanation(decide(self.fleet, intent, now=now, policy=self._policy))
             held = _tell(explanation, self.fleet, now, eligible)
-            _keep(self._stories, intent.demands, held)
+            _keep(self._stories, name, held)
         return held
 
     def _holds(self, story: _Story, now: datetime, eligible: Mask) -> bool:
@@ -155,11 +157,11 @@ class Placer:
         return holds
 
 
-def _keep(held: dict[str, _T], demands: str, told: _T) -> None:
-    held.pop(demands, None)
+def _keep(held: dict[Hashable, _T], name: Hashable, told: _T) -> None:
+    held.pop(name, None)
     if len(held) >= _MOST_KEPT:
         del held[next(iter(held))]
-    held[demands] = told
+    held[name] = told
 
 
 def _backing_off(explanation: Explanation) -> Reason | None:

@@ -5,15 +5,15 @@ the rows that the fleet's log names: where only claims are others, only what ask
 is asked again. The choice is the one that ``decide`` makes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmworkload import Backend, DiskAccess
 from schedune.decision.decide import any_of, best_row, decide, launchable_of, run_checks
-from schedune.eligibility import CLAIMED, STEADY, TIMED
+from schedune.eligibility import CLAIMED, STEADY, TIMED, company
 from schedune.eligibility.finding import Question
 from schedune.fleet.column import Column, Mask, Rows
 from schedune.fleet.fleet import Fleet
@@ -77,17 +77,21 @@ class Standings:
 
     def choose(self, intent: Intent, now: datetime) -> Choice | None:
         """Return where the VM goes; None: no node is eligible."""
-        if not is_shareable(intent, self._fleet):
+        if shared_name(intent, self._fleet) is None:
             decision = decide(self._fleet, intent, now=now, policy=self._policy)
             return self._choice(dict(decision.launchable), decision.scores)
         verdict = self.verdict(intent, now)
         return self._choice(verdict.launchable, verdict.scores)
 
     def verdict(self, intent: Intent, now: datetime) -> Verdict:
-        """Return the answers for an intent that shares them (``is_shareable``)."""
-        standing = self._standing(intent, now)
+        """Return the answers for an intent that shares them (``shared_name``).
+
+        What keeps it away hangs on its labels, not on its demands: that is asked every time.
+        """
+        standing = self._standing(replace(intent, labels={}), now)
         question = self._question(View(self._fleet), intent, now)
-        timed = launchable_of(question, run_checks(question, TIMED))
+        asked = run_checks(question, (*TIMED, company.check_existing_anti_affinity))
+        timed = launchable_of(question, asked)
         launchable = {
             backend: mask & timed[backend] for backend, mask in standing.launchable.items()
         }
@@ -151,11 +155,16 @@ def _claimed(
     return launchable, rate(question, launchable, scores)
 
 
-def is_shareable(intent: Intent, fleet: Fleet) -> bool:
-    """Say whether the answer depends on nothing but demands, nodes and sums of claims."""
-    return asks_like_others(intent, fleet) and not is_kept_away(
-        fleet, intent.namespace, intent.labels
-    )
+def shared_name(intent: Intent, fleet: Fleet) -> Hashable | None:
+    """Return what all have in common whose answer is the same; None: it is this one's alone.
+
+    Most often that is the demands, by themselves.
+    """
+    if not _asks_like_others(intent, fleet):
+        return None
+    if not is_kept_away(fleet, intent.namespace, intent.labels):
+        return intent.demands
+    return intent.demands, intent.namespace, frozenset(intent.labels.items())
 
 
 def is_kept_away(fleet: Fleet, namespace: str, labels: Mapping[str, str]) -> bool:
@@ -163,7 +172,7 @@ def is_kept_away(fleet: Fleet, namespace: str, labels: Mapping[str, str]) -> boo
     return any(True for _ in fleet.claims.keepers.of(namespace, labels))
 
 
-def asks_like_others(intent: Intent, fleet: Fleet) -> bool:
+def _asks_like_others(intent: Intent, fleet: Fleet) -> bool:
     """Say whether the answer is that of all who demand the same and have the same labels."""
     placement = intent.spec.placement
     return not (

@@ -22,7 +22,7 @@ from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune.api.vmworkload import Backend
 from schedune.decision.age import is_young
 from schedune.decision.decide import launchable_of, run_checks
-from schedune.decision.standing import asks_like_others, is_kept_away, is_shareable
+from schedune.decision.standing import is_kept_away, shared_name
 from schedune.eligibility import LASTING, TIMED
 from schedune.eligibility.finding import Check, Finding, Question
 from schedune.fleet.column import Mask, Rows
@@ -144,10 +144,12 @@ class Waiting(Generic[_K]):
     def keep(self, key: _K, fleet: Fleet, intent: Intent, now: datetime, *, rank: int = 0) -> None:
         """Let a workload wait that has just been told that it has no node; more rank goes first."""
         self.drop(key)
-        shared = is_shareable(intent, fleet)
-        name, asked = _group_of(key, intent, fleet, shared=shared)
+        common = shared_name(intent, fleet)
+        shared, name = common == intent.demands, (key, "alone") if common is None else common
         group = self._groups.get(name)
         if group is None:
+            asked = intent if common is None else replace(intent, uid="")
+            asked = replace(asked, labels={}) if shared else asked
             group = self._groups[name] = self._look(fleet, asked, now, rank, shared=shared)
         else:
             self._refresh(group, fleet, now)
@@ -242,18 +244,6 @@ class Waiting(Generic[_K]):
         question = Question(view, intent, self._policy, now)
         findings = run_checks(question, checks)
         return _Found(_marks_of(findings, len(view)), launchable_of(question, findings))
-
-
-def _group_of(
-    key: Hashable, intent: Intent, fleet: Fleet, *, shared: bool
-) -> tuple[Hashable, Intent]:
-    """Return the name of those whose answer is the same, and what is asked for all of them."""
-    if shared:
-        return intent.demands, replace(intent, uid="", labels={})
-    if asks_like_others(intent, fleet):
-        whose = intent.namespace, frozenset(intent.labels.items())
-        return (intent.demands, whose), replace(intent, uid="")
-    return (key, "alone"), intent
 
 
 def _marks_of(findings: Iterable[Finding], size: int) -> Marks:

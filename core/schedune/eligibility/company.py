@@ -85,7 +85,9 @@ def check_existing_anti_affinity(question: Question) -> Iterable[Finding]:
     view, intent = question.view, question.intent
     found: dict[str, list[ClaimRecord]] = {}
     for key, holders in view.fleet.claims.keepers.of(intent.namespace, intent.labels):
-        others = (one for one in holders.values() if one.workload_uid != intent.uid)
+        others = [
+            one for one in holders.values() if not intent.uid or one.workload_uid != intent.uid
+        ]
         found.setdefault(key, []).extend(others)
     for key in sorted(found):
         taken = _places(view.fleet, key, found[key])

@@ -11,7 +11,7 @@ from schedune.decision.explanation import Explanation
 from schedune.decision.placing import Nowhere, Placer, Placing, placing_of
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
-from schedune_testing.fleets import VARIED_SPECS, varied_fleets, varied_nodes
+from schedune_testing.fleets import PEERS, VARIED_SPECS, labelled, varied_fleets, varied_nodes
 from schedune_testing.nodes import NOW, facts, intent, node
 
 STEPS = st.lists(
@@ -36,14 +36,15 @@ def test_a_choice_with_a_shared_explanation_is_the_choice_made_alone(
 ) -> None:
     fleet = Fleet.of(records)
     placer, now = Placer(fleet), NOW
-    intents = [intent(**spec) for spec in specs]
+    intents = [labelled(intent(**spec), data) for spec in specs]
     for number, (step, node_at, intent_at) in enumerate(steps):
         if step == "age":
             now += timedelta(seconds=1)
         elif step == "place":
             found = placer.place(intents[intent_at], now)
             if isinstance(found, Placing):
-                fleet.reserve(ClaimRecord(found.node.name, f"p{number}", 1, 2**30))
+                held = {"namespace": "default", "peer": data.draw(PEERS)}
+                fleet.reserve(ClaimRecord(found.node.name, f"p{number}", 1, 2**30, **held))
         else:
             change_fleet(fleet, step, node_at, data)
         for wanted in intents:

@@ -18,7 +18,15 @@ from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune.fleet.view import View
 from schedune.scoring import SCORES
-from schedune_testing.fleets import SPECS, VARIED_SPECS, fleets, varied_fleets, varied_nodes
+from schedune_testing.fleets import (
+    PEERS,
+    SPECS,
+    VARIED_SPECS,
+    fleets,
+    labelled,
+    varied_fleets,
+    varied_nodes,
+)
 from schedune_testing.nodes import NOW, intent
 
 STEPS = st.lists(
@@ -50,12 +58,13 @@ def test_kept_answers_are_those_of_a_fresh_decision(
 ) -> None:
     fleet = Fleet.of(records)
     standings, now = Standings(fleet), NOW
-    intents = [intent(**spec) for spec in specs]
+    intents = [labelled(intent(**spec), data) for spec in specs]
     for number, (step, node_at, intent_at) in enumerate(steps):
         if step == "place":
             choice = standings.choose(intents[intent_at], now)
             if choice is not None:
-                fleet.reserve(ClaimRecord(choice.node_name, f"p{number}", 1, 2**30))
+                held = {"namespace": "default", "peer": data.draw(PEERS)}
+                fleet.reserve(ClaimRecord(choice.node_name, f"p{number}", 1, 2**30, **held))
         elif step == "age":
             now += timedelta(seconds=50)
         else:

@@ -1,6 +1,5 @@
 """Whom a change concerns: those whose objections on some node are others now, and nobody else."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +11,15 @@ from schedune.decision.decide import decide
 from schedune.decision.waiting import MOST_GROUPS, Waiting
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
-from schedune.fleet.peers import Peer, peer_of
-from schedune_testing.fleets import VARIED_SPECS, capability, varied_fleets, varied_nodes
+from schedune.fleet.peers import Peer
+from schedune_testing.fleets import (
+    PEERS,
+    VARIED_SPECS,
+    capability,
+    labelled,
+    varied_fleets,
+    varied_nodes,
+)
 from schedune_testing.nodes import NOW, facts, intent, node
 
 NO_KVM = [capability("kvm_vm_launch", "Unsupported")]
@@ -197,10 +203,6 @@ SPREAD = {
         ]
     }
 }
-KEEPS_Y_AWAY = peer_of(
-    {},
-    {"antiAffinity": [{"topologyKey": "zone", "workloadSelector": {"matchLabels": {"app": "y"}}}]},
-).keeps_away
 STEPS = st.lists(
     st.sampled_from(["change", "add", "remove", "claim", "release", "age"]), max_size=8
 )
@@ -217,9 +219,8 @@ def take_step(fleet: Fleet, step: str, data: Any) -> None:
             fleet.remove(f"n{at:02}")
         case "claim":
             there = f"n{at:02}" in fleet.row
-            peer = Peer(
-                {"app": "x"}, data.draw(st.sampled_from([(), KEEPS_Y_AWAY] if there else [()]))
-            )
+            rules = data.draw(PEERS).keeps_away if there else ()
+            peer = Peer({"app": "x"}, rules)
             held = ClaimRecord(f"n{at:02}", f"p{at}", 4, 2**33, namespace="default", peer=peer)
             fleet.reserve(held)
         case "release":
@@ -238,10 +239,7 @@ def test_exactly_those_are_woken_for_whom_something_is_another(
 ) -> None:
     """Unless the rows themselves are others: then everybody is."""
     fleet, waiting, now = Fleet.of(records), Waiting[int](), NOW
-    wanted = {
-        number: replace(intent(**spec), labels={"app": data.draw(st.sampled_from("xy"))})
-        for number, spec in enumerate(specs)
-    }
+    wanted = {number: labelled(intent(**spec), data) for number, spec in enumerate(specs)}
     before = {number: objections(fleet, one, now) for number, one in wanted.items()}
     for number, one in wanted.items():
         waiting.keep(number, fleet, one, now)

@@ -1,12 +1,14 @@
 """Random fleets and intents for property tests: small, and with everything going wrong at times."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from schedune.api.nodetruth import Artifact
 from schedune.fleet.node import NodeRecord, Taint
+from schedune.fleet.peers import NOBODY, peer_of
+from schedune.launch.intent import Intent
 from schedune_testing.nodes import facts, node
 
 KVM = "kvm_vm_launch"
@@ -161,3 +163,16 @@ BOOTS = st.sampled_from([
     {"kernel": {"artifact": "kernel"}, "initrd": {"artifact": "initrd"}},
 ])  # fmt: skip
 """What is booted from such files."""
+
+
+KEEPS_Y_AWAY: Final = peer_of(
+    {},
+    {"antiAffinity": [{"topologyKey": "zone", "workloadSelector": {"matchLabels": {"app": "y"}}}]},
+)
+PEERS: Final = st.sampled_from([NOBODY, KEEPS_Y_AWAY])
+"""What a workload is to others."""
+
+
+def labelled(intent: Intent, data: Any) -> Intent:
+    """Return an intent whose workload may be one that is kept away."""
+    return replace(intent, labels={"app": data.draw(st.sampled_from("xy"))})

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from schedune.decision.decide import decide
 from schedune.decision.explanation import Explanation
-from schedune.decision.standing import is_shareable
+from schedune.decision.standing import shared_name
 from schedune.decision.unblocking import rank_repairs
 from schedune.launch.intent import Intent, parse_intent, read_workload, unsupported_fields
 from schedune_operator.seen.reading import Reading
@@ -60,10 +60,11 @@ class Repairs:
 
     async def _count(self) -> Ranking:
         waiting, fleet = list(_waiting(self._reading)), self._reading.fleet()
-        groups: dict[str, list[Intent]] = {}
+        groups: dict[Hashable, list[Intent]] = {}
         for intent in waiting:
-            key = intent.demands if is_shareable(intent, fleet) else _name(intent)
-            groups.setdefault(key, []).append(intent)
+            common = shared_name(intent, fleet)
+            name = _name(intent) if common is None else common
+            groups.setdefault(name, []).append(intent)
         largest = sorted(groups.values(), key=lambda group: (-len(group), _name(group[0])))
         found: dict[str, Repair] = {}
         for group in largest[:MOST_ASKED]:
