@@ -4,13 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import VMWorkloadStatus
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune.fleet.peers import Peer, peer_of
 from schedune.fleet.quota import Quota, read_quota
-from schedune.lifecycle.wants import why_no_node
+from schedune.lifecycle.orders import read_orders
+from schedune.lifecycle.wants import why_ended, why_no_node
 from schedune_cli.problems import Problem
 from schedune_cli.reading.objects import Item, Key
 from schedune_cli.reading.workloads import Given, read_status
@@ -72,6 +75,13 @@ class World:
     def why_no_node(self, given: Given) -> str:
         """Say why a workload needs no node; "": it wants one, whether it has one or not."""
         return why_no_node(given.workload, given.intent, self.resting.get(given.key))
+
+    def why_ended(self, key: Key) -> str:
+        """Say by which order a VM is ended though its spec is refused; "": by none."""
+        try:
+            return why_ended(read_orders(self.workloads[key].raw, self.placements[key]))
+        except ValidationError:  # not even its metadata can be read
+            return ""
 
     def waits(self, given: Given) -> bool:
         """Say whether a workload wants a node and has none, nor may have one."""
