@@ -18,7 +18,7 @@ from schedune_cli.problems import Problem
 from schedune_cli.reading.objects import Item, Key
 from schedune_cli.reading.workloads import Given, read_status
 from schedune_cli.recording.claims import claim_of, holds, read_placement, unreadable_claim
-from schedune_cli.recording.kubernetes import Lease, quota_annotations
+from schedune_cli.recording.kubernetes import Lease, Namespace, quota_annotations, read_part
 from schedune_cli.recording.nodes import Parts, read_record
 from schedune_cli.recording.recording import Recording
 
@@ -105,6 +105,8 @@ def read_world(recording: Recording) -> World:
     for key, item in sorted(recording.placements.items()):
         _count(key, item, world)
     for name, item in recording.namespaces.items():
+        if read_part(Namespace, item, world.problems) is None:
+            continue
         world.namespace_uids[name] = _uid(item)
         quota = read_quota(quota_annotations(item.raw))
         if quota is not None:
