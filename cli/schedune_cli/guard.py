@@ -1,8 +1,11 @@
 """The last line before a user: no traceback reaches one, and no defect is hidden."""
 
+import os
 import sys
 import traceback
+from contextlib import suppress
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -37,6 +40,19 @@ class GuardedGroup(click.Group):
         self.add_command(loaded, cmd_name)
         return loaded
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program; what it tells and cannot be written is no defect of its own."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if not _is_of_output(error):
+                raise
+            _abandon_output()
+            told = f"error: standard output: cannot be written: {error.strerror or error}"
+            with suppress(OSError):
+                click.echo(told, err=True)
+            sys.exit(Exit.BAD_INPUT)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it did not foresee is said to be our defect."""
         try:
@@ -46,7 +62,9 @@ class GuardedGroup(click.Group):
             ctx.exit(Exit.BAD_INPUT)
         except _PASSES:
             raise
-        except Exception as error:  # noqa: BLE001 - the top of the program: told, and debuggable
+        except Exception as error:
+            if _is_of_output(error):
+                raise
             if ctx.params.get("debug"):
                 traceback.print_exc(file=sys.stderr)
             told = f"{type(error).__name__}: {error}".strip()
@@ -57,3 +75,20 @@ class GuardedGroup(click.Group):
                 err=True,
             )
             ctx.exit(Exit.BAD_INPUT)
+
+
+def _is_of_output(error: Exception) -> bool:
+    """Say whether it was met on the way out: by the one function that all we tell goes through."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, OSError) and any(one.f_code is click.echo.__code__ for one in frames)
+
+
+def _abandon_output() -> None:
+    """Lead to nowhere what could not be written: at its end Python would try it once more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            with Path(os.devnull).open("w") as nowhere, suppress(OSError):
+                os.dup2(nowhere.fileno(), stream.fileno())

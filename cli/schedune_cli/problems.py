@@ -36,10 +36,15 @@ class Problem:
     remedy: str
     code: str = codes.INVALID_FIELD.code
 
-    def __str__(self) -> str:
-        field = f" {self.field}:" if self.field else ""
+    @property
+    def said(self) -> str:
+        """What is wrong, without where and what to do."""
+        field = f"{self.field}: " if self.field else ""
         value = f" (got {self.value})" if self.value else ""
-        return f"{self.place}:{field} {self.message}{value}; {self.remedy}"
+        return f"{field}{self.message}{value}"
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.said}; {self.remedy}"
 
 
 def problem_of(reason: Reason, place: Place) -> Problem:

@@ -22,6 +22,7 @@ from schedune.launch.intent import Intent, Refused, read_workload
 from schedune.lifecycle.changes import changed_fields
 from schedune.lifecycle.disks import disks_to_remove
 from schedune.lifecycle.mirror import mirror
+from schedune.lifecycle.orders import read_orders
 from schedune.lifecycle.situation import Claim, Situation, deadline_of, is_overdue
 from schedune.lifecycle.wants import makes_room
 from schedune_kube.client import KubeClient, Raw
@@ -44,7 +45,7 @@ from schedune_operator.draining import Drains
 from schedune_operator.fencing import Fencing, is_proved, release, tell_fence
 from schedune_operator.history import next_attempt, remember, remember_fenced, without_fence
 from schedune_operator.holds import is_wanted
-from schedune_operator.reading import read_intent, read_orders, read_status
+from schedune_operator.reading import read_intent, read_status
 from schedune_operator.replacement import Order, order_for, order_to_recreate
 from schedune_operator.seen.meter import Meter
 from schedune_operator.status import Answer, render_status, says_the_same, status_patch

@@ -104,6 +104,31 @@ def test_a_stream_that_is_empty_is_no_success(files: Files) -> None:
     assert "stdin: is empty; check what should have filled it" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("explain", "-f", "-", "--truth", "-"), "--filename and --truth"),
+        (("nodes", "--truth", "-", "--policy", "-"), "--truth and --policy"),
+        (("simulate", "--truth", "-", "--add", "-"), "--truth and --add"),
+        (("explain", "--at", "-", "--diff", "-"), "--at and --diff"),
+        (("truth", "diff", "-", "-"), "OLD and NEW"),
+    ],
+)
+def test_a_stream_that_is_to_be_read_twice_is_refused_by_name(
+    arguments: tuple[str, ...], named: str
+) -> None:
+    told = run(*arguments, stdin=yaml.safe_dump(truth("a")))
+    assert told.exit_code == 2
+    assert f"stdin: is given as {named}, and can be read once" in told.stderr
+    assert "is empty" not in told.stderr
+
+
+def test_a_policy_comes_from_a_pipe(files: Files) -> None:
+    files.write("fleet.yaml", truth("a"))
+    told = run("nodes", "--truth", "fleet.yaml", "--policy", "-", stdin="knob: 1")
+    assert (told.exit_code, "stdin:1: knob" in told.stderr) == (2, True)
+
+
 def test_manifests_come_from_a_pipe(files: Files) -> None:
     files.write("fleet.yaml", truth("a"))
     text = yaml.safe_dump_all([{"apiVersion": "v1", "kind": "Service"}, workload("piped")])

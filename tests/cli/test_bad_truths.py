@@ -78,6 +78,21 @@ def test_a_broken_node_or_lease_is_said(files: Files) -> None:
     assert "b is chosen" in told.stdout
 
 
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [("foo", "metadata"), (["foo"], "metadata"), (None, "metadata"), ({}, "metadata.name"),
+     ({"name": "shop", "annotations": "none"}, "metadata.annotations")],
+)  # fmt: skip
+def test_a_broken_namespace_is_said(files: Files, metadata: object, field: str) -> None:
+    broken = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    files.write("fleet.yaml", snapshot(*whole("b"), broken, workload()))
+    told = run("explain", "--truth", "fleet.yaml")
+    assert told.exit_code == 2
+    assert f" {field}: " in told.stderr
+    assert "internal error" not in told.stderr
+    assert "b is chosen" in told.stdout
+
+
 @pytest.mark.parametrize("recorded", ["", "yesterday", "2026-11-24T12:00:00"])
 def test_a_snapshot_says_when_it_was_taken(recorded: str, files: Files) -> None:
     files.write("fleet.yaml", snapshot(*whole("a"), workload(), recorded=recorded))

@@ -220,9 +220,63 @@ def test_a_refused_workload_stays_on_a_drained_node(files: Files) -> None:
     assert vm["outcome"] == "Stays"
 
 
-def test_a_refused_workload_that_is_stopped_is_ended_all_the_same(files: Files) -> None:
-    found, bound = placed("vm", "a", runState="Stopped")
-    found["spec"]["resources"]["hugepages"] = "2Mi"
+REFUSED: dict[str, tuple[Object, str]] = {
+    "not acted on": ({"resources": {"vcpus": 2, "memory": "4Gi", "hugepages": "2Mi"}}, "'2Mi'"),
+    "cannot be meant": ({"resources": {"vcpus": 2, "memory": "1Mi"}}, "got 1Mi"),
+    "no quantity": ({"resources": {"vcpus": 2, "memory": "lots"}}, "got 'lots'"),
+    "of a newer version": ({"knob": 1}, "got 1"),
+}
+
+
+def refused(how: str) -> list[Object]:
+    """Return a VM whose spec was edited to something that the operator refuses."""
+    found, bound = placed("vm", "a")
+    found["spec"] |= REFUSED[how][0]
+    return [found, bound]
+
+
+@pytest.mark.parametrize("how", REFUSED)
+def test_whatever_is_refused_of_a_spec_its_vm_stays_and_the_field_is_named(
+    files: Files, how: str
+) -> None:
+    files.write("fleet.yaml", snapshot(*whole("a", "b"), *refused(how)))
+    (vm,) = document("drain", "a", "--dry-run", *FLEET)["vms"]
+    assert vm["outcome"] == "Stays"
+    assert vm["message"].startswith("spec.")
+    assert REFUSED[how][1] in vm["message"]
+    assert vm["message"].endswith("; its VM stays on a as it was placed")
+    assert fates("--drain", "a")["vm"]["outcome"] == "Refused"
+
+
+@pytest.mark.parametrize("how", REFUSED)
+def test_the_vm_of_a_refused_spec_is_lost_with_its_node(files: Files, how: str) -> None:
+    files.write("fleet.yaml", snapshot(*whole("a", "b"), *refused(how)))
+    told = fates("--remove", "a")["vm"]
+    assert (told["outcome"], told["after"]) == ("Refused", "")
+    lost = "; its VM is lost with a, and placed nowhere until the spec is corrected"
+    assert told["message"].endswith(lost)
+    assert "stays" not in told["message"]
+
+
+@pytest.mark.parametrize("how", REFUSED)
+@pytest.mark.parametrize("order", ["stopped", "deleted"])
+def test_a_refused_workload_that_is_stopped_is_ended_all_the_same(
+    files: Files, how: str, order: str
+) -> None:
+    found, bound = refused(how)
+    if order == "stopped":
+        found["spec"]["runState"] = "Stopped"
+    else:
+        found["metadata"]["deletionTimestamp"] = TIME
     files.write("fleet.yaml", snapshot(*whole("a", "b"), found, bound))
     (vm,) = document("drain", "a", "--dry-run", *FLEET)["vms"]
     assert vm["outcome"] == "Ends"
+    assert fates("--remove", "a")["vm"]["outcome"] == "Ends"
+
+
+def test_a_workload_of_which_nothing_can_be_read_orders_nothing(files: Files) -> None:
+    found, bound = refused("of a newer version")
+    found["metadata"]["labels"] = ["none"]
+    found["spec"]["runState"] = "Stopped"
+    files.write("fleet.yaml", snapshot(*whole("a", "b"), found, bound))
+    assert fates("--drain", "a")["vm"]["outcome"] == "Refused"

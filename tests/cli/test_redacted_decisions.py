@@ -5,7 +5,10 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from schedune.api.machine import TapNetwork
 from schedune.api.policy import PlacementPolicy
 from schedune.codes import execution
 from schedune.lifecycle.changes import required_digest
@@ -23,6 +26,7 @@ from schedune_testing.recordings import (
     document,
     ended,
     placed,
+    run,
     snapshot,
     whole,
     workload,
@@ -158,6 +162,75 @@ def demanding(label: str) -> Callable[[], list[Object]]:
     return build
 
 
+TAP = {"name": "lan", "type": "Tap", "tap": {"bridge": "br0", "macAddress": "52:54:00:aa:bb:cc"}}
+KERNEL = {"artifact": "kernel"}
+SECRET = {"name": "acme", "key": "keys"}
+
+
+def edited(before: Object, after: Object) -> Callable[[], list[Object]]:
+    """Return what ended, and has or has not been edited since: if so, it waits for a node."""
+
+    def build() -> list[Object]:
+        found, bound = ended("done", NODES[0], **before)
+        found["spec"] |= after
+        return [*whole(*NODES), found, bound]
+
+    return build
+
+
+def guest(**fields: Object) -> Object:
+    return {"guest": fields}
+
+
+EDITS: dict[str, tuple[Object, Object]] = {
+    "command line": tuple(
+        {"boot": {"kernel": KERNEL, "commandLine": text}} for text in ("a=acme", "a=berlin")
+    ),
+    "user data": tuple(guest(userData={"inline": text}) for text in ("acme", "berlin")),
+    "key": tuple(guest(sshAuthorizedKeys={"inline": ["ssh-rsa", text]}) for text in "ab"),
+    "number of keys": tuple(guest(sshAuthorizedKeys={"inline": ["a"] * many}) for many in (1, 2)),
+    "Secret": tuple(guest(userData={"secretRef": SECRET | {"name": text}}) for text in "ab"),
+    "from a Secret": (
+        guest(sshAuthorizedKeys={"inline": ["acme"]}),
+        guest(sshAuthorizedKeys={"secretRef": SECRET}),
+    ),
+    "address": tuple(
+        {"networks": [TAP | {"tap": {"bridge": "br0", "macAddress": text}}]}
+        for text in ("52:54:00:aa:bb:cc", "52:54:00:aa:bb:cd")
+    ),
+    "address named": (
+        {"networks": [TAP | {"tap": {"bridge": "br0"}}]}, {"networks": [TAP]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_of_what_is_hidden_is_seen_to_be_one(files: Files, edit: str) -> None:
+    before, after = EDITS[edit]
+    for name, spec in (("same.yaml", before), ("other.yaml", after)):
+        files.write(name, snapshot(*redacted(edited(before, spec)())))
+    waits = [
+        [one["name"] for one in document("simulate", "--truth", name)["fates"]]
+        for name in ("same.yaml", "other.yaml")
+    ]
+    assert waits == [[], ["done"]]
+
+
+def test_what_is_refused_of_a_guest_is_refused_of_what_stands_for_it(files: Files) -> None:
+    keys = guest(sshAuthorizedKeys={"inline": ["ssh-rsa", "two\nlines"]})
+    files.write("closed.yaml", snapshot(*redacted([*whole(*NODES), workload("vm", **keys)])))
+    told = run("explain", "--truth", "closed.yaml")
+    assert told.exit_code == 2
+    assert "spec.guest.sshAuthorizedKeys.inline" in told.stderr
+
+
+@given(st.text(min_size=1))
+def test_what_stands_for_a_card_is_an_address_that_a_card_may_have(text: str) -> None:
+    address = NAMES.card(text)
+    assert TapNetwork.model_validate({"bridge": "br0", "macAddress": address}).mac_address
+    assert int(address[:2], 16) & 3 == 2
+
+
 @pytest.mark.parametrize(
     "fleet",
     [
@@ -181,6 +254,49 @@ def test_a_redacted_fleet_is_answered_as_the_fleet_itself(
     files.write("closed.yaml", snapshot(*redacted(fleet())))
     rename = {NAMES.of(name): name for name in NODES}
     assert answers("closed.yaml", rename) == answers("open.yaml", {})
+
+
+# --- what runs without a placement ---------------------------------------------------------
+
+ORPHAN = {
+    "class": "leaked", "code": "ERR_ORPHAN_STALE_ARTIFACT_STATE", "pid": 7, "startTime": 70,
+    "bootID": "b", "backend": "QEMU", "placementUID": "u", "claim": "1 vCPUs, 64Mi",
+    "message": "QEMU with pid 7 carries our marker",
+}  # fmt: skip
+ORDER = {"pid": 5, "startTime": 50, "bootID": "b", "action": "Terminate"}
+
+
+def with_orphans(**status: Any) -> list[Object]:
+    (node, truth, lease) = whole(NODES[0])
+    truth["status"] |= status
+    truth["spec"]["orphanActions"] = [ORDER]
+    return [node, truth, lease]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"orphans": [ORPHAN]},
+        {"orphans": [ORPHAN | {"class": "unmanaged"}]},
+        {"orphans": [ORPHAN, ORPHAN | {"pid": 5, "startTime": 50}], "orphansTruncated": 3},
+        {"orphanOrders": [{**ORDER, "code": "ERR_ORPHAN_NOT_ENDED", "message": "it lives on"}]},
+        {"orphans": [{"class": "residue", "placementUID": "u", "message": "what was left"}]},
+    ],
+)
+@pytest.mark.parametrize("command", [("orphans",), ("uninstall", "--check")])
+def test_what_runs_without_a_placement_is_told_by_a_redacted_fleet_too(
+    files: Files, command: tuple[str, ...], status: Object
+) -> None:
+    fleet = with_orphans(**status)
+    files.write("open.yaml", snapshot(*fleet))
+    files.write("closed.yaml", snapshot(*redacted(fleet)))
+    told, closed = (run(*command, "--truth", f"{one}.yaml") for one in ("open", "closed"))
+    assert closed.exit_code == told.exit_code
+    assert words(closed.stdout.replace(NAMES.of(NODES[0]), NODES[0])) == words(told.stdout)
+
+
+def words(text: str) -> list[str]:
+    return text.split()
 
 
 def test_namespaces_that_no_vm_is_in_are_not_named() -> None:

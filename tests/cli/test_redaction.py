@@ -56,6 +56,7 @@ def private_fleet() -> list[Object]:
             identity=identity,
             os={"hostname": f"{name}.acme.example", "kernel": "6.1", "name": "Debian"},
             why=["grep-me"],
+            orphans=[ORPHAN | {"message": f"seen on {name} at 10.1.2.3", "note": "grep-me"}],
         )
         facts["status"]["digest"] = f"sha256:{number}"
         facts["status"]["capabilities"][0]["message"] = f"{name} at 10.1.2.3, fd00:1:2:3::4 ran"
@@ -66,6 +67,10 @@ def private_fleet() -> list[Object]:
     return [*found, *private_workloads()]
 
 
+ORPHAN = {
+    "class": "leaked", "code": "ERR_ORPHAN_STALE_ARTIFACT_STATE", "pid": 7, "startTime": 70,
+    "bootID": "b", "backend": "QEMU", "placementUID": "u", "claim": "1 vCPUs, 64Mi",
+}  # fmt: skip
 GUEST = {
     "hostname": "acme-db",
     "userData": {"inline": "password: hunter2"},
@@ -126,6 +131,7 @@ def private_workloads() -> list[Object]:
     runs["metadata"]["labels"] = {"customer": "acme"}
     holds["spec"]["launch"] |= {"commandLine": "token=hunter2", "guest": GUEST}
     holds["spec"]["nodeUID"] = "n1"
+    holds["spec"]["evidence"]["machineID"] = "SN-12345"
     holds["status"] |= {
         "addresses": ["10.1.2.3"],
         "prepared": {"argv": ["hunter2"]},
@@ -189,6 +195,17 @@ def test_two_snapshots_of_one_cluster_have_the_same_pseudonyms_and_of_two_not() 
     fleet = private_fleet()
     assert redacted(fleet) == redacted(fleet)
     assert redacted(fleet)[0]["metadata"]["name"] != redacted(fleet, "other")[0]["metadata"]["name"]
+
+
+def test_a_machine_is_known_by_one_pseudonym_wherever_it_is_named() -> None:
+    told = redacted(private_fleet())
+    (by_placement,) = [
+        one["spec"]["evidence"]["machineID"] for one in told if one["kind"] == "VMPlacement"
+    ]
+    by_truths = {
+        one["status"]["identity"]["machineID"] for one in told if one["kind"] == "NodeTruth"
+    }
+    assert by_truths == {by_placement}
 
 
 @pytest.mark.parametrize(

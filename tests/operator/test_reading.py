@@ -7,7 +7,8 @@ import pytest
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import RunState, VMWorkloadStatus
 from schedune.launch.intent import Intent, read_workload
-from schedune_operator.reading import read_intent, read_orders
+from schedune.lifecycle.orders import read_orders
+from schedune_operator.reading import read_intent
 from schedune_operator.replacement import order_for
 from schedune_testing.manifests import placement as a_placement
 from schedune_testing.nodes import workload

@@ -14,6 +14,8 @@ import click
 from schedune.api.base import ApiModel
 from schedune.telling.page import Page, Tone, unpainted
 from schedune_cli.inputs import Asked
+from schedune_cli.problems import BadInputError, Place, Problem
+from schedune_cli.reading.sources import STREAM, STREAM_NAME
 from schedune_cli.recording.recording import read_moment
 from schedune_cli.telling.documents import render_json, render_yaml
 
@@ -59,6 +61,8 @@ _NAMESPACES: Final = (
     ),
     click.option("-A", "--all-namespaces", is_flag=True, help="Workloads of all namespaces."),
 )  # fmt: skip
+_FILES: Final = ("files", "truth", "policy", "add", "at", "diff", "old", "new")
+"""What names a file to read, or - for standard input, in any of the commands."""
 _Command = Callable[..., None]
 
 
@@ -90,6 +94,7 @@ def cluster_options(command: _Command) -> _Command:
 def _asking(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
     @wraps(command)
     def asked(**values: Any) -> None:
+        _check_stream(values)
         names = [name for name in Asked.__dataclass_fields__ if name in values]
         command(Asked(**{name: values.pop(name) for name in names}), **values)
 
@@ -97,6 +102,29 @@ def _asking(command: _Command, options: Sequence[Callable[[_Command], _Command]]
     for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _check_stream(values: Mapping[str, Any]) -> None:
+    """Refuse to read standard input twice: after the first time there is nothing left of it.
+
+    Raises:
+        BadInputError: it is given in two places.
+    """
+    given = [name for name in _FILES if STREAM in _paths(values.get(name))]
+    if len(given) > 1:
+        params = click.get_current_context().command.params
+        told = " and ".join(_spoken(one) for one in params if one.name in given)
+        message = f"is given as {told}, and can be read once"
+        remedy = "give files in place of all but one -"
+        raise BadInputError([Problem(Place(STREAM_NAME), "", "", message, remedy)])
+
+
+def _paths(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, tuple) else (str(value),)
+
+
+def _spoken(param: click.Parameter) -> str:
+    return param.opts[-1] if isinstance(param, click.Option) else param.opts[0].upper()
 
 
 form_option = click.option(

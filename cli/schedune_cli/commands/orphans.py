@@ -25,8 +25,8 @@ def orphans(asked: Asked, *, output: str) -> None:
     """Show every VMM process that no placement accounts for, and how to order what to do.
 
     Nothing is done to any of them without an order of an administrator, which holds for
-    exactly the process shown: by pid, start time and boot id. A recording tells of none:
-    what is in it is made free of processes.
+    exactly the process shown: by pid, start time and boot id. A recording tells of those
+    that there were when it was taken.
 
     Exit status: 0 there are none, 1 there are some, 2 for bad input, or where
     what an agent tells cannot be read.

@@ -39,9 +39,10 @@ def snapshot(*, output: Path, redact: bool, kubeconfig: Path | None, context: st
     It holds the Nodes, NodeTruths, VMWorkloads and VMPlacements, the agents' Leases, and
     when it was taken; of Namespaces only their UIDs and the limits of their VMs.
 
-    With --redact user data, SSH keys, kernel command lines, addresses and annotations are
-    left out, and names of nodes and labels that are not of schedune.io become pseudonyms:
-    the same in every snapshot of this cluster. Names of workloads and namespaces stay.
+    With --redact annotations and addresses of nodes are left out. User data, SSH keys, kernel
+    command lines, addresses of cards, names of Secrets, ids of machines, names of nodes, and
+    labels that are not of schedune.io become pseudonyms: the same in every snapshot of this
+    cluster. Names of workloads and namespaces stay, and what runs without a placement.
 
     Exit status: 0, or 2 where the cluster cannot be read or the file not be written.
     """

@@ -13,6 +13,7 @@ from schedune.api.scheduling_policy import SchedulingPolicy
 from schedune.decision.simulate import Fate, Mover, Outcome, settle
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import NodeRecord
+from schedune_cli.problems import Problem
 from schedune_cli.reading.objects import Key
 from schedune_cli.reading.workloads import Given, read_given
 from schedune_cli.recording.claims import claim_uid
@@ -30,7 +31,8 @@ class SimulatedFate(ApiModel):
         "Stays", "Moves", "Stranded", "Placed", "Waits", "Ends", "Rests", "Refused", "Unknown"
     ]
     """In one word. Ends, Rests: it needs no node, and its VM is ended, or there is none.
-    Refused: nothing is done about it. Unknown: it was not recorded, or cannot be read."""
+    Refused: nothing is done about it until its spec is corrected. Unknown: it was not recorded,
+    or its placement cannot be read."""
     before: str = ""
     """Node on which its VM is; empty: none."""
     after: str = ""
@@ -144,10 +146,10 @@ def _concerned(world: World, plan: Plan) -> _Concerned:
     found, applied = _Concerned(), {one.key: one for one in plan.applied}
     for key in sorted({*_homeless(world, {*plan.drain, *plan.remove}), *applied}):
         given = applied.get(key) or _recorded(world, key)
-        fate = _known_fate(world, key, given)
+        fate = _known_fate(world, plan, key, given)
         if fate is not None:
             found.told.append(fate)
-        elif given is not None:
+        elif isinstance(given, Given):
             found.movers.append(_mover(world, given))
     return found
 
@@ -159,7 +161,9 @@ def _homeless(world: World, closed: Collection[str]) -> set[Key]:
     return known | {key for key, node in world.unread_placements.items() if node in where}
 
 
-def _known_fate(world: World, key: Key, given: Given | None) -> SimulatedFate | None:
+def _known_fate(
+    world: World, plan: Plan, key: Key, given: Given | list[Problem] | None
+) -> SimulatedFate | None:
     """Tell what becomes of what no node is looked for; None: it wants one."""
     placement = world.placements.get(key)
     node = placement.spec.node_name if placement else world.unread_placements.get(key, "")
@@ -168,36 +172,50 @@ def _known_fate(world: World, key: Key, given: Given | None) -> SimulatedFate | 
     )
     if given is None or key in world.unread_placements:
         return fate
-    needless = world.why_no_node(given)
+    needless = world.why_no_node(given) if isinstance(given, Given) else world.why_ended(key)
     if needless and placement:  # also of a refused one: its orders to the VM are carried out
         return fate.model_copy(update={"outcome": "Ends", "message": needless})
-    if given.refusals:
-        told = given.refusals[0].message
-        stays = f"; its VM stays on {node} as it was placed" if node else ""
-        return fate.model_copy(update={"outcome": "Refused", "message": f"{told}{stays}"})
+    refusal = _refusal(given)
+    if refusal:
+        told = f"{refusal}{_left_to(node, plan)}"
+        return fate.model_copy(update={"outcome": "Refused", "message": told})
     return fate.model_copy(update={"outcome": "Rests", "message": needless}) if needless else None
+
+
+def _refusal(given: Given | list[Problem]) -> str:
+    """Say what the operator refuses of a spec, as an operator of this version does; "": nothing."""
+    if isinstance(given, list):
+        return given[0].said
+    return given.refusals[0].message if given.refusals else ""
+
+
+def _left_to(node: str, plan: Plan) -> str:
+    """Say what becomes of the VM of a refused spec: it stays, if there is where."""
+    if node in plan.remove:
+        return f"; its VM is lost with {node}, and placed nowhere until the spec is corrected"
+    return f"; its VM stays on {node} as it was placed" if node else ""
 
 
 def _unknown(world: World, key: Key) -> str:
     if key not in world.unread_placements:
-        return "its VMWorkload was not recorded, or cannot be read"
+        return "its VMWorkload was not recorded"
     where = "" if world.unread_placements[key] else ", nor on which node it is"
     return f"its VMPlacement cannot be read{where}"
 
 
-def _recorded(world: World, key: Key) -> Given | None:
+def _recorded(world: World, key: Key) -> Given | list[Problem] | None:
+    """Return a recorded workload, or what is refused of it; None: it was not recorded."""
     item = world.workloads.get(key)
     if item is None:
         return None
     held = world.held(key)
-    found = read_given(item, key[0], held.status, held.uid, held.namespace_uid)
-    return found if isinstance(found, Given) else None
+    return read_given(item, key[0], held.status, held.uid, held.namespace_uid)
 
 
 def _waiting(world: World) -> list[Given]:
     """Return the recorded workloads that want a node and have none."""
     found = [_recorded(world, key) for key in sorted(world.workloads)]
-    return [one for one in found if one is not None and world.waits(one)]
+    return [one for one in found if isinstance(one, Given) and world.waits(one)]
 
 
 def _mover(world: World, given: Given) -> Mover:

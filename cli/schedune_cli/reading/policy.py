@@ -1,6 +1,5 @@
 """The policy by which an installation decides: a file of its own, or the operator's settings."""
 
-import io
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from schedune.api.scheduling_policy import DEFAULT_POLICY, SchedulingPolicy
 from schedune_cli.problems import CORRECT, BadInputError, Place, Problem, shorten
-from schedune_cli.reading.sources import read_sources
+from schedune_cli.reading.sources import read_sources, standard_input
 from schedune_cli.reading.yaml_graph import UnusableYAMLError, child, compose, construct, line_of
 
 _IN_SETTINGS: Final = "policy"
@@ -24,7 +23,7 @@ def read_policy(path: Path | None) -> SchedulingPolicy:
     """
     if path is None:
         return DEFAULT_POLICY
-    sources, problems = read_sources([str(path)], io.BytesIO())
+    sources, problems = read_sources([str(path)], standard_input())
     if problems:
         raise BadInputError(problems)
     name = sources[0].name

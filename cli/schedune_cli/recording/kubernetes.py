@@ -1,20 +1,30 @@
-"""What is read of Kubernetes' own objects: Nodes, and the Leases by which agents vouch."""
+"""What is read of Kubernetes' own objects: Nodes, Namespaces, and agents' Leases."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from schedune.api.base import field_name
 from schedune.fleet.node import MOST_LEASE_SECONDS
 from schedune.fleet.quota import ANNOTATIONS
+from schedune_cli.problems import CORRECT, Problem, shorten
+from schedune_cli.reading.objects import Item
 from schedune_kube.lean import AGENT
 
 LEASE_NAMESPACE: Final = "schedune-node-lease"
 DIGEST_ANNOTATION: Final = "schedune.io/truth-digest"
 DEFAULT_LEASE_SECONDS: Final = 180
 _MOST_SECONDS: Final = 10 * 366 * 86_400
+M = TypeVar("M", bound=BaseModel)
 
 
 def _without_nulls(value: object) -> object:
@@ -101,6 +111,12 @@ class Node(_Part):
         return None
 
 
+class Namespace(_Part):
+    """A Namespace; what limits its VMs is read by itself (``quota_annotations``)."""
+
+    metadata: _Metadata
+
+
 class LeaseSpec(_Part):
     """When the holder renewed, and for how long that counts."""
 
@@ -133,6 +149,18 @@ class Lease(_Part):
     def seen(self) -> datetime | None:
         """When it was renewed: by the server's clock where it says so, else by the node's."""
         return self.stamped or self.spec.renew_time
+
+
+def read_part(model: type[M], item: Item, problems: list[Problem]) -> M | None:
+    """Return an object of Kubernetes' own; None: it cannot be read, and the problems say why."""
+    try:
+        return model.model_validate(item.raw)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            path = ".".join(str(part) for part in detail["loc"])
+            given, place = shorten(repr(detail["input"])), item.place_of(path)
+            problems.append(Problem(place, path, given, detail["msg"], CORRECT))
+        return None
 
 
 def quota_annotations(raw: Mapping[str, Any]) -> dict[str, str]:

@@ -3,20 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
-
-from pydantic import ValidationError
+from typing import Final
 
 from schedune.api.nodetruth import Identity, NodeTruth, NodeTruthStatus
 from schedune.decision.digest import digest_of
 from schedune.fleet.node import NodeRecord, Taint
-from schedune_cli.problems import CORRECT, Problem, shorten
+from schedune_cli.problems import Problem
 from schedune_cli.reading.numbers import uncountable
 from schedune_cli.reading.objects import Item
 from schedune_cli.reading.validation import validate
-from schedune_cli.recording.kubernetes import DEFAULT_LEASE_SECONDS, Lease, Node, stamp_of
+from schedune_cli.recording.kubernetes import (
+    DEFAULT_LEASE_SECONDS,
+    Lease,
+    Node,
+    read_part,
+    stamp_of,
+)
 
-M = TypeVar("M", Node, Lease)
 _UNSAID: Final = "recorded"
 _FACTS: Final = ("cpu", "capabilities", "backends", "capacity", "artifacts")
 
@@ -38,8 +41,8 @@ def read_record(parts: Parts, *, is_whole: bool) -> tuple[NodeRecord | None, lis
     Node's own, and the Node as Ready and open.
     """
     problems: list[Problem] = []
-    node = _read(Node, parts.node, problems)
-    lease = _read(Lease, parts.lease, problems)
+    node = read_part(Node, parts.node, problems) if parts.node else None
+    lease = read_part(Lease, parts.lease, problems) if parts.lease else None
     truth = _read_truth(parts.truth, problems, is_whole=is_whole)
     if node is None and (truth is None or is_whole):
         return None, problems
@@ -58,19 +61,6 @@ def read_record(parts: Parts, *, is_whole: bool) -> tuple[NodeRecord | None, lis
         taints=_taints(node),
     )
     return record, problems
-
-
-def _read(model: type[M], item: Item | None, problems: list[Problem]) -> M | None:
-    if item is None:
-        return None
-    try:
-        return model.model_validate(item.raw)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            path = ".".join(str(part) for part in detail["loc"])
-            given, place = shorten(repr(detail["input"])), item.place_of(path)
-            problems.append(Problem(place, path, given, detail["msg"], CORRECT))
-        return None
 
 
 def _read_truth(item: Item | None, problems: list[Problem], *, is_whole: bool) -> NodeTruth | None:

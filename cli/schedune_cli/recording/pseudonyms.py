@@ -42,7 +42,19 @@ class Pseudonyms:
         """Return what stands for a text; nothing stays nothing."""
         if not text:
             return text
-        return "h" + hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:12]
+        return "h" + self._keyed(text).hex()[:12]
+
+    def card(self, address: str) -> str:
+        """Return what stands for the address of a network card: an address that a card may have.
+
+        Locally administered and for one station (the two low bits of its first byte).
+        """
+        digest = bytearray(self._keyed(address)[:6])
+        digest[0] = digest[0] & 0xFC | 0x02
+        return digest.hex(":")
+
+    def _keyed(self, text: str) -> bytes:
+        return hmac.new(self._key, text.encode(), hashlib.sha256).digest()
 
     # --- digests ---------------------------------------------------------------------
 

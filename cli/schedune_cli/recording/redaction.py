@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from schedune.api.policy import PlacementPolicy
+from schedune.launch.seed import objection_to_keys
 from schedune.lifecycle.changes import required_digest
 from schedune_cli.reading.objects import Raw
 from schedune_cli.recording.kubernetes import DIGEST_ANNOTATION, quota_annotations
@@ -93,11 +94,17 @@ def _lease(names: Pseudonyms, raw: Raw) -> Raw:
 
 
 def _truth(names: Pseudonyms, raw: Raw) -> Raw:
-    spec = _picked(raw.get("spec"), "scheduling", "capacity", "compatibilityClass")
+    given = raw.get("spec") or {}
+    spec = _picked(given, "scheduling", "capacity", "compatibilityClass")
     if isinstance(spec.get("compatibilityClass"), dict):
         spec["compatibilityClass"] = {**spec["compatibilityClass"], "reason": REDACTED}
-    hidden = ("why", "conditions", "orphans", "orphansTruncated", "orphanOrders")
+    if given.get("orphanActions"):
+        spec["orphanActions"] = [_picked(one, *_ORDER) for one in given["orphanActions"]]
+    hidden = ("why", "conditions")
     kept = {name: one for name, one in (raw.get("status") or {}).items() if name not in hidden}
+    for part, fields in _ORPHANED.items():
+        if part in kept:
+            kept[part] = [_picked(one, *fields) for one in kept[part]]
     status: Raw = names.scrub(kept)
     if isinstance(status.get("os"), dict) and status["os"].get("hostname"):
         status["os"]["hostname"] = names.of(status["os"]["hostname"])
@@ -110,6 +117,15 @@ def _truth(names: Pseudonyms, raw: Raw) -> Raw:
     return _object(raw, metadata, spec=spec, status=status)
 
 
+_PROCESS: Final = ("pid", "startTime", "bootID")
+_ORDER: Final = (*_PROCESS, "action", "placementUID")
+_ORPHANED: Final = {
+    "orphans": (*_PROCESS, "class", "code", "backend", "placementUID", "claim", "message"),
+    "orphanOrders": (*_PROCESS, "action", "code", "message"),
+}
+"""What nobody accounts for runs on, whoever is asked: nothing else says that it is there."""
+
+
 def _workload(names: Pseudonyms, raw: Raw) -> Raw:
     spec = dict(raw.get("spec") or {})
     if "placement" in spec:
@@ -118,9 +134,9 @@ def _workload(names: Pseudonyms, raw: Raw) -> Raw:
     if isinstance(spec.get("guest"), dict):
         spec["guest"] = _guest(names, spec["guest"])
     if isinstance(spec.get("boot"), dict):
-        spec["boot"] = _without_words(spec["boot"])
+        spec["boot"] = _without_words(names, spec["boot"])
     if isinstance(spec.get("networks"), list):
-        spec["networks"] = _without_cards(spec["networks"])
+        spec["networks"] = _without_cards(names, spec["networks"])
     status = _picked(raw.get("status"), "observedGeneration", "placementUID", "reason", "nodeName")
     held = raw.get("status") or {}
     if "nodeName" in status:
@@ -152,27 +168,53 @@ _REMEMBERED: Final = {
 
 
 def _guest(names: Pseudonyms, guest: Raw) -> Raw:
-    """Say that something was given, and not what."""
+    """Say that something was given, and what is another than before; not what it is."""
     found: Raw = {}
     if guest.get("hostname"):
         found["hostname"] = names.of(guest["hostname"])
-    if guest.get("userData"):
-        found["userData"] = {"inline": REDACTED}
-    if guest.get("sshAuthorizedKeys"):
-        found["sshAuthorizedKeys"] = {"inline": [REDACTED]}
+    if isinstance(guest.get("userData"), dict):
+        found["userData"] = _source(names, guest["userData"], names.of)
+    if isinstance(guest.get("sshAuthorizedKeys"), dict):
+        found["sshAuthorizedKeys"] = _source(
+            names, guest["sshAuthorizedKeys"], lambda keys: [_key(names, one) for one in keys]
+        )
     return found
 
 
-def _without_words(boot: Raw) -> Raw:
+def _source(names: Pseudonyms, given: Raw, hide: Callable[[Any], Any]) -> Raw:
+    """Keep where it comes from: an edit that takes it from a Secret is one."""
+    found: Raw = {"inline": hide(given["inline"])} if given.get("inline") is not None else {}
+    if given.get("secretRef"):
+        secret = _picked(given["secretRef"], "name", "key")
+        found["secretRef"] = {field: names.of(text) for field, text in secret.items()}
+    return found
+
+
+def _key(names: Pseudonyms, key: str) -> str:
+    """Hide an SSH key; one that is refused stays one that is."""
+    return names.of(key) if objection_to_keys([key]) is None else _NO_KEY
+
+
+_NO_KEY: Final = "\n"
+
+
+def _without_words(names: Pseudonyms, boot: Raw) -> Raw:
     """A command line of a kernel may hold anything."""
-    return {**boot, "commandLine": REDACTED} if boot.get("commandLine") else boot
+    return _hidden(names, boot, "commandLine")
 
 
-def _without_cards(networks: list[Raw]) -> list[Raw]:
+def _without_cards(names: Pseudonyms, networks: list[Raw]) -> list[Raw]:
     return [
-        {**one, "tap": _picked(one["tap"], "bridge")} if isinstance(one.get("tap"), dict) else one
+        {**one, "tap": _tap(names, one["tap"])} if isinstance(one.get("tap"), dict) else one
         for one in networks
     ]
+
+
+def _tap(names: Pseudonyms, tap: Raw) -> Raw:
+    found = _picked(tap, "bridge")
+    if tap.get("macAddress"):
+        found["macAddress"] = names.card(tap["macAddress"])
+    return found
 
 
 def _placement(names: Pseudonyms, raw: Raw) -> Raw:
@@ -180,12 +222,11 @@ def _placement(names: Pseudonyms, raw: Raw) -> Raw:
     spec["nodeName"] = names.of(spec.get("nodeName", ""))
     if isinstance(spec.get("workload"), dict):
         spec["workload"] = _hidden(names, spec["workload"], "namespaceUID")
-    if isinstance(spec.get("evidence"), dict) and spec["evidence"].get("placementDigest"):
-        shown = names.digest(spec["evidence"]["placementDigest"])
-        spec["evidence"] = {**spec["evidence"], "placementDigest": shown}
-    launch = _without_words(spec.get("launch") or {})
+    if isinstance(spec.get("evidence"), dict):
+        spec["evidence"] = _evidence(names, spec["evidence"])
+    launch = _without_words(names, spec.get("launch") or {})
     if isinstance(launch.get("networks"), list):
-        launch = {**launch, "networks": _without_cards(launch["networks"])}
+        launch = {**launch, "networks": _without_cards(names, launch["networks"])}
     if isinstance(launch.get("guest"), dict):
         launch = {**launch, "guest": _guest(names, launch["guest"])}
     status = _picked(raw.get("status"), "ended", "incarnation", "state", "observedGeneration")
@@ -195,6 +236,14 @@ def _placement(names: Pseudonyms, raw: Raw) -> Raw:
         status["refusal"] = {**_picked(refusal, "code"), **hidden}
     metadata = _metadata(names, raw, *_OF_OURS)
     return _object(raw, metadata, spec={**spec, "launch": launch}, status=status)
+
+
+def _evidence(names: Pseudonyms, evidence: Raw) -> Raw:
+    """Hide by which machine and by which demands was decided, as both are hidden elsewhere."""
+    found = _hidden(names, evidence, "machineID")
+    if found.get("placementDigest"):
+        found = {**found, "placementDigest": names.digest(found["placementDigest"])}
+    return found
 
 
 _KINDS: Final[Mapping[str, Callable[[Pseudonyms, Raw], Raw]]] = {

@@ -4,18 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from schedune.api.vmplacement import VMPlacement
 from schedune.api.vmworkload import VMWorkloadStatus
 from schedune.fleet.fleet import Fleet
 from schedune.fleet.node import ClaimRecord, NodeRecord
 from schedune.fleet.peers import Peer, peer_of
 from schedune.fleet.quota import Quota, read_quota
-from schedune.lifecycle.wants import why_no_node
+from schedune.lifecycle.orders import read_orders
+from schedune.lifecycle.wants import why_ended, why_no_node
 from schedune_cli.problems import Problem
 from schedune_cli.reading.objects import Item, Key
 from schedune_cli.reading.workloads import Given, read_status
 from schedune_cli.recording.claims import claim_of, holds, read_placement, unreadable_claim
-from schedune_cli.recording.kubernetes import Lease, quota_annotations
+from schedune_cli.recording.kubernetes import Lease, Namespace, quota_annotations, read_part
 from schedune_cli.recording.nodes import Parts, read_record
 from schedune_cli.recording.recording import Recording
 
@@ -73,6 +76,13 @@ class World:
         """Say why a workload needs no node; "": it wants one, whether it has one or not."""
         return why_no_node(given.workload, given.intent, self.resting.get(given.key))
 
+    def why_ended(self, key: Key) -> str:
+        """Say by which order a VM is ended though its spec is refused; "": by none."""
+        try:
+            return why_ended(read_orders(self.workloads[key].raw, self.placements[key]))
+        except ValidationError:  # not even its metadata can be read
+            return ""
+
     def waits(self, given: Given) -> bool:
         """Say whether a workload wants a node and has none, nor may have one."""
         has_one = given.key in self.placements or given.key in self.unread_placements
@@ -95,6 +105,8 @@ def read_world(recording: Recording) -> World:
     for key, item in sorted(recording.placements.items()):
         _count(key, item, world)
     for name, item in recording.namespaces.items():
+        if read_part(Namespace, item, world.problems) is None:
+            continue
         world.namespace_uids[name] = _uid(item)
         quota = read_quota(quota_annotations(item.raw))
         if quota is not None:

@@ -21,13 +21,19 @@ def why_no_node(workload: VMWorkload, intent: Intent, resting: VMPlacement | Non
 
     ``resting`` is a placement of it that holds nothing: one that ended, or a dry run.
     """
-    if workload.metadata.deletion_timestamp is not None:
-        return BEING_DELETED
-    if workload.spec.run_state is RunState.STOPPED:
-        return summary.STOPPED.sentence
+    ended = why_ended(workload)
+    if ended:
+        return ended
     if resting is None or makes_room(workload, resting, changed_fields(resting, workload, intent)):
         return ""
     return mirror(resting, [], None, silent_since=None, is_silent=False).ready.message
+
+
+def why_ended(workload: VMWorkload) -> str:
+    """Say by which order a workload has no VM, or ends the one it has; "": by none."""
+    if workload.metadata.deletion_timestamp is not None:
+        return BEING_DELETED
+    return summary.STOPPED.sentence if workload.spec.run_state is RunState.STOPPED else ""
 
 
 def makes_room(workload: VMWorkload, placement: VMPlacement, changed: Sequence[str]) -> bool:
