@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from schedune.api.base import field_name
+from schedune.api.crd.schema import structural
+from schedune.api.written import all_fields, meant, misfits
 
 
 class SettingsError(Exception):
@@ -40,6 +42,7 @@ class KubernetesSettings(Settings):
 
 _POD_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts the token of a pod's account, and renews it in place."""
+_MOST_TOLD: Final = 8
 T = TypeVar("T", bound=Settings)
 
 
@@ -65,19 +68,40 @@ def read_settings_file(path: Path, model: type[T], defaults: Mapping[str, Any] |
     """
     try:
         said = yaml.safe_load(path.read_text()) or {}
-        if isinstance(said, dict):
-            said = {**(defaults or {}), **said}
-        return model.model_validate(said)
     except (OSError, UnicodeDecodeError) as error:
         told = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"{path}: cannot be read: {told}") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: is not YAML: {error}") from error
+    shape = structural(model, with_defaults=False)
+    wrong = {one.path: _tell(one.path, one.value, one.message) for one in misfits(said, shape)}
+    if isinstance(said, dict):
+        said = {**(defaults or {}), **said}
+    try:
+        found = model.model_validate(said, by_alias=True, by_name=False)
     except ValidationError as error:
-        told = "; ".join(_tell(one) for one in error.errors()[:8])
-        raise SettingsError(f"{path}: {told}") from error
+        refused = {_path(one): _tell_refusal(model, one) for one in error.errors()}
+        raise _error(path, {**refused, **wrong}) from error
+    if wrong:
+        raise _error(path, wrong)
+    return found
 
 
-def _tell(detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"]) or "the file"
-    return f"{where}: got {str(detail['input'])[:60]!r}: {detail['msg']}"
+def _error(path: Path, wrong: Mapping[tuple[str, ...], str]) -> SettingsError:
+    return SettingsError(f"{path}: {'; '.join([*wrong.values()][:_MOST_TOLD])}")
+
+
+def _tell_refusal(model: type[Settings], detail: ErrorDetails) -> str:
+    if detail["type"] != "extra_forbidden":
+        return _tell(_path(detail), detail["input"], detail["msg"])
+    near = meant(str(detail["loc"][-1]), all_fields(model))
+    remedy = f": did you mean {near}?" if near else ""
+    return _tell(_path(detail), detail["input"], f"there is no such field{remedy}")
+
+
+def _path(detail: ErrorDetails) -> tuple[str, ...]:
+    return tuple(str(part) for part in detail["loc"])
+
+
+def _tell(path: tuple[str, ...], value: object, message: str) -> str:
+    return f"{'.'.join(path) or 'the file'}: got {str(value)[:60]!r}: {message}"

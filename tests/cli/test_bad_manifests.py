@@ -47,6 +47,39 @@ MANIFESTS = {
         GOOD.replace("    vcpus:", "    vcpu:"), "bad.yaml:9: spec.resources.vcpu:",
         "did you mean vcpus?",
     ),
+    "Python's spelling of a field": (
+        GOOD.replace("runtimeClass", "runtime_class"), "bad.yaml:6: spec.runtime_class:",
+        "did you mean runtimeClass?",
+    ),
+    "Python's spelling of a field within": (
+        GOOD + "  placement:\n    node_selector: {zone: b}\n",
+        "bad.yaml:15: spec.placement.node_selector:", "did you mean nodeSelector?",
+    ),
+    "an unknown field that is empty": (
+        GOOD + "  reediness:\n", "bad.yaml:14: spec.reediness:", "did you mean readiness?",
+    ),
+    "a null among others": (GOOD + "  disks: [null]\n", "bad.yaml:14: spec.disks.0:", "got None"),
+    "a number in quotes": (
+        GOOD.replace("vcpus: 2", 'vcpus: "2"'), "bad.yaml:9: spec.resources.vcpus:",
+        "must be an integer, not a string (got '2'); remove the quotes",
+    ),
+    "a truth value for a number": (
+        GOOD.replace("vcpus: 2", "vcpus: true"), "bad.yaml:9: spec.resources.vcpus:",
+        "must be an integer, not a boolean (got True)",
+    ),
+    "a truth value for a quantity": (
+        GOOD.replace("4Gi", "true"), "bad.yaml:10: spec.resources.memory:",
+        "must be an integer or a string, not a boolean",
+    ),
+    "a number for a name": (
+        GOOD.replace("artifact: kernel", "artifact: 6.1"),
+        "bad.yaml:13: spec.boot.kernel.artifact:",
+        "must be a string, not a number (got 6.1); put it in quotes",
+    ),
+    "two networks of one name": (
+        GOOD + "  networks:\n  - {name: n, type: User}\n  - {type: User, name: n}\n",
+        "bad.yaml:16: spec.networks.1.name:", "is also the name of spec.networks.0 (got 'n')",
+    ),
     "an unknown field of the metadata": (
         GOOD.replace("  name: bad\n", "  name: bad\n  lables: {a: b}\n"),
         "bad.yaml:5: metadata.lables:", "did you mean labels?",
@@ -59,6 +92,29 @@ MANIFESTS = {
     ),
     "a name that Kubernetes refuses": (
         GOOD.replace("name: bad", "name: Bad_One"), "bad.yaml:4: metadata.name:", "lower-case",
+    ),
+    "a name with an empty part": (
+        GOOD.replace("name: bad", "name: a..b"), "bad.yaml:4: metadata.name:", "each part",
+    ),
+    "a namespace with a dot": (
+        GOOD.replace("  name: bad\n", "  name: bad\n  namespace: a.b\n"),
+        "bad.yaml:5: metadata.namespace:", "letters, digits and '-', at most 63",
+    ),
+    "a label's key with a space": (
+        GOOD.replace("  name: bad\n", "  name: bad\n  labels:\n    a b: x\n"),
+        "bad.yaml:6: metadata.labels.a b:", "is no key",
+    ),
+    "an annotation's key without a name": (
+        GOOD.replace("  name: bad\n", "  name: bad\n  annotations:\n    acme.io/: x\n"),
+        "bad.yaml:6: metadata.annotations.acme.io/:", "is no key",
+    ),
+    "a label's value with a space": (
+        GOOD.replace("  name: bad\n", "  name: bad\n  labels:\n    a: x y\n"),
+        "bad.yaml:6: metadata.labels.a:", "got 'x y'",
+    ),
+    "a label's value that is too long": (
+        GOOD.replace("  name: bad\n", f"  name: bad\n  labels:\n    a: {'x' * 64}\n"),
+        "bad.yaml:6: metadata.labels.a:", "at most 63",
     ),
     "a name that is too long": (
         GOOD.replace("name: bad", f"name: {'x' * 64}"), "bad.yaml:1:", "at most 63 characters",
@@ -134,6 +190,34 @@ def test_a_bad_manifest_is_said_with_its_place_and_the_good_one_is_judged(
     assert "default/good" in told.stdout
     assert "a is chosen" in told.stdout
     assert "Traceback" not in told.output
+
+
+def test_what_is_wrong_with_a_field_is_said_once(files: Files) -> None:
+    files.text("bad.yaml", GOOD.replace("vcpus: 2", "vcpus: two"))
+    files.write("fleet.yaml", truth("a"))
+    told = run("explain", "-f", "bad.yaml", "--truth", "fleet.yaml")
+    assert told.stderr.count("spec.resources.vcpus") == 1
+
+
+def test_fields_that_helm_left_empty_are_as_unset(files: Files) -> None:
+    """The API server drops them: none of our fields may hold null."""
+    empty = "  disks: null\n  placement:\n  readiness: ~\n  backend: {preference: null}\n"
+    named = GOOD.replace("  name: bad\n", "  name: bad\n  labels:\n  annotations: null\n")
+    files.text("vm.yaml", named + empty)
+    files.write("fleet.yaml", truth("a", spec={"capacity": None}))
+    told = run("explain", "-f", "vm.yaml", "--truth", "fleet.yaml")
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert "a is chosen" in told.stdout
+
+
+def test_names_that_kubernetes_takes_are_taken(files: Files) -> None:
+    good = workload("a.b-c.d", namespace="n-1")
+    good["metadata"]["labels"] = {"app.kubernetes.io/Name_1": "v1.2_x", "empty": ""}
+    good["metadata"]["annotations"] = {"Acme.io/Note": "any text, at all"}
+    files.write("vm.yaml", good)
+    files.write("fleet.yaml", truth("a"))
+    told = run("explain", "-f", "vm.yaml", "--truth", "fleet.yaml")
+    assert (told.exit_code, told.stderr) == (0, "")
 
 
 def test_a_file_of_comments_is_no_error_beside_others(files: Files) -> None:

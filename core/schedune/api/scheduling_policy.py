@@ -87,9 +87,10 @@ class SchedulingPolicy(ApiModel):
         default_factory=lambda: list(Backend)
     )
     """Backends that may be used at all; the default is what this version launches."""
-    version_floors: Annotated[list[VersionFloor], Field(max_length=16)] = Field(
-        default_factory=_floors
-    )
+    version_floors: Annotated[
+        list[VersionFloor],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=_floors)
     """Versions below which a backend is not launched."""
 
 

@@ -16,6 +16,7 @@ _MAP_KEYS: Final = ("name", "type")
 """A list of objects that have one of these, required, is a map by it."""
 LIST_TYPE: Final = "x-kubernetes-list-type"
 """A field that says "atomic" by it is none: its keys are not its name alone."""
+MAP_KEYS: Final = "x-kubernetes-list-map-keys"
 _MAX_TIME: Final = 64
 
 
@@ -102,4 +103,4 @@ def _array(
     key = next((key for key in _MAP_KEYS if key in items.get("required", ())), None)
     if key is None or node.get(LIST_TYPE) == "atomic":
         return {"items": items, LIST_TYPE: "atomic"}
-    return {"items": items, LIST_TYPE: "map", "x-kubernetes-list-map-keys": [key]}
+    return {"items": items, LIST_TYPE: "map", MAP_KEYS: [key]}
