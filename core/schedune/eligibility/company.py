@@ -97,12 +97,16 @@ def check_existing_anti_affinity(question: Question) -> Iterable[Finding]:
 
 
 def _places(fleet: Fleet, key: str, claims: Iterable[ClaimRecord]) -> dict[str, str]:
-    """Return who holds each place: of several the first by UID, whenever they came."""
+    """Return who holds each place: of several the first by name, whenever they came.
+
+    All are of the namespace that is told of it.
+    """
     taken: dict[str, str] = {}
     for claim in claims:
         value = _place(fleet, claim.node_name, key)
         if value is not None:
-            taken[value] = min(taken.get(value, claim.placement_uid), claim.placement_uid)
+            told = f"VM {claim.workload}" if claim.workload else f"placement {claim.placement_uid}"
+            taken[value] = min(taken.get(value, told), told)
     return taken
 
 
@@ -119,7 +123,7 @@ def _away_from(view: View, atom: str, row: Row, key: str, taken: Mapping[str, st
 
 def _taken(view: View, row: Row, key: str, taken: Mapping[str, str], at: int) -> Reason:
     holder = taken[view.node(at).labels[key]]
-    return Reason(row, f"placement {holder}", "an empty place", key)
+    return Reason(row, holder, "an empty place", key)
 
 
 def _taken_change(view: View, row: Row, key: str, at: int) -> str:
