@@ -6,7 +6,7 @@ keeps its last known files; the others are listed all the same.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,15 +36,9 @@ class _Known:
 class RootListings:
     """Lists roots again and again, none of them in two threads at once."""
 
-    def __init__(
-        self,
-        roots: Sequence[Path],
-        patience_s: float,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, roots: Sequence[Path], patience_s: float) -> None:
         self._roots = tuple(dict.fromkeys(roots))
         self._patience_s = patience_s
-        self._monotonic = monotonic
         self._under_way: dict[Path, _UnderWay] = {}
         self._known: dict[Path, _Known] = {}
 
@@ -63,7 +57,7 @@ class RootListings:
     def is_believed(self, file: ImageFile) -> bool:
         """Say whether a file was seen lately enough to be told of."""
         known = self._known.get(file.path.parent)
-        return known is None or self._monotonic() - known.seen_at <= _BELIEVED_S
+        return known is None or time.monotonic() - known.seen_at <= _BELIEVED_S
 
     def _listing_of(self, root: Path) -> Listing:
         known = self._known.get(root)
@@ -75,5 +69,5 @@ class RootListings:
         listing = self._under_way.pop(root).task.result()
         if listing.unreadable and not listing.files:
             return Listing(files, unreadable=listing.unreadable)
-        self._known[root] = _Known(listing.files, self._monotonic())
+        self._known[root] = _Known(listing.files, time.monotonic())
         return listing

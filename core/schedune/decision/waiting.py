@@ -222,7 +222,7 @@ class Waiting(Generic[_K]):
                 np.array_equal(lasting.marks, group.lasting.marks)
                 and np.array_equal(timed.marks, group.timed.marks)
             )
-        group.shape, group.version = fresh.shape, fresh.version
+        group.shape, group.version, group.keepers = fresh.shape, fresh.version, fresh.keepers
         group.lasting, group.timed = fresh.lasting, fresh.timed
         if changed:
             self._woken |= group.waiting.keys()
